@@ -1,0 +1,103 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Optimizers whose learning rate lives on the device, and whose saved state any release can read."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import nn
+
+from rsl_rl.utils import resolve_optimizer
+
+# How a release that knows nothing of this one expects an optimizer's switches.
+_PORTABLE_SWITCHES = {"fused": None, "foreach": None, "capturable": False}
+
+
+class Optimizer:
+    """A torch optimizer together with its learning rate, a float64 scalar on the device.
+
+    Reading a learning rate from the device for every mini-batch would make the host wait for it; so the schedule and
+    the optimizer share one tensor. float64 makes the schedule's arithmetic equal to Python's.
+    """
+
+    def __init__(self, name: str, parameters: Iterable[nn.Parameter], learning_rate: float) -> None:
+        """Create the optimizer.
+
+        Args:
+            name: adam, adamw, sgd or rmsprop.
+            parameters: What it optimizes.
+            learning_rate: Initial learning rate.
+
+        Raises:
+            ValueError: The name is unknown or the learning rate is negative.
+        """
+        optimizer_class = resolve_optimizer(name)
+        if learning_rate < 0:
+            raise ValueError(f"learning_rate must not be negative, got {learning_rate}.")
+        parameters = list(parameters)
+        device = parameters[0].device
+        self.learning_rate = torch.tensor(learning_rate, dtype=torch.float64, device=device)
+        # CUDA kernels read the rate as float32.
+        self._applied_rate = self.learning_rate if device.type == "cpu" else self.learning_rate.float()
+        if optimizer_class is torch.optim.RMSprop:
+            self._switches: dict[str, Any] = {"capturable": device.type == "cuda"}
+        else:
+            self._switches = {"fused": True}
+        self.torch_optimizer = optimizer_class(parameters, lr=learning_rate, **self._switches)  # type: ignore[call-arg]
+        self.adopt()
+
+    def adopt(self) -> None:
+        """Take over a learning rate that was written into the torch optimizer from outside."""
+        for group in self.torch_optimizer.param_groups:
+            if group["lr"] is not self._applied_rate:
+                self.set_learning_rate(float(group["lr"]))
+                group["lr"] = self._applied_rate
+
+    def set_learning_rate(self, learning_rate: float | torch.Tensor) -> None:
+        """Set the learning rate, from the host or (without waiting for it) from the device."""
+        if isinstance(learning_rate, torch.Tensor):
+            self.learning_rate.copy_(learning_rate)
+        else:
+            self.learning_rate.fill_(learning_rate)
+        if self._applied_rate is not self.learning_rate:
+            self._applied_rate.copy_(self.learning_rate)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state with the learning rate as a plain number and without device-specific switches."""
+        state = self.torch_optimizer.state_dict()
+        for group in state["param_groups"]:
+            group["lr"] = float(self.learning_rate)
+            group.update({switch: value for switch, value in _PORTABLE_SWITCHES.items() if switch in group})
+        return state
+
+    def check_state(self, state: dict[str, Any]) -> None:
+        """Raise ValueError if a saved state does not fit this optimizer."""
+        try:
+            saved = [len(group["params"]) for group in state["param_groups"]]
+            rates = [float(group["lr"]) for group in state["param_groups"]]
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"The checkpoint's optimizer state cannot be read: {error!r}.") from error
+        own = [len(group["params"]) for group in self.torch_optimizer.param_groups]
+        if saved != own or not rates:
+            raise ValueError(
+                f"The checkpoint's optimizer has {saved} parameters, this one {own}; nothing was loaded. "
+                "To take over the networks only, load with load_cfg={'actor': True, 'critic': True}."
+            )
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over a saved state, its learning rate included."""
+        self.check_state(state)
+        state = {"state": state["state"], "param_groups": [dict(group) for group in state["param_groups"]]}
+        learning_rate = float(state["param_groups"][0]["lr"])
+        for group in state["param_groups"]:
+            group.update(self._switches)
+        # The optimizer would otherwise share its tensors with the caller's document.
+        self.torch_optimizer.load_state_dict(copy.deepcopy(state))
+        self.set_learning_rate(learning_rate)
+        for group in self.torch_optimizer.param_groups:
+            group["lr"] = self._applied_rate

@@ -1,0 +1,8 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Checkpoints."""
+
+from rsl_rl.checkpoint.files import read_checkpoint, write_checkpoint
+
+__all__ = ["read_checkpoint", "write_checkpoint"]

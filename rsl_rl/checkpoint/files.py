@@ -1,0 +1,90 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Checkpoint files: written whole or not at all, read without executing anything."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+def write_checkpoint(document: dict[str, Any], path: str | os.PathLike[str]) -> None:
+    """Write a checkpoint atomically.
+
+    A temporary file in the same folder is written, forced to the disk and renamed; a file that was there before
+    survives until that moment. Missing folders are created.
+
+    Args:
+        document: Tensors and plain data.
+        path: Where to write.
+
+    Raises:
+        OSError: The folder cannot be written, or the disk is full.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            torch.save(document, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(partial)
+        raise
+    _sync_folder(path.parent)
+
+
+def read_checkpoint(path: str | os.PathLike[str], map_location: Any = None) -> dict[str, Any]:
+    """Read a checkpoint of any release. Only tensors and plain data are accepted: nothing in the file is executed.
+
+    Args:
+        path: The file.
+        map_location: Where to put the tensors, as in ``torch.load``.
+
+    Raises:
+        FileNotFoundError: There is no such file; names the checkpoints beside it.
+        ValueError: The file is not a checkpoint, is damaged, or holds something other than tensors and plain data.
+    """
+    path = Path(path)
+    if not path.is_file():
+        beside = sorted(file.name for file in path.parent.glob("*.pt")) if path.parent.is_dir() else []
+        raise FileNotFoundError(
+            f"No checkpoint at '{path}'. Checkpoints in that folder: {', '.join(beside) or 'none'}."
+        )
+    try:
+        document = torch.load(path, map_location=map_location, weights_only=True)
+    except pickle.UnpicklingError as error:
+        if "weights_only" in str(error) or "Unsupported" in str(error):
+            reason = str(error).strip().splitlines()[-1]
+            raise ValueError(
+                f"'{path}' is refused: it holds something other than tensors and plain data, and reading that would "
+                f"execute code from the file. ({reason})"
+            ) from error
+        raise ValueError(f"'{path}' is not a checkpoint, or it is damaged: {error}") from error
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # a damaged file fails anywhere inside torch.load
+        raise ValueError(f"'{path}' is not a checkpoint, or it is damaged (cut off?): {error}") from error
+    if not isinstance(document, dict):
+        raise ValueError(f"'{path}' is not a checkpoint: it holds a {type(document).__name__} instead of a dict.")
+    return document
+
+
+def _sync_folder(folder: Path) -> None:
+    # Without this a power cut can undo the rename; some file systems do not offer it.
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

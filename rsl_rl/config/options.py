@@ -1,0 +1,117 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Checks of configuration sections against the classes they configure."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import typing
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+from rsl_rl.config.schema import SCHEMAS, RunnerConfig
+from rsl_rl.config.typecheck import describe, has_type
+from rsl_rl.utils import check_compile_mode, did_you_mean, listed
+
+# Constructor arguments that the library fills in itself.
+_PROVIDED = frozenset(
+    {"obs", "obs_groups", "obs_set", "output_dim", "actor", "critic", "storage", "device", "multi_gpu_cfg"}
+)
+_REQUIRED = ("num_steps_per_env", "obs_groups", "save_interval")
+
+
+def check_options(configured: Any, options: Mapping[str, Any], where: str) -> None:
+    """Raise unless every option is a constructor argument of the class and has the declared type.
+
+    Args:
+        configured: The class (or factory function) that the section configures.
+        options: The section without ``class_name``.
+        where: The section's place in the configuration, e.g. ``"actor.distribution_cfg"``.
+
+    Raises:
+        ValueError: An option is unknown; names it, the class, its valid options and the closest match.
+        TypeError: An option has the wrong type.
+    """
+    valid, accepts_any = _constructor_options(configured)
+    name = getattr(configured, "__name__", str(configured))
+    for key in options:
+        if key not in valid and not accepts_any:
+            raise ValueError(
+                f"{name} has no option '{key}' (in '{where}').{did_you_mean(key, valid)} Options: {listed(valid)}."
+            )
+    types = _declared_types(configured)
+    for key, value in options.items():
+        if key in types:
+            check_type(value, types[key], f"{where}.{key}")
+
+
+def check_type(value: Any, expected: Any, where: str) -> None:
+    """Raise TypeError unless ``value`` fits the annotation ``expected``."""
+    if has_type(value, expected):
+        return
+    hint = ""
+    if isinstance(value, str) and has_type(1.0, expected):
+        hint = " A number is expected, not text: YAML reads 1e-3 as text, write 1.0e-3."
+    raise TypeError(f"'{where}' must be {describe(expected)}, got {type(value).__name__}: {value!r}.{hint}")
+
+
+def resolve_runner_config(train_cfg: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a checked deep copy of a runner's configuration; the caller's is not changed.
+
+    Unknown keys at the top level are kept: environments and launchers put their own there.
+
+    Args:
+        train_cfg: The configuration in the layout that the runners take.
+
+    Raises:
+        ValueError: A required key is missing or a value is out of range.
+        TypeError: A value has the wrong type.
+    """
+    if not isinstance(train_cfg, Mapping):
+        raise TypeError(f"The runner's configuration must be a dict, got {type(train_cfg).__name__}.")
+    types = typing.get_type_hints(RunnerConfig)
+    for key in _REQUIRED:
+        if key not in train_cfg:
+            close = did_you_mean(key, [str(option) for option in train_cfg], limit=1)
+            found = close.replace("Did you mean", "There is").rstrip("?") + "." if close else ""
+            raise ValueError(f"The runner's configuration lacks the required key '{key}'.{found}")
+    for key, value in train_cfg.items():
+        if key in types:
+            check_type(value, types[key], key)
+        elif hint := did_you_mean(key, types, cutoff=0.85):
+            warnings.warn(f"The runner does not use the configuration key '{key}'.{hint}", stacklevel=3)
+    for key in ("num_steps_per_env", "save_interval"):
+        if train_cfg[key] < 1:
+            raise ValueError(f"'{key}' must be at least 1, got {train_cfg[key]}.")
+    check_compile_mode(train_cfg.get("torch_compile_mode"))
+    return copy.deepcopy(dict(train_cfg))
+
+
+def _constructor_options(configured: Any) -> tuple[list[str], bool]:
+    """Return the names of the options and whether any other is accepted as well.
+
+    ``**kwargs`` of a subclass are taken to reach the constructor of the next class.
+    """
+    names: list[str] = []
+    constructors = [configured] if not inspect.isclass(configured) else configured.__mro__
+    for constructor in constructors:
+        if inspect.isclass(constructor):
+            if "__init__" not in vars(constructor) or constructor is object:
+                continue
+            constructor = constructor.__init__
+        parameters = inspect.signature(constructor).parameters.values()
+        named = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+        names += [name for name in named if name != "self" and name not in _PROVIDED and name not in names]
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            return names, False
+    return names, True
+
+
+def _declared_types(configured: Any) -> dict[str, Any]:
+    for base in getattr(configured, "__mro__", ()):
+        if base.__module__.startswith("rsl_rl.") and base.__name__ in SCHEMAS:
+            return typing.get_type_hints(SCHEMAS[base.__name__])
+    return {}

@@ -1,0 +1,127 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Every configuration key with its type, default and meaning.
+
+One frozen dataclass per configuration section. The classes that a section configures take the same keys with the same
+defaults as keyword arguments; a test keeps the two alike.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class GaussianDistributionConfig:
+    """Gaussian actions whose standard deviation does not depend on the observation."""
+
+    class_name: str = "GaussianDistribution"
+    init_std: float = 1.0
+    """Initial standard deviation, in units of the action."""
+    std_range: tuple[float, float] = (1e-6, 1e6)
+    """The standard deviation stays within this range."""
+    std_type: Literal["scalar", "log"] = "scalar"
+    """Whether the standard deviation itself or its logarithm is learned."""
+    learn_std: bool = True
+    """Whether the standard deviation is learned at all."""
+
+
+@dataclass(frozen=True)
+class MLPModelConfig:
+    """Feed-forward actor or critic."""
+
+    class_name: str = "MLPModel"
+    hidden_dims: tuple[int, ...] = (256, 256, 256)
+    """Width of each hidden layer; -1 stands for the input dimension."""
+    activation: str = "elu"
+    """elu, selu, relu, crelu, lrelu, tanh, sigmoid, softplus, gelu, swish, mish or identity."""
+    obs_normalization: bool = False
+    """Normalize observations by their running mean and standard deviation."""
+    distribution_cfg: GaussianDistributionConfig | None = None
+    """Output distribution; None for a deterministic model such as a critic."""
+
+
+@dataclass(frozen=True)
+class PPOConfig:
+    """Proximal policy optimization."""
+
+    class_name: str = "PPO"
+    num_learning_epochs: int = 5
+    """Passes over the rollout per iteration."""
+    num_mini_batches: int = 4
+    """Mini-batches per pass."""
+    clip_param: float = 0.2
+    """Clipping range of the probability ratio and of the value."""
+    gamma: float = 0.99
+    """Discount per step."""
+    lam: float = 0.95
+    """Lambda of generalized advantage estimation."""
+    value_loss_coef: float = 1.0
+    """Weight of the value loss."""
+    entropy_coef: float = 0.01
+    """Weight of the entropy bonus."""
+    learning_rate: float = 1e-3
+    """Initial learning rate."""
+    max_grad_norm: float = 1.0
+    """Actor's and critic's gradients are each clipped to this norm."""
+    optimizer: str = "adam"
+    """adam, adamw, sgd or rmsprop."""
+    use_clipped_value_loss: bool = True
+    """Clip the value's change like the policy's."""
+    schedule: Literal["adaptive", "fixed"] = "adaptive"
+    """adaptive: the learning rate follows the policy's KL divergence per mini-batch."""
+    desired_kl: float | None = 0.01
+    """KL divergence per mini-batch, in nats, that the adaptive schedule aims at."""
+    normalize_advantage_per_mini_batch: bool = False
+    """Normalize advantages over each mini-batch rather than over the rollout."""
+    use_mixed_precision: bool = False
+    """Forward pass and loss in bfloat16."""
+    share_cnn_encoders: bool = False
+    """Actor and critic use the same image encoders."""
+    rnd_cfg: dict[str, Any] | None = None
+    """Random network distillation."""
+    symmetry_cfg: dict[str, Any] | None = None
+    """Symmetry augmentation and mirror loss."""
+    grad_reduce_bucket_mb: float = 25.0
+    """Size of the buckets in which gradients are averaged over processes, in MiB."""
+
+
+@dataclass(frozen=True)
+class RunnerConfig:
+    """A training run: rollout, logging, algorithm and models."""
+
+    num_steps_per_env: int
+    """Steps per environment and iteration."""
+    save_interval: int
+    """A checkpoint is written every so many iterations, and at the end."""
+    obs_groups: dict[str, list[str]] = field(default_factory=dict)
+    """For every observation set (actor, critic ...) the observation groups it consists of."""
+    class_name: str = "OnPolicyRunner"
+    run_name: str = ""
+    """Name of the run in logs."""
+    check_for_nan: bool = True
+    """Stop before an update on observations, rewards or dones that are not finite."""
+    torch_compile_mode: Literal["default", "max-autotune-no-cudagraphs"] | None = None
+    """Compile the update with this mode of torch.compile."""
+    logger: Any = "tensorboard"
+    """A logger's name, or a dict with class_name and constructor arguments."""
+    algorithm: PPOConfig | dict[str, Any] = field(default_factory=PPOConfig)
+    actor: MLPModelConfig | dict[str, Any] = field(
+        default_factory=lambda: MLPModelConfig(distribution_cfg=GaussianDistributionConfig())
+    )
+    critic: MLPModelConfig | dict[str, Any] = field(default_factory=MLPModelConfig)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the configuration in the layout that the runners take."""
+        return dataclasses.asdict(self)
+
+
+SCHEMAS: dict[str, type] = {
+    "GaussianDistribution": GaussianDistributionConfig,
+    "MLPModel": MLPModelConfig,
+    "PPO": PPOConfig,
+}
+"""The section of every configurable class of ``rsl_rl``, by class name."""

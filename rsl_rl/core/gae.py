@@ -1,0 +1,58 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Generalized advantage estimation (Schulman et al., "High-Dimensional Continuous Control Using GAE", 2016).
+
+Legend: T steps, N environments.
+"""
+
+from __future__ import annotations
+
+import torch
+
+
+def generalized_advantages(
+    rewards_TN1: torch.Tensor,
+    values_TN1: torch.Tensor,
+    dones_TN1: torch.Tensor,
+    last_values_N1: torch.Tensor,
+    gamma: float,
+    lam: float,
+    out: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Return the advantage of every step of a rollout.
+
+    ``A_t = delta_t + gamma * lam * (1 - done_t) * A_{t+1}`` with
+    ``delta_t = r_t + gamma * (1 - done_t) * V_{t+1} - V_t``; a done cuts the recursion.
+
+    Args:
+        rewards_TN1: [T, N, 1], rewards (bootstrapped already where an episode timed out).
+        values_TN1: [T, N, 1], value of the observation at the start of each step.
+        dones_TN1: [T, N, 1], any dtype, non-zero where an episode ended in the step.
+        last_values_N1: [N, 1], value of the observation after the last step.
+        gamma: Discount per step.
+        lam: Lambda.
+        out: [T, N, 1], where to write the advantages; None to allocate.
+
+    Returns:
+        [T, N, 1].
+    """
+    advantages_TN1 = torch.empty_like(rewards_TN1) if out is None else out
+    discount_TN1 = gamma * (1.0 - dones_TN1.to(rewards_TN1.dtype))
+    next_values_TN1 = torch.cat([values_TN1[1:], last_values_N1.unsqueeze(0)])
+    delta_TN1 = torch.addcmul(rewards_TN1 - values_TN1, discount_TN1, next_values_TN1)
+    decay_TN1 = discount_TN1 * lam
+    steps = zip(delta_TN1.unbind(0), decay_TN1.unbind(0), advantages_TN1.unbind(0), strict=True)
+    following_N1 = None
+    for delta_N1, decay_N1, advantage_N1 in reversed(list(steps)):
+        if following_N1 is None:
+            advantage_N1.copy_(delta_N1)
+        else:
+            torch.addcmul(delta_N1, decay_N1, following_N1, out=advantage_N1)
+        following_N1 = advantage_N1
+    return advantages_TN1
+
+
+def normalized(advantages: torch.Tensor) -> torch.Tensor:
+    """Return advantages of any shape with mean 0 and (unbiased) standard deviation 1."""
+    return (advantages - advantages.mean()) / (advantages.std() + 1e-8)

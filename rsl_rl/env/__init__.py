@@ -1,0 +1,8 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Environments: the contract every environment fulfils, and adapters to it."""
+
+from rsl_rl.env.vec_env import VecEnv
+
+__all__ = ["VecEnv"]

@@ -1,0 +1,63 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""The contract between a vectorized environment and the runners."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from tensordict import TensorDict
+
+
+class VecEnv(ABC):
+    """A batch of N environments that step together and reset themselves.
+
+    An environment that finishes in a step is reset within that step: the observation returned for it is the first one
+    of its next episode. The environment may reuse and overwrite every buffer it has returned.
+
+    ``extras`` returned by :meth:`step` may contain
+
+    * ``"time_outs"`` [N]: non-zero where the episode ended by its time limit and not by a failure;
+    * ``"final_obs"``: groups [N, ...], meaningful where done: the true last observation of the ended episode. The
+      value of a timed-out state is bootstrapped from it;
+    * ``"terminal"``: the same for the finished environments only,
+      ``{"env_ids": [k], "observations": groups [k, ...]}``;
+    * ``"log"`` or ``"episode"``: ``dict[str, float | Tensor]``, averaged over an iteration and logged.
+    """
+
+    num_envs: int
+    """Number of environments N."""
+
+    num_actions: int
+    """Number of actions A of each environment."""
+
+    max_episode_length: int | torch.Tensor
+    """Steps after which an episode times out, one number or one per environment [N]."""
+
+    episode_length_buf: torch.Tensor
+    """Steps taken in the current episode of each environment, [N], int64. May be written by the runner."""
+
+    device: torch.device | str
+    """Device of observations, rewards and dones."""
+
+    cfg: dict | object
+    """The environment's configuration, logged with the run."""
+
+    @abstractmethod
+    def get_observations(self) -> TensorDict:
+        """Return the current observation groups, each [N, ...], with batch size [N]."""
+        raise NotImplementedError
+
+    @abstractmethod
+    def step(self, actions: torch.Tensor) -> tuple[TensorDict, torch.Tensor, torch.Tensor, dict]:
+        """Advance every environment by one step.
+
+        Args:
+            actions: [N, A], float32.
+
+        Returns:
+            Observation groups (batch size [N]), rewards [N], dones [N] and the extras described above.
+        """
+        raise NotImplementedError

@@ -1,0 +1,224 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Feed-forward model: observation groups -> normalization -> MLP -> output or distribution."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from tensordict import TensorDict
+from torch import nn
+
+from rsl_rl.config.options import check_options
+from rsl_rl.export.inference import OnnxPolicy, TorchPolicy
+from rsl_rl.modules import MLP, Distribution, EmpiricalNormalization, HiddenState
+from rsl_rl.modules.distribution import OutputDistribution
+from rsl_rl.utils import listed, resolve_class
+
+
+class MLPModel(nn.Module):
+    """A multi-layer perceptron over the concatenated 1D observation groups of one observation set.
+
+    Subclasses replace :meth:`get_latent`, ``_get_obs_dim`` and ``_get_latent_dim`` to put something else before the
+    head. With a distribution the head's output becomes its parameters.
+    """
+
+    is_recurrent: bool = False
+
+    def __init__(
+        self,
+        obs: TensorDict,
+        obs_groups: dict[str, list[str]],
+        obs_set: str,
+        output_dim: int,
+        hidden_dims: Sequence[int] = (256, 256, 256),
+        activation: str = "elu",
+        obs_normalization: bool = False,
+        distribution_cfg: dict | None = None,
+    ) -> None:
+        """Build the model for the groups of one observation set.
+
+        Args:
+            obs: Example observation groups, each [N, d].
+            obs_groups: Groups of every observation set.
+            obs_set: The set that this model sees, e.g. ``"actor"``.
+            output_dim: Number of outputs.
+            hidden_dims: Width of each hidden layer; -1 stands for the input dimension.
+            activation: Name of the activation.
+            obs_normalization: Normalize the observation by its running mean and standard deviation.
+            distribution_cfg: Class name and options of the output distribution; None for a deterministic model.
+
+        Raises:
+            ValueError: A group is missing or has the wrong shape, or an option is invalid.
+        """
+        super().__init__()
+        self.obs_groups, self.obs_dim = self._get_obs_dim(obs, obs_groups, obs_set)
+        self.obs_group_dims = {group: obs[group].shape[-1] for group in self.obs_groups}
+        self.obs_normalization = obs_normalization
+        self.obs_normalizer = EmpiricalNormalization(self.obs_dim) if obs_normalization else nn.Identity()
+
+        self.distribution: Distribution | None = None
+        head_dim: int | list[int] = output_dim
+        if distribution_cfg is not None:
+            distribution_class, options = resolve_class(distribution_cfg)
+            check_options(distribution_class, options, f"{obs_set}.distribution_cfg")
+            self.distribution = distribution_class(output_dim, **options)
+            head_dim = self.distribution.input_dim
+        self.mlp = MLP(self._get_latent_dim(), head_dim, hidden_dims, activation)
+        if self.distribution is not None:
+            self.distribution.init_mlp_weights(self.mlp)
+
+    # -- forward -------------------------------------------------------------------------------------------------------
+
+    def forward(
+        self,
+        obs: TensorDict | Mapping[str, torch.Tensor],
+        masks: torch.Tensor | None = None,
+        hidden_state: HiddenState = None,
+        stochastic_output: bool = False,
+    ) -> torch.Tensor:
+        """Return the output for a batch of observations.
+
+        Args:
+            obs: Observation groups, each [B, d].
+            masks: [T, n_traj], bool, for padded trajectories of a recurrent update.
+            hidden_state: State at the first step of each trajectory, for a recurrent update.
+            stochastic_output: Draw a sample from the distribution instead of returning its deterministic output.
+
+        Returns:
+            [B, output_dim].
+        """
+        output = self.mlp(self.get_latent(obs, masks, hidden_state))
+        if self.distribution is None:
+            return output
+        if stochastic_output:
+            self.distribution.update(output)
+            return self.distribution.sample()
+        return self.distribution.deterministic_output(output)
+
+    def output_distribution(
+        self,
+        obs: TensorDict | Mapping[str, torch.Tensor],
+        masks: torch.Tensor | None = None,
+        hidden_state: HiddenState = None,
+    ) -> OutputDistribution:
+        """Return the output distribution for a batch of observations without drawing from it.
+
+        The random state stays untouched, and nothing is remembered. Arguments as in :meth:`forward`.
+
+        Raises:
+            RuntimeError: The model is deterministic.
+        """
+        distribution = self._require_distribution()
+        if type(self).forward is not MLPModel.forward:
+            # A subclass with a forward pass of its own is asked the only way it offers.
+            self(obs, masks, hidden_state, stochastic_output=True)
+            return distribution
+        return distribution.given(self.mlp(self.get_latent(obs, masks, hidden_state)))
+
+    def get_latent(
+        self,
+        obs: TensorDict | Mapping[str, torch.Tensor],
+        masks: torch.Tensor | None = None,
+        hidden_state: HiddenState = None,
+    ) -> torch.Tensor:
+        """Return the input of the head, [B, latent_dim]: the normalized concatenation of the observation groups."""
+        return self.obs_normalizer(self._concatenated(obs))
+
+    def update_normalization(self, obs: TensorDict | Mapping[str, torch.Tensor]) -> None:
+        """Merge observations, groups [..., d], into the running statistics."""
+        if self.obs_normalization:
+            self.obs_normalizer.update(self._concatenated(obs))  # type: ignore[operator] (EmpiricalNormalization)
+
+    # -- hidden state (none in a feed-forward model) -------------------------------------------------------------------
+
+    def reset(self, dones: torch.Tensor | None = None, hidden_state: HiddenState = None) -> None:
+        """Reset the hidden state where ``dones`` [N] is set, or everywhere."""
+
+    def get_hidden_state(self) -> HiddenState:
+        """Return the current hidden state."""
+        return None
+
+    def detach_hidden_state(self, dones: torch.Tensor | None = None) -> None:
+        """Cut the gradient history of the hidden state."""
+
+    # -- last stochastic output ----------------------------------------------------------------------------------------
+
+    @property
+    def output_mean(self) -> torch.Tensor:
+        """Mean of the last stochastic output, [B, A]."""
+        return self._require_distribution().mean
+
+    @property
+    def output_std(self) -> torch.Tensor:
+        """Standard deviation of the last stochastic output, [B, A]."""
+        return self._require_distribution().std
+
+    @property
+    def output_entropy(self) -> torch.Tensor:
+        """Entropy of the last stochastic output in nats, [B]."""
+        return self._require_distribution().entropy
+
+    @property
+    def output_distribution_params(self) -> tuple[torch.Tensor, ...]:
+        """Parameters of the last stochastic output, each [B, A]."""
+        return self._require_distribution().params
+
+    def get_output_log_prob(self, outputs: torch.Tensor) -> torch.Tensor:
+        """Log density of outputs [B, A] under the last stochastic output, [B]."""
+        return self._require_distribution().log_prob(outputs)
+
+    def get_kl_divergence(
+        self, old_params: tuple[torch.Tensor, ...], new_params: tuple[torch.Tensor, ...]
+    ) -> torch.Tensor:
+        """KL(old || new) in nats, [B]."""
+        return self._require_distribution().kl_divergence(old_params, new_params)
+
+    # -- export --------------------------------------------------------------------------------------------------------
+
+    def as_jit(self) -> nn.Module:
+        """Return the deterministic policy as a module for TorchScript: ``forward(obs [B, obs_dim])``, ``reset()``."""
+        return TorchPolicy(self)
+
+    def as_onnx(self, verbose: bool = False) -> nn.Module:
+        """Return the deterministic policy as a module for ONNX, with example inputs and input and output names."""
+        return OnnxPolicy(self, verbose)
+
+    # -- hooks for subclasses ------------------------------------------------------------------------------------------
+
+    def _get_obs_dim(
+        self, obs: TensorDict, obs_groups: dict[str, list[str]], obs_set: str
+    ) -> tuple[list[str], int]:
+        """Return the 1D groups of the set and the sum of their sizes. May be called before ``nn.Module.__init__``."""
+        available = [str(group) for group in obs.keys()]  # noqa: SIM118 (a TensorDict iterates over its batch)
+        if obs_set not in obs_groups:
+            raise ValueError(f"obs_groups has no set '{obs_set}'. Sets: {listed(obs_groups)}.")
+        for group in obs_groups[obs_set]:
+            if group not in available:
+                raise ValueError(
+                    f"Observation set '{obs_set}' asks for the group '{group}', which is not there: {listed(available)}."
+                )
+            if obs[group].ndim != 2:
+                raise ValueError(
+                    f"{type(self).__name__} takes groups of shape [num_envs, size], but '{group}' of the observation "
+                    f"set '{obs_set}' has the shape {list(obs[group].shape)}. Images need a CNNModel."
+                )
+        groups = list(obs_groups[obs_set])
+        return groups, sum(obs[group].shape[-1] for group in groups)
+
+    def _get_latent_dim(self) -> int:
+        """Return the size of the head's input."""
+        return self.obs_dim
+
+    def _concatenated(self, obs: TensorDict | Mapping[str, torch.Tensor]) -> torch.Tensor:
+        if len(self.obs_groups) == 1:
+            return obs[self.obs_groups[0]]
+        return torch.cat([obs[group] for group in self.obs_groups], dim=-1)
+
+    def _require_distribution(self) -> Distribution | Any:
+        if self.distribution is None:
+            raise RuntimeError("This model is deterministic: it was built without a distribution_cfg.")
+        return self.distribution

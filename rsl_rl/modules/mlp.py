@@ -1,0 +1,75 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Multi-layer perceptron."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from rsl_rl.utils import resolve_nn_activation
+
+
+class MLP(nn.Sequential):
+    """Fully connected layers with an activation between them.
+
+    A Linear stands at every even index, an activation at the odd ones; the output is reshaped by a final Unflatten
+    when ``output_dim`` has several dimensions.
+    """
+
+    def __init__(
+        self,
+        input_dim: int,
+        output_dim: int | tuple[int, ...] | list[int],
+        hidden_dims: Sequence[int],
+        activation: str = "elu",
+        last_activation: str | None = None,
+    ) -> None:
+        """Build the layers.
+
+        Args:
+            input_dim: Size of the last dimension of the input.
+            output_dim: Size of the output, or its shape.
+            hidden_dims: Width of each hidden layer; -1 stands for the input dimension.
+            activation: Name of the activation after every hidden layer.
+            last_activation: Name of the activation after the last layer; None for none.
+
+        Raises:
+            ValueError: An activation is unknown or a width is not positive.
+        """
+        output_shape = (output_dim,) if isinstance(output_dim, int) else tuple(output_dim)
+        widths = [input_dim if width == -1 else width for width in hidden_dims]
+        sizes = [input_dim, *widths, math.prod(output_shape)]
+        if any(size < 1 for size in sizes):
+            raise ValueError(
+                f"MLP layers need positive widths, got input {input_dim}, hidden_dims {list(hidden_dims)}, "
+                f"output {output_dim}."
+            )
+        layers: list[nn.Module] = []
+        for index, (size_in, size_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+            layers.append(nn.Linear(size_in, size_out))
+            is_last = index == len(sizes) - 2
+            if not is_last:
+                layers.append(resolve_nn_activation(activation))
+            elif last_activation is not None:
+                layers.append(resolve_nn_activation(last_activation))
+        if len(output_shape) > 1:
+            layers.append(nn.Unflatten(-1, output_shape))
+        super().__init__(*layers)
+
+    def init_weights(self, scales: float | Sequence[float]) -> None:
+        """Initialize the weights orthogonally and the biases with zero.
+
+        Args:
+            scales: Gain of every Linear layer, one number for all or one per layer.
+        """
+        linears = [module for module in self if isinstance(module, nn.Linear)]
+        gains = [scales] * len(linears) if isinstance(scales, (int, float)) else list(scales)
+        for linear, gain in zip(linears, gains, strict=True):
+            nn.init.orthogonal_(linear.weight, gain=gain)
+            with torch.no_grad():
+                linear.bias.zero_()

@@ -1,0 +1,82 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Running normalization of observations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+
+class EmpiricalNormalization(nn.Module):
+    """Normalize by the mean and standard deviation of everything seen so far.
+
+    Batches are merged exactly, as if all samples had come in one batch (Chan, Golub and LeVeque, "Algorithms for
+    Computing the Sample Variance", 1983).
+    """
+
+    _mean: torch.Tensor
+    _var: torch.Tensor
+    _std: torch.Tensor
+    count: torch.Tensor
+
+    def __init__(self, shape: int | Sequence[int], eps: float = 1e-2, until: int | None = None) -> None:
+        """Start with mean 0 and standard deviation 1.
+
+        Args:
+            shape: Shape of one sample.
+            eps: Added to the standard deviation, in units of the input.
+            until: Stop learning after this many samples; None for never.
+        """
+        super().__init__()
+        shape = (shape,) if isinstance(shape, int) else tuple(shape)
+        self.eps = eps
+        self.until = until
+        self._sample_ndim = len(shape)
+        self.register_buffer("_mean", torch.zeros(1, *shape))
+        self.register_buffer("_var", torch.ones(1, *shape))
+        self.register_buffer("_std", torch.ones(1, *shape))
+        self.register_buffer("count", torch.zeros((), dtype=torch.long))
+
+    @property
+    def mean(self) -> torch.Tensor:
+        """Mean of the samples seen so far, of one sample's shape."""
+        return self._mean.squeeze(0).clone()
+
+    @property
+    def std(self) -> torch.Tensor:
+        """Standard deviation (biased) of the samples seen so far, of one sample's shape."""
+        return self._std.squeeze(0).clone()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return ``(x - mean) / (std + eps)`` for x of shape [..., *shape]."""
+        return (x - self._mean) / (self._std + self.eps)
+
+    def inverse(self, y: torch.Tensor) -> torch.Tensor:
+        """Return the x of which ``y`` is the normalized form."""
+        return y * (self._std + self.eps) + self._mean
+
+    @torch.no_grad()
+    def update(self, x: torch.Tensor) -> None:
+        """Merge a batch of samples into the statistics; does nothing outside the training mode.
+
+        Args:
+            x: [..., *shape].
+        """
+        if not self.training:
+            return
+        x = x.reshape(-1, *x.shape[x.ndim - self._sample_ndim :])
+        batch_var, batch_mean = torch.var_mean(x, dim=0, unbiased=False, keepdim=True)
+        is_learning = True if self.until is None else self.count < self.until
+        # Where learning has ended the batch weighs nothing: a tensor expression, since reading the count would wait
+        # for the device.
+        batch_count = x.shape[0] * torch.as_tensor(is_learning, device=x.device)
+        self.count += batch_count
+        rate = batch_count / self.count.clamp(min=1)
+        delta = batch_mean - self._mean
+        self._mean += rate * delta
+        self._var += rate * (batch_var - self._var + delta * (batch_mean - self._mean))
+        self._std.copy_(self._var.sqrt())

@@ -1,0 +1,230 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""The rollout: preallocated buffers, written in place, read as mini-batches.
+
+Legend: T steps, N environments, A actions, B samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from tensordict import TensorDict
+
+from rsl_rl.modules import HiddenState
+from rsl_rl.utils import did_you_mean
+
+
+class RolloutStorage:
+    """Keeps T steps of N environments. Every buffer keeps its address for the life of the storage."""
+
+    class Transition:
+        """One step of all environments, filled by the algorithm and copied by :meth:`add_transition`."""
+
+        def __init__(self) -> None:
+            self.clear()
+
+        def clear(self) -> None:
+            """Forget everything."""
+            self.observations: TensorDict | None = None
+            self.actions: torch.Tensor | None = None
+            self.privileged_actions: torch.Tensor | None = None
+            self.rewards: torch.Tensor | None = None
+            self.dones: torch.Tensor | None = None
+            self.values: torch.Tensor | None = None
+            self.actions_log_prob: torch.Tensor | None = None
+            self.distribution_params: tuple[torch.Tensor, ...] | None = None
+            self.hidden_states: tuple[HiddenState, HiddenState] = (None, None)
+
+    @dataclass
+    class Batch:
+        """A part of the rollout; feed-forward tensors are [B, ...]."""
+
+        observations: TensorDict | None = None
+        actions: torch.Tensor | None = None
+        values: torch.Tensor | None = None
+        advantages: torch.Tensor | None = None
+        returns: torch.Tensor | None = None
+        old_actions_log_prob: torch.Tensor | None = None
+        old_distribution_params: tuple[torch.Tensor, ...] | None = None
+        hidden_states: tuple[HiddenState, HiddenState] = (None, None)
+        masks: torch.Tensor | None = None
+        privileged_actions: torch.Tensor | None = None
+        dones: torch.Tensor | None = None
+
+    def __init__(
+        self,
+        training_type: str,
+        num_envs: int,
+        num_transitions_per_env: int,
+        obs: TensorDict,
+        actions_shape: Sequence[int],
+        device: str = "cpu",
+    ) -> None:
+        """Allocate the buffers.
+
+        Args:
+            training_type: ``"rl"``.
+            num_envs: N.
+            num_transitions_per_env: T.
+            obs: Example observation groups, each [N, ...]; their dtypes are kept.
+            actions_shape: Shape of one environment's action, [A].
+            device: Device of the buffers.
+
+        Raises:
+            ValueError: The training type is unknown or a size is not positive.
+        """
+        if training_type != "rl":
+            raise ValueError(f"Unknown training type {training_type!r}.{did_you_mean(training_type, ['rl'])} Valid: rl")
+        if num_envs < 1 or num_transitions_per_env < 1:
+            raise ValueError(
+                f"A rollout needs at least one environment and one step, got {num_envs} environments and "
+                f"{num_transitions_per_env} steps."
+            )
+        self.training_type = training_type
+        self.num_envs = num_envs
+        self.num_transitions_per_env = num_transitions_per_env
+        self.device = device
+        self.actions_shape = tuple(actions_shape)
+        self.step = 0
+
+        steps = (num_transitions_per_env, num_envs)
+        self.observations = TensorDict(
+            {
+                key: torch.zeros(num_transitions_per_env, *value.shape, dtype=value.dtype, device=device)
+                for key, value in obs.items()
+            },
+            batch_size=list(steps),
+            device=device,
+        )
+        # Indexing a TensorDict costs far more than the copy itself: the views of every step are made once.
+        self._observation_slots = [
+            TensorDict({key: value[step] for key, value in self.observations.items()}, [num_envs], device=device)
+            for step in range(num_transitions_per_env)
+        ]
+        self._recorded_step: int | None = None
+        self.actions = torch.zeros(*steps, *self.actions_shape, device=device)
+        self.rewards = torch.zeros(*steps, 1, device=device)
+        self.dones = torch.zeros(*steps, 1, dtype=torch.uint8, device=device)
+        self.values = torch.zeros(*steps, 1, device=device)
+        self.actions_log_prob = torch.zeros(*steps, 1, device=device)
+        self.returns = torch.zeros(*steps, 1, device=device)
+        self.advantages = torch.zeros(*steps, 1, device=device)
+        # Allocated at the first transition: their number and shapes belong to the distribution.
+        self.distribution_params: tuple[torch.Tensor, ...] | None = None
+        self.saved_hidden_state_a: tuple[torch.Tensor, ...] | None = None
+        self.saved_hidden_state_c: tuple[torch.Tensor, ...] | None = None
+
+    def record_observations(self, obs: TensorDict | Mapping[str, torch.Tensor]) -> TensorDict:
+        """Copy the observation of the current step into the rollout, and return the copy.
+
+        Called when the action is chosen: the environment may overwrite its buffers while it steps.
+
+        Args:
+            obs: Observation groups, each [N, ...].
+
+        Raises:
+            OverflowError: The rollout is full.
+        """
+        self._require_space()
+        slot = self._observation_slots[self.step]
+        for key, target in slot.items():
+            target.copy_(obs[key], non_blocking=True)
+        self._recorded_step = self.step
+        return slot
+
+    def add_transition(self, transition: RolloutStorage.Transition) -> None:
+        """Copy one step of all environments into the rollout.
+
+        Args:
+            transition: With observations, actions [N, A], rewards [N], dones [N], values [N, 1], actions_log_prob [N]
+                and distribution_params, each [N, ...].
+
+        Raises:
+            OverflowError: The rollout is full.
+        """
+        self._require_space()
+        step = self.step
+        observations = transition.observations
+        if observations is not None and not (
+            self._recorded_step == step and observations is self._observation_slots[step]
+        ):
+            self.record_observations(observations)
+        if self.distribution_params is None and transition.distribution_params is not None:
+            self.distribution_params = self._allocate_like(transition.distribution_params)
+        self.actions[step].copy_(transition.actions)  # type: ignore[arg-type]
+        self.rewards[step].copy_(transition.rewards.view(-1, 1))  # type: ignore[union-attr]
+        self.dones[step].copy_(transition.dones.view(-1, 1))  # type: ignore[union-attr]
+        self.values[step].copy_(transition.values)  # type: ignore[arg-type]
+        self.actions_log_prob[step].copy_(transition.actions_log_prob.view(-1, 1))  # type: ignore[union-attr]
+        for target, value in zip(self.distribution_params or (), transition.distribution_params or (), strict=True):
+            target[step].copy_(value)
+        self.step += 1
+
+    def clear(self) -> None:
+        """Start a new rollout in the same buffers."""
+        self.step = 0
+        self._recorded_step = None
+
+    def mini_batch_generator(
+        self, num_mini_batches: int, num_epochs: int = 8
+    ) -> Generator[RolloutStorage.Batch, None, None]:
+        """Yield shuffled mini-batches, the same ones in every epoch.
+
+        The rollout is gathered in random order once; the mini-batches are views of it. What N * T leaves over when
+        divided by the number of mini-batches is not used.
+
+        Args:
+            num_mini_batches: Mini-batches per epoch.
+            num_epochs: Passes over the rollout.
+
+        Raises:
+            ValueError: There are more mini-batches than samples.
+        """
+        num_samples = self.num_envs * self.num_transitions_per_env
+        size = num_samples // num_mini_batches
+        if size == 0:
+            raise ValueError(
+                f"{num_mini_batches} mini-batches need at least as many samples, but the rollout has {num_samples} "
+                f"({self.num_envs} environments x {self.num_transitions_per_env} steps)."
+            )
+        indices = torch.randperm(num_mini_batches * size, device=self.device)
+
+        def shuffled(tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            return tensor.flatten(0, 1)[indices].split(size)
+
+        observations = {key: shuffled(value) for key, value in self.observations.items()}
+        actions, values, returns = shuffled(self.actions), shuffled(self.values), shuffled(self.returns)
+        advantages, log_prob = shuffled(self.advantages), shuffled(self.actions_log_prob)
+        params = [shuffled(param) for param in self.distribution_params or ()]
+        batches = [
+            RolloutStorage.Batch(
+                observations=TensorDict({key: parts[index] for key, parts in observations.items()}, [size]),
+                actions=actions[index],
+                values=values[index],
+                advantages=advantages[index],
+                returns=returns[index],
+                old_actions_log_prob=log_prob[index],
+                old_distribution_params=tuple(parts[index] for parts in params),
+            )
+            for index in range(num_mini_batches)
+        ]
+        for _ in range(num_epochs):
+            yield from batches
+
+    def _require_space(self) -> None:
+        if self.step >= self.num_transitions_per_env:
+            raise OverflowError(
+                f"The rollout is full: it holds {self.num_transitions_per_env} steps. Call clear() before adding more."
+            )
+
+    def _allocate_like(self, params: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        # The rollout runs in inference mode; the buffers must not become inference tensors, the update learns on them.
+        with torch.inference_mode(False):
+            return tuple(
+                torch.zeros(self.num_transitions_per_env, *param.shape, dtype=param.dtype, device=self.device)
+                for param in params
+            )

@@ -1,0 +1,42 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Small pure helpers, and the historical import path of the log writers."""
+
+from typing import Any
+
+from rsl_rl.utils.checks import check_compile_mode, check_nan, check_state_dict, compile_model
+from rsl_rl.utils.resolve import (
+    get_param,
+    resolve_callable,
+    resolve_class,
+    resolve_nn_activation,
+    resolve_obs_groups,
+    resolve_optimizer,
+)
+from rsl_rl.utils.suggest import did_you_mean, listed
+
+__all__ = [
+    "LogWriter",
+    "check_compile_mode",
+    "check_nan",
+    "check_state_dict",
+    "compile_model",
+    "did_you_mean",
+    "get_param",
+    "listed",
+    "resolve_callable",
+    "resolve_class",
+    "resolve_nn_activation",
+    "resolve_obs_groups",
+    "resolve_optimizer",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # The writers live in telemetry, which itself uses these helpers: a plain import would be a cycle.
+    if name == "LogWriter":
+        from rsl_rl.telemetry import LogWriter
+
+        return LogWriter
+    raise AttributeError(f"module 'rsl_rl.utils' has no attribute '{name}'")

@@ -1,0 +1,95 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Checks of tensors and modules at the door."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from tensordict import TensorDict
+from torch import nn
+
+from rsl_rl.utils.suggest import did_you_mean, listed
+
+_COMPILE_MODES = ("default", "max-autotune-no-cudagraphs")
+
+
+def check_nan(obs: TensorDict, rewards: torch.Tensor, dones: torch.Tensor) -> None:
+    """Raise if an environment step contains NaN or infinite numbers. Synchronizes with the device.
+
+    The runner uses :class:`rsl_rl.env.finite_guard.FiniteGuard` instead, which waits for the device once an iteration only.
+
+    Args:
+        obs: Observation groups [N, ...].
+        rewards: [N].
+        dones: [N].
+
+    Raises:
+        ValueError: Names what is not finite and in how many environments.
+    """
+    named = {f"observation group '{group}'": value for group, value in obs.items()}
+    named |= {"rewards": rewards, "dones": dones}
+    for name, value in named.items():
+        if value.is_floating_point() and not torch.isfinite(value).all():
+            bad = (~torch.isfinite(value)).flatten(1).any(1) if value.ndim > 1 else ~torch.isfinite(value)
+            raise ValueError(f"The environment returned non-finite {name} in {int(bad.sum())} of {len(bad)} environments.")
+
+
+def check_compile_mode(mode: str | None) -> None:
+    """Raise ValueError unless ``mode`` is a supported mode of ``torch.compile``, or None for no compilation."""
+    if mode is None or mode in _COMPILE_MODES:
+        return
+    if mode in ("reduce-overhead", "max-autotune"):
+        raise ValueError(
+            f"torch_compile_mode '{mode}' captures CUDA graphs behind the library's back, which overwrites tensors that "
+            f"are still in use. Valid: None, {listed(_COMPILE_MODES)}."
+        )
+    raise ValueError(
+        f"Unknown torch_compile_mode {mode!r}.{did_you_mean(mode, _COMPILE_MODES)} Valid: None, {listed(_COMPILE_MODES)}."
+    )
+
+
+def compile_model(model: nn.Module, mode: str | None = None) -> nn.Module:
+    """Compile the forward pass of a module in place; its state-dict keys stay as they are.
+
+    Args:
+        model: The module.
+        mode: ``"default"``, ``"max-autotune-no-cudagraphs"``, or None to leave the module as it is.
+
+    Raises:
+        ValueError: The mode is not supported.
+    """
+    check_compile_mode(mode)
+    if mode is not None:
+        model.compile(mode=mode)
+    return model
+
+
+def check_state_dict(module: nn.Module, state: Mapping[str, torch.Tensor], name: str, strict: bool = True) -> None:
+    """Raise if a state dict does not fit a module, before anything of the module is changed.
+
+    Args:
+        module: The module that is about to load ``state``.
+        state: The state dict.
+        name: What the module is called in the message, e.g. ``"actor"``.
+        strict: Also refuse missing and unexpected keys.
+
+    Raises:
+        ValueError: Lists every key that is missing, unexpected, or of another shape.
+    """
+    expected = module.state_dict()
+    problems = [
+        f"{key}: the checkpoint has {list(value.shape)}, the {name} needs {list(expected[key].shape)}"
+        for key, value in state.items()
+        if key in expected and isinstance(expected[key], torch.Tensor) and value.shape != expected[key].shape
+    ]
+    if strict:
+        problems += [f"{key}: missing from the checkpoint" for key in expected if key not in state]
+        problems += [f"{key}: not a part of this {name}" for key in state if key not in expected]
+    if problems:
+        raise ValueError(
+            f"The checkpoint does not fit the {name}; nothing was loaded. Check the model's configuration "
+            "(observation groups, hidden_dims, normalization, distribution):\n  " + "\n  ".join(problems)
+        )

@@ -1,0 +1,23 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Error texts that name the nearest valid choice."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+def did_you_mean(name: object, options: Iterable[str], limit: int = 3, cutoff: float = 0.6) -> str:
+    """Return ``" Did you mean 'x' or 'y'?"`` for the options closest to ``name``, or an empty string."""
+    by_lower = {option.lower(): option for option in options}
+    close = difflib.get_close_matches(str(name).lower(), list(by_lower), n=limit, cutoff=cutoff)
+    if not close:
+        return ""
+    return f" Did you mean {' or '.join(repr(by_lower[match]) for match in close)}?"
+
+
+def listed(options: Iterable[object]) -> str:
+    """Return the options as text, comma separated, or ``"none"``."""
+    return ", ".join(str(option) for option in options) or "none"
