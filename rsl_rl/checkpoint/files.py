@@ -6,9 +6,12 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import pickle
+import re
 import tempfile
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -61,18 +64,19 @@ def read_checkpoint(path: str | os.PathLike[str], map_location: Any = None) -> d
         raise FileNotFoundError(
             f"No checkpoint at '{path}'. Checkpoints in that folder: {', '.join(beside) or 'none'}."
         )
+    # Read first and parse then: a disk that fails and a file that is damaged are two different messages.
+    content = io.BytesIO(path.read_bytes())
+    if not zipfile.is_zipfile(content):
+        raise ValueError(f"'{path}' is not a checkpoint, or it is damaged (cut off?).")
+    content.seek(0)
     try:
-        document = torch.load(path, map_location=map_location, weights_only=True)
+        document = torch.load(content, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:
-        if "weights_only" in str(error) or "Unsupported" in str(error):
-            reason = str(error).strip().splitlines()[-1]
-            raise ValueError(
-                f"'{path}' is refused: it holds something other than tensors and plain data, and reading that would "
-                f"execute code from the file. ({reason})"
-            ) from error
-        raise ValueError(f"'{path}' is not a checkpoint, or it is damaged: {error}") from error
-    except (OSError, MemoryError):
-        raise
+        found = re.search(r"GLOBAL (\S+)", str(error))
+        raise ValueError(
+            f"'{path}' is refused: it holds something other than tensors and plain data"
+            f"{f' ({found[1]})' if found else ''}, and reading that would execute code from the file."
+        ) from error
     except Exception as error:  # a damaged file fails anywhere inside torch.load
         raise ValueError(f"'{path}' is not a checkpoint, or it is damaged (cut off?): {error}") from error
     if not isinstance(document, dict):

@@ -11,7 +11,9 @@ from collections.abc import Iterable
 
 def did_you_mean(name: object, options: Iterable[str], limit: int = 3, cutoff: float = 0.6) -> str:
     """Return ``" Did you mean 'x' or 'y'?"`` for the options closest to ``name``, or an empty string."""
-    by_lower = {option.lower(): option for option in options}
+    by_lower: dict[str, str] = {}
+    for option in options:
+        by_lower.setdefault(option.lower(), option)
     close = difflib.get_close_matches(str(name).lower(), list(by_lower), n=limit, cutoff=cutoff)
     if not close:
         return ""

@@ -1,0 +1,242 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""PPO beyond the reference cases: time-outs, state, options."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import pytest
+import torch
+from tensordict import TensorDict
+
+from rsl_rl.algorithms import PPO
+from rsl_rl.models import MLPModel
+from tests.envs import PointEnv, point_config
+
+
+def build(num_envs: int = 4, **algorithm: object) -> tuple[PPO, PointEnv]:
+    env = PointEnv(num_envs)
+    alg = PPO.construct_algorithm(env.get_observations(), env, point_config(**algorithm), "cpu")
+    alg.train_mode()
+    return alg, env
+
+
+def rollout(alg: PPO, env: PointEnv) -> None:
+    with torch.inference_mode():
+        obs = env.get_observations()
+        for _ in range(alg.storage.num_transitions_per_env):
+            obs, rewards, dones, extras = env.step(alg.act(obs))
+            alg.process_env_step(obs, rewards, dones, extras)
+        alg.compute_returns(obs)
+
+
+def step_with(alg: PPO, extras: dict) -> tuple[torch.Tensor, torch.Tensor]:
+    """Take one step with reward 1 and the given extras; return the stored rewards [N] and V(s_t) [N]."""
+    obs = PointEnv(4, seed=1).get_observations()
+    with torch.inference_mode():
+        alg.act(obs)
+        values = alg.critic(obs).flatten()
+        alg.process_env_step(obs, torch.ones(4), torch.ones(4), extras)
+    return alg.storage.rewards[alg.storage.step - 1].flatten(), values
+
+
+TIME_OUTS = torch.tensor([True, False, True, False])
+
+
+def test_time_out_bootstraps_with_the_value_of_the_observation_before_it() -> None:
+    alg, _ = build()
+    stored, values = step_with(alg, {"time_outs": TIME_OUTS})
+    torch.testing.assert_close(stored, 1.0 + 0.99 * values * TIME_OUTS)
+
+
+@pytest.mark.parametrize("as_dict", [True, False])
+def test_time_out_bootstraps_with_the_final_observation(as_dict: bool) -> None:
+    alg, _ = build()
+    final_obs = PointEnv(4, seed=2).get_observations()
+    # Rows that are not done may hold anything.
+    final_obs["policy"][1] = torch.nan
+    groups = dict(final_obs.items()) if as_dict else final_obs
+    stored, values = step_with(alg, {"time_outs": TIME_OUTS, "final_obs": groups})
+    final_values = alg.critic(final_obs).flatten().detach()
+    expected = torch.where(TIME_OUTS, 1.0 + 0.99 * final_values, 1.0)
+    torch.testing.assert_close(stored, expected)
+    assert not torch.allclose(stored, 1.0 + 0.99 * values * TIME_OUTS)
+
+
+def test_time_out_bootstraps_with_the_terminal_observation_of_the_finished_environments() -> None:
+    alg, _ = build()
+    final_obs = PointEnv(4, seed=2).get_observations()
+    terminal = {"env_ids": torch.tensor([2]), "observations": final_obs[2:3]}
+    stored, values = step_with(alg, {"time_outs": TIME_OUTS, "terminal": terminal})
+    final_values = alg.critic(final_obs).flatten().detach()
+    # Environment 0 timed out too, but its last observation was not given.
+    expected = torch.tensor([1.0 + 0.99 * values[0], 1.0, 1.0 + 0.99 * final_values[2], 1.0])
+    torch.testing.assert_close(stored, expected)
+
+
+def test_final_observation_without_the_critics_groups_falls_back_and_says_so() -> None:
+    alg, _ = build()
+    final_obs = PointEnv(4, seed=2).get_observations().select("policy")
+    with pytest.warns(UserWarning, match=r"lack the critic's groups \['privileged'\]"):
+        stored, values = step_with(alg, {"time_outs": TIME_OUTS, "final_obs": final_obs})
+    torch.testing.assert_close(stored, 1.0 + 0.99 * values * TIME_OUTS)
+
+
+def test_rewards_and_extras_of_the_environment_are_not_edited() -> None:
+    alg, env = build()
+    obs, rewards = env.get_observations(), torch.ones(4)
+    extras = {"time_outs": TIME_OUTS.clone(), "log": {"a": 1.0}}
+    alg.act(obs)
+    alg.process_env_step(obs, rewards, torch.zeros(4), extras)
+    assert rewards.tolist() == [1.0] * 4
+    assert sorted(extras) == ["log", "time_outs"]
+
+
+def test_update_leaves_no_sample_out_of_the_random_stream() -> None:
+    # The update draws the permutation and nothing else: samples it would throw away are not drawn.
+    alg, env = build()
+    rollout(alg, env)
+    torch.manual_seed(0)
+    alg.update()
+    after = torch.get_rng_state()
+    torch.manual_seed(0)
+    torch.randperm(32)
+    assert torch.equal(after, torch.get_rng_state())
+
+
+def test_saved_state_goes_on_exactly() -> None:
+    alg, env = build()
+    rollout(alg, env)
+    alg.update()
+    saved = copy.deepcopy(alg.save())
+    other, _ = build(learning_rate=0.5)
+    assert other.load(saved, None, True)
+    assert other.learning_rate == alg.learning_rate != 0.5
+    for instance in (alg, other):
+        torch.manual_seed(1)
+        rollout(instance, PointEnv(4, seed=3))
+        instance.update()
+    for key, value in alg.actor.state_dict().items():
+        assert torch.equal(value, other.actor.state_dict()[key]), key
+    assert other.learning_rate == alg.learning_rate
+
+
+def test_saved_optimizer_holds_plain_numbers_that_any_release_reads() -> None:
+    alg, env = build()
+    rollout(alg, env)
+    alg.update()
+    saved = alg.save()["optimizer_state_dict"]
+    group = saved["param_groups"][0]
+    assert type(group["lr"]) is float
+    assert not group["fused"]
+    parameters = [*alg.actor.parameters(), *alg.critic.parameters()]
+    plain = torch.optim.Adam([torch.nn.Parameter(p.detach().clone()) for p in parameters])
+    plain.load_state_dict(saved)
+    plain.param_groups[0]["params"][0].grad = torch.ones_like(parameters[0])
+    plain.step()
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "AdamW", "sgd", "rmsprop"])
+def test_every_optimizer_follows_the_learning_rate(optimizer: str) -> None:
+    alg, env = build(optimizer=optimizer, learning_rate=0.0, schedule="fixed")
+    before = copy.deepcopy(alg.actor.state_dict())
+    rollout(alg, env)
+    alg.update()
+    assert torch.equal(before["mlp.0.weight"], alg.actor.state_dict()["mlp.0.weight"])
+    alg.learning_rate = 1e-2
+    rollout(alg, env)
+    alg.update()
+    assert not torch.equal(before["mlp.0.weight"], alg.actor.state_dict()["mlp.0.weight"])
+    assert alg.learning_rate == 1e-2
+
+
+def test_a_learning_rate_written_into_the_optimizer_is_respected() -> None:
+    alg, env = build(schedule="fixed")
+    for group in alg.optimizer.param_groups:
+        group["lr"] = 0.0
+    before = copy.deepcopy(alg.actor.state_dict())
+    rollout(alg, env)
+    alg.update()
+    assert torch.equal(before["mlp.0.weight"], alg.actor.state_dict()["mlp.0.weight"])
+    assert alg.learning_rate == 0.0
+
+
+def test_load_cfg_takes_only_the_parts_named() -> None:
+    alg, _ = build()
+    other, _ = build()
+    critic = copy.deepcopy(other.critic.state_dict())
+    assert not other.load(alg.save(), {"actor": True}, True)
+    assert torch.equal(other.actor.state_dict()["mlp.0.weight"], alg.actor.state_dict()["mlp.0.weight"])
+    assert torch.equal(other.critic.state_dict()["mlp.0.weight"], critic["mlp.0.weight"])
+    with pytest.raises(ValueError, match="no part 'actr'. Did you mean 'actor'"):
+        other.load(alg.save(), {"actr": True}, True)
+
+
+def test_state_of_another_network_is_refused_and_nothing_changes() -> None:
+    alg, env = build()
+    config = point_config()
+    config["critic"]["hidden_dims"] = [8, 16]
+    other = PPO.construct_algorithm(env.get_observations(), env, config, "cpu")
+    before = copy.deepcopy(other.actor.state_dict())
+    with pytest.raises(ValueError, match=r"mlp.0.weight: the checkpoint has \[16, 5\], the critic needs \[8, 5\]"):
+        other.load(alg.save(), None, True)
+    assert all(torch.equal(value, other.actor.state_dict()[key]) for key, value in before.items())
+
+
+def test_state_without_a_part_is_refused() -> None:
+    alg, _ = build()
+    saved = alg.save()
+    del saved["optimizer_state_dict"]
+    with pytest.raises(ValueError, match="no 'optimizer_state_dict'"):
+        alg.load(saved, None, True)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"num_minibatches": 4}, ValueError, "PPO has no option 'num_minibatches'.*Did you mean 'num_mini_batches'"),
+        ({"schedule": "adaptiv"}, TypeError, "'algorithm.schedule' must be 'adaptive' or 'fixed', got str: 'adaptiv'"),
+        ({"learning_rate": "1e-3"}, TypeError, "YAML reads 1e-3 as text"),
+        ({"optimizer": "adamax"}, ValueError, "Unknown optimizer 'adamax'"),
+        ({"desired_kl": None}, ValueError, "needs a positive desired_kl"),
+        ({"num_learning_epochs": 0}, ValueError, "at least 1"),
+    ],
+)
+def test_wrong_options_are_named(options: dict, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        build(**options)
+
+
+def test_samples_left_over_are_mentioned_at_the_start() -> None:
+    with pytest.warns(UserWarning, match="2 of the 32 samples of every rollout are not learned from"):
+        build(num_mini_batches=3)
+
+
+def test_mixed_precision_computes_the_update_in_bfloat16() -> None:
+    alg, env = build(use_mixed_precision=True, schedule="fixed")
+    reference, _ = build(schedule="fixed")
+    reference.load(copy.deepcopy(alg.save()), None, True)
+    results = []
+    for instance in (alg, reference):
+        torch.manual_seed(0)
+        rollout(instance, PointEnv(4, seed=3))
+        results.append(instance.update())
+    assert results[0]["value"] != results[1]["value"]
+    assert results[0]["value"] == pytest.approx(results[1]["value"], rel=0.05)
+    assert all(math.isfinite(value) for value in results[0].values())
+
+
+def test_models_with_a_forward_of_their_own_are_asked_through_it() -> None:
+    class Shifted(MLPModel):
+        def forward(self, obs, masks=None, hidden_state=None, stochastic_output=False):
+            shifted = TensorDict({"policy": obs["policy"] + 1.0}, obs.batch_size)
+            return super().forward(shifted, masks, hidden_state, stochastic_output)
+
+    env = PointEnv(4)
+    obs, groups = env.get_observations(), {"actor": ["policy"]}
+    actor = Shifted(obs, groups, "actor", 1, distribution_cfg={"class_name": "GaussianDistribution"})
+    expected = actor(obs)
+    torch.testing.assert_close(actor.output_distribution(obs).mean, expected)
