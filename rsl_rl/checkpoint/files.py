@@ -5,17 +5,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 import pickle
 import re
-import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from rsl_rl.utils.files import replaced_when_complete
 
 
 def write_checkpoint(document: dict[str, Any], path: str | os.PathLike[str]) -> None:
@@ -31,20 +31,8 @@ def write_checkpoint(document: dict[str, Any], path: str | os.PathLike[str]) -> 
     Raises:
         OSError: The folder cannot be written, or the disk is full.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            torch.save(document, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(partial)
-        raise
-    _sync_folder(path.parent)
+    with replaced_when_complete(path) as partial:
+        torch.save(document, partial)
 
 
 def read_checkpoint(path: str | os.PathLike[str], map_location: Any = None) -> dict[str, Any]:
@@ -82,13 +70,3 @@ def read_checkpoint(path: str | os.PathLike[str], map_location: Any = None) -> d
     if not isinstance(document, dict):
         raise ValueError(f"'{path}' is not a checkpoint: it holds a {type(document).__name__} instead of a dict.")
     return document
-
-
-def _sync_folder(folder: Path) -> None:
-    # Without this a power cut can undo the rename; some file systems do not offer it.
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

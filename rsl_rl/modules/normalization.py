@@ -3,8 +3,6 @@
 
 """Running normalization of observations."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

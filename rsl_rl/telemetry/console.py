@@ -1,0 +1,107 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""What a person sees while a run goes on."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from rsl_rl.telemetry.report import IterationReport
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as ``"1:02:03"`` or ``"2:03"``."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """Return a number in a readable form, or a dash for None."""
+    if value is None:
+        return "-"
+    return f"{value:.{digits}f}" if value == 0 or 1e-2 <= abs(value) < 1e6 else f"{value:.2e}"
+
+
+class PlainConsole:
+    """One line per iteration."""
+
+    def show(self, report: IterationReport) -> None:
+        """Print an iteration."""
+        losses = " ".join(f"{name} {number(value, 3)}" for name, value in report.losses.items())
+        print(
+            f"iteration {report.iteration + 1}/{report.end_iteration}"
+            f" | steps {report.total_steps:,} at {report.steps_per_second:,.0f}/s"
+            f" | reward {number(report.mean_reward)} length {number(report.mean_episode_length, 0)}"
+            f" | {losses} lr {report.learning_rate:.1e} std {number(report.action_std)}"
+            f" | {duration(report.elapsed)} left {duration(report.seconds_left)}",
+            flush=True,
+        )
+
+    def close(self) -> None:
+        """End the display."""
+
+
+class LiveConsole:
+    """A progress bar and a small table that are redrawn in place."""
+
+    def __init__(self) -> None:
+        """Raise ImportError where rich is not installed."""
+        import rich.live  # noqa: F401
+
+        self._live: Any = None
+
+    def show(self, report: IterationReport) -> None:
+        """Redraw for an iteration."""
+        from rich.live import Live
+
+        if self._live is None:
+            self._live = Live(refresh_per_second=4)
+            self._live.start()
+        self._live.update(self._drawn(report))
+
+    def close(self) -> None:
+        """Leave the last state on the screen."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    @staticmethod
+    def _drawn(report: IterationReport) -> Any:
+        from rich.console import Group
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+
+        done, total = report.iteration - report.start_iteration + 1, report.end_iteration - report.start_iteration
+        head = Table.grid(padding=(0, 2))
+        head.add_row(
+            f"[bold]iteration {report.iteration + 1}/{report.end_iteration}[/]",
+            ProgressBar(total=total, completed=done, width=32),
+            f"{duration(report.elapsed)}, left {duration(report.seconds_left)}",
+            f"{report.steps_per_second:,.0f} steps/s",
+        )
+        table = Table.grid(padding=(0, 2))
+        cells = {
+            "reward": number(report.mean_reward),
+            "episode length": number(report.mean_episode_length, 0),
+            "action std": number(report.action_std),
+            "steps": f"{report.total_steps:,}",
+            **{f"{name} loss": number(value, 3) for name, value in report.losses.items()},
+            "learning rate": f"{report.learning_rate:.1e}",
+        }
+        pairs = [(f"[dim]{name}[/]", value) for name, value in cells.items()]
+        for left, right in zip(pairs[::2], [*pairs[1::2], ("", "")], strict=False):
+            table.add_row(*left, *right)
+        return Group(head, table)
+
+
+def make_console() -> PlainConsole | LiveConsole:
+    """Return a live display on a terminal, plain lines elsewhere or where rich is missing."""
+    if sys.stdout.isatty():
+        try:
+            return LiveConsole()
+        except ImportError:
+            pass
+    return PlainConsole()

@@ -1,0 +1,243 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Collects a run's numbers and hands them to console and writers once an iteration."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+
+import rsl_rl
+from rsl_rl.telemetry.console import LiveConsole, PlainConsole, make_console
+from rsl_rl.telemetry.meters import EpisodeStatistics, MeanMeter
+from rsl_rl.telemetry.metrics_csv import CsvLogWriter
+from rsl_rl.telemetry.provenance import store_git_state
+from rsl_rl.telemetry.report import IterationReport
+from rsl_rl.telemetry.tensorboard import TensorboardLogWriter
+from rsl_rl.telemetry.writer import LogWriter
+from rsl_rl.utils import did_you_mean, resolve_callable
+
+_WRITERS: dict[str, Callable[..., LogWriter]] = {"tensorboard": TensorboardLogWriter}
+_CLASSES: dict[str, Callable[..., LogWriter]] = {
+    "TensorboardLogWriter": TensorboardLogWriter,
+    "CsvLogWriter": CsvLogWriter,
+}
+
+
+class Logger:
+    """Numbers in, once per environment step and per iteration; console lines, event files and tables out.
+
+    The environment step costs no wait for the device. A writer that fails is reported once and dropped; training
+    goes on, and ``metrics.csv`` stays complete.
+    """
+
+    def __init__(
+        self,
+        log_dir: str | None,
+        cfg: dict,
+        env_cfg: dict | object,
+        num_envs: int,
+        is_distributed: bool,
+        gpu_world_size: int,
+        gpu_global_rank: int,
+        device: str,
+    ) -> None:
+        """Set up; nothing is written before :meth:`init_logging_writer`.
+
+        Args:
+            log_dir: Folder of the run; None to keep nothing.
+            cfg: The runner's configuration.
+            env_cfg: The environment's configuration, kept with the run where a writer can.
+            num_envs: N of this process.
+            is_distributed: Whether there are several processes.
+            gpu_world_size: Number of processes.
+            gpu_global_rank: Which of them this is; only number 0 shows and writes.
+            device: Device of rewards and dones.
+        """
+        self.cfg = cfg
+        self.env_cfg = env_cfg
+        self.num_envs = num_envs
+        self.gpu_world_size = gpu_world_size
+        self.device = device
+        self.is_silent = is_distributed and gpu_global_rank != 0
+        self.log_dir = None if self.is_silent else log_dir
+        self.logger_type, self._make_writer = _configured_writer(cfg.get("logger", "tensorboard"))
+        self.writer: LogWriter | None = None
+        self._writers: list[LogWriter] = []
+        self.git_status_repos = [rsl_rl.__file__]
+        self.console: PlainConsole | LiveConsole = make_console()
+
+        algorithm = cfg.get("algorithm")
+        with_rnd = isinstance(algorithm, Mapping) and algorithm.get("rnd_cfg") is not None
+        self._episodes = EpisodeStatistics(num_envs, device, cfg["num_steps_per_env"], with_rnd)
+        self._environment_log = MeanMeter(device)
+        self.tot_timesteps = 0
+        self.tot_time = 0.0
+
+    @property
+    def rewbuffer(self) -> deque[float]:
+        """Returns of the last 100 finished episodes, as of the last :meth:`log`."""
+        return self._episodes.returns
+
+    @property
+    def lenbuffer(self) -> deque[float]:
+        """Lengths in steps of the last 100 finished episodes, as of the last :meth:`log`."""
+        return self._episodes.lengths
+
+    def init_logging_writer(self) -> None:
+        """Open the writers, keep the configuration and the state of the code. Does nothing without a folder."""
+        if self.log_dir is None or self._writers:
+            return
+        os.makedirs(self.log_dir, exist_ok=True)
+        self._writers = [CsvLogWriter(self.log_dir)]
+        if self._make_writer is not None:
+            self.writer = self._make_writer(log_dir=self.log_dir)
+            self._writers.append(self.writer)
+            self._tell("store_config", self.env_cfg, self.cfg)
+        for path in store_git_state(self.git_status_repos, os.path.join(self.log_dir, "git")):
+            self._tell("save_file", path)
+
+    def process_env_step(
+        self,
+        rewards: torch.Tensor,
+        dones: torch.Tensor,
+        extras: Mapping[str, Any],
+        intrinsic_rewards: torch.Tensor | None = None,
+    ) -> None:
+        """Take in one step of all environments.
+
+        Args:
+            rewards: [N], as the environment gave them.
+            dones: [N], non-zero where an episode ended.
+            extras: ``"log"`` or ``"episode"`` hold what the environment wants logged; not changed.
+            intrinsic_rewards: [N], weighted, or None.
+        """
+        logged = extras.get("log") if "log" in extras else extras.get("episode")
+        if logged:
+            self._environment_log.add(logged)
+        self._episodes.step(rewards, dones, intrinsic_rewards)
+
+    def log(
+        self,
+        it: int,
+        start_it: int,
+        total_it: int,
+        collect_time: float,
+        learn_time: float,
+        loss_dict: dict[str, float],
+        learning_rate: float,
+        action_std: torch.Tensor | None,
+        rnd_weight: float | None,
+        print_minimal: bool = False,
+        width: int = 80,
+        pad: int = 40,
+    ) -> None:
+        """Show and write the numbers of an iteration.
+
+        Args:
+            it: The iteration.
+            start_it: The first iteration of this call to ``learn``.
+            total_it: The first iteration that will not be made.
+            collect_time: Seconds of stepping the environment.
+            learn_time: Seconds of learning.
+            loss_dict: Mean losses by name.
+            learning_rate: The learning rate.
+            action_std: Standard deviation of the actions, any shape, or None.
+            rnd_weight: Weight of the intrinsic reward, or None.
+            print_minimal: Kept for existing callers, like ``width`` and ``pad``.
+            width: Unused.
+            pad: Unused.
+        """
+        self._episodes.read()
+        steps = self.cfg["num_steps_per_env"] * self.num_envs * self.gpu_world_size
+        self.tot_timesteps += steps
+        self.tot_time += collect_time + learn_time
+        report = IterationReport(
+            iteration=it,
+            start_iteration=start_it,
+            end_iteration=total_it,
+            total_steps=self.tot_timesteps,
+            elapsed=self.tot_time,
+            collect_time=collect_time,
+            learn_time=learn_time,
+            steps_per_second=steps / max(collect_time + learn_time, 1e-9),
+            losses=dict(loss_dict),
+            learning_rate=learning_rate,
+            action_std=None if action_std is None else float(action_std.mean()),
+            mean_reward=_mean(self._episodes.returns),
+            mean_episode_length=_mean(self._episodes.lengths),
+            mean_extrinsic_reward=_mean(self._episodes.extrinsic_returns),
+            mean_intrinsic_reward=_mean(self._episodes.intrinsic_returns),
+            rnd_weight=rnd_weight,
+            episode=self._environment_log.read(),
+        )
+        if self.is_silent:
+            return
+        self._write(report)
+        self.console.show(report)
+
+    def save_model(self, path: str, it: int) -> None:
+        """Hand a checkpoint to the writers that keep files."""
+        self._tell("save_model", path, it)
+
+    def stop_logging_writer(self) -> None:
+        """Close console and writers. A later :meth:`init_logging_writer` opens them anew."""
+        self.console.close()
+        self._tell("stop")
+        self._writers, self.writer = [], None
+
+    def _write(self, report: IterationReport) -> None:
+        if not self._writers:
+            return
+        for tag, value in report.scalars().items():
+            self._tell("add_scalar", tag, value, report.iteration)
+        if report.mean_reward is not None and report.mean_episode_length is not None:
+            seconds = int(report.elapsed)
+            self._tell("add_scalar", "Train/mean_reward/time", report.mean_reward, seconds)
+            self._tell("add_scalar", "Train/mean_episode_length/time", report.mean_episode_length, seconds)
+        self._tell("flush")
+
+    def _tell(self, method: str, *arguments: Any) -> None:
+        """Call a method of every writer; drop a writer that fails."""
+        for writer in list(self._writers):
+            try:
+                call = getattr(writer, method, None)
+                if call is not None:
+                    call(*arguments)
+            except Exception as error:  # whatever it is, a log is not worth a run
+                self._writers.remove(writer)
+                warnings.warn(
+                    f"{type(writer).__name__} failed in {method} and is not used any more, training goes on: {error!r}",
+                    stacklevel=2,
+                )
+
+
+def _mean(history: deque[float]) -> float | None:
+    return sum(history) / len(history) if history else None
+
+
+def _configured_writer(logger: Any) -> tuple[str, Callable[..., LogWriter] | None]:
+    """Return the writer's lower-case name and how to make it; None for the local table only."""
+    if logger is None or (isinstance(logger, str) and logger.lower() == "none"):
+        return "none", None
+    if isinstance(logger, str):
+        if logger.lower() not in _WRITERS:
+            raise ValueError(
+                f"Unknown logger '{logger}'.{did_you_mean(logger, _WRITERS)} Valid: {', '.join(_WRITERS)}, none, or a "
+                "dict with 'class_name' and constructor arguments."
+            )
+        return logger.lower(), _WRITERS[logger.lower()]
+    if isinstance(logger, Mapping) and "class_name" in logger:
+        options = {key: value for key, value in logger.items() if key != "class_name"}
+        class_name = logger["class_name"]
+        made_by: Any = _CLASSES.get(class_name) if isinstance(class_name, str) else None
+        made_by = made_by or resolve_callable(class_name)
+        name = getattr(made_by, "__name__", str(made_by)).removesuffix("LogWriter").lower()
+        return name, lambda **location: made_by(**location, **options)
+    raise ValueError(f"'logger' must be a name or a dict with 'class_name', got {logger!r}.")

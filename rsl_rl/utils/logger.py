@@ -1,0 +1,8 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Historical import path of the logger."""
+
+from rsl_rl.telemetry.logger import Logger
+
+__all__ = ["Logger"]
