@@ -3,6 +3,8 @@
 
 """Environments: the contract every environment fulfils, and adapters to it."""
 
+from rsl_rl.env.gymnasium import GymnasiumVecEnv
+from rsl_rl.env.registry import make_env
 from rsl_rl.env.vec_env import VecEnv
 
-__all__ = ["VecEnv"]
+__all__ = ["GymnasiumVecEnv", "VecEnv", "make_env"]

@@ -14,7 +14,12 @@ def did_you_mean(name: object, options: Iterable[str], limit: int = 3, cutoff: f
     by_lower: dict[str, str] = {}
     for option in options:
         by_lower.setdefault(option.lower(), option)
-    close = difflib.get_close_matches(str(name).lower(), list(by_lower), n=limit, cutoff=cutoff)
+    lower = str(name).lower()
+    # "Go1Joystick-v1" is closer to "Go1JoystickFlatTerrain-v1" than letters alone say.
+    stem = lower.rpartition("-v")[0] or lower
+    begins = [option for option in by_lower if len(stem) > 3 and option.startswith(stem)]
+    close = [*begins, *difflib.get_close_matches(lower, list(by_lower), n=limit, cutoff=cutoff)]
+    close = list(dict.fromkeys(close))[:limit]
     if not close:
         return ""
     return f" Did you mean {' or '.join(repr(by_lower[match]) for match in close)}?"

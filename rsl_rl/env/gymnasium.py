@@ -1,0 +1,197 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Gymnasium vector environments, EnvPool's included."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from tensordict import TensorDict
+
+from rsl_rl.env.spaces import mean_of_infos, observation_readers
+from rsl_rl.env.vec_env import VecEnv
+
+# Infos that number environments and steps rather than measure something.
+_BOOKKEEPING = frozenset(
+    {"env_id", "players.env_id", "elapsed_step", "terminated", "steps_until_next_cmd", "TimeLimit.truncated"}
+)
+_UNKNOWN_EPISODE_LENGTH = 1000
+
+
+class GymnasiumVecEnv(VecEnv):
+    """Adapts any ``gymnasium.vector.VectorEnv`` to the contract of :class:`VecEnv`.
+
+    Whatever its autoreset mode, a finished environment is reset within the step that ended its episode: no transition
+    is spent on resetting, and ``extras["final_obs"]`` holds the true last observation in every step that ended an
+    episode. Observations are new tensors in every step.
+    """
+
+    def __init__(
+        self,
+        envs: Any,
+        device: str = "cpu",
+        seed: int | None = None,
+        max_episode_length: int | None = None,
+        cfg: dict | None = None,
+    ) -> None:
+        """Wrap a vector environment. It is reset when its first observation is asked for.
+
+        Args:
+            envs: The vector environment.
+            device: Where observations, rewards and dones go.
+            seed: Seed of the first reset; None for an environment that was seeded when it was made.
+            max_episode_length: Steps after which an episode times out; None to ask the environment (1000 where it
+                does not say). It is information for the runner, the environment's own limit counts.
+            cfg: Logged with the run.
+
+        Raises:
+            TypeError: The action space is no Box, or an observation space is neither a Box nor a Dict of Box.
+        """
+        from gymnasium.spaces import Box
+
+        action_space = envs.single_action_space
+        if not isinstance(action_space, Box):
+            raise TypeError(
+                f"The action space is {action_space}. Supported are continuous actions: a Box space. The policies "
+                "here are distributions over real vectors."
+            )
+        self.envs = envs
+        self.num_envs = int(envs.num_envs)
+        self.num_actions = int(np.prod(action_space.shape))
+        self.device = device
+        self.cfg = cfg or {}
+        self.max_episode_length = max_episode_length or _time_limit(envs) or _UNKNOWN_EPISODE_LENGTH
+        self.episode_length_buf = torch.zeros(self.num_envs, dtype=torch.long, device=device)
+        self.step_dt = _step_seconds(envs)
+        self.last_info: dict[str, Any] = {}
+        """Infos of the last step, as the vector environment gave them."""
+
+        self._readers = observation_readers(envs.single_observation_space)
+        self._is_dict = hasattr(envs.single_observation_space, "spaces")
+        self._action_shape = (self.num_envs, *action_space.shape)
+        self._action_dtype = action_space.dtype
+        self._low, self._high = action_space.low, action_space.high
+        self._is_bounded = bool(np.isfinite(self._low).any() or np.isfinite(self._high).any())
+        mode = getattr(envs, "metadata", {}).get("autoreset_mode")
+        self._resets_itself = getattr(mode, "name", "") == "SAME_STEP"
+        self._seed = seed
+        self._obs: TensorDict | None = None
+
+    @property
+    def unwrapped(self) -> GymnasiumVecEnv:
+        """This environment: it carries ``step_dt``, the seconds between two actions (1.0 where unknown)."""
+        return self
+
+    def reset(self) -> TensorDict:
+        """Start new episodes everywhere and return their first observations."""
+        observations, self.last_info = self.envs.reset(seed=self._seed) if self._seed is not None else self.envs.reset()
+        self._seed = None
+        self.episode_length_buf.zero_()
+        self._obs = self._on_device(self._read(observations))
+        return self._obs
+
+    def get_observations(self) -> TensorDict:
+        """Return the current observation groups."""
+        return self.reset() if self._obs is None else self._obs
+
+    def step(self, actions: torch.Tensor) -> tuple[TensorDict, torch.Tensor, torch.Tensor, dict]:
+        """Advance by one step; see :meth:`VecEnv.step`. Actions are clipped to the bounds of the action space."""
+        if self._obs is None:
+            self.reset()
+        observations, rewards, terminated, truncated, infos = self.envs.step(self._to_env(actions))
+        self.last_info = infos
+        dones = np.logical_or(terminated, truncated)
+        groups = self._read(observations)
+        extras: dict[str, Any] = {"time_outs": self._tensor(np.logical_and(truncated, ~terminated))}
+        if log := mean_of_infos(infos, self.num_envs, _BOOKKEEPING):
+            extras["log"] = log
+        self.episode_length_buf += 1
+        dones_tensor = self._tensor(dones)
+        if dones.any():
+            if self._resets_itself:
+                final_groups = self._final_observations(groups, infos, dones)
+            else:
+                final_groups = groups
+                groups = self._reset_where(dones, groups)
+            extras["final_obs"] = self._on_device(final_groups)
+            self.episode_length_buf[dones_tensor] = 0
+        self._obs = self._on_device(groups)
+        return self._obs, self._tensor(np.asarray(rewards, dtype=np.float32)), dones_tensor, extras
+
+    def render(self) -> Any:
+        """Return what the vector environment renders."""
+        return self.envs.render()
+
+    def close(self) -> None:
+        """Close the vector environment."""
+        self.envs.close()
+
+    def _to_env(self, actions: torch.Tensor) -> np.ndarray:
+        values = actions.detach().cpu().numpy().reshape(self._action_shape)
+        if self._is_bounded:
+            values = np.clip(values, self._low, self._high)
+        return values.astype(self._action_dtype, copy=False)
+
+    def _read(self, observations: Any) -> dict[str, torch.Tensor]:
+        if not self._is_dict:
+            return {"policy": self._readers["policy"].read(observations)}
+        return {name: reader.read(observations[name]) for name, reader in self._readers.items()}
+
+    def _reset_where(self, dones: np.ndarray, groups: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Reset the finished environments; return their first and the others' current observations."""
+        observations, _ = self.envs.reset(options={"reset_mask": dones.copy()})
+        mask = torch.from_numpy(dones)
+        merged = {}
+        for name, fresh in self._read(observations).items():
+            # Gymnasium returns the observations of all environments, EnvPool those of the reset ones only.
+            merged[name] = groups[name].clone()
+            merged[name][mask] = fresh[mask] if len(fresh) == self.num_envs else fresh
+        return merged
+
+    def _final_observations(
+        self, groups: Mapping[str, torch.Tensor], infos: Mapping[str, Any], dones: np.ndarray
+    ) -> dict[str, torch.Tensor]:
+        """Return last observations where an episode ended in same-step mode; other rows hold current ones."""
+        final_groups = {name: value.clone() for name, value in groups.items()}
+        finals = infos["final_obs"]
+        for index in np.flatnonzero(dones):
+            # Gymnasium collects Dict observations into a dict of arrays, or one dict per environment.
+            for name, reader in self._readers.items():
+                if not self._is_dict:
+                    final = finals[index]
+                else:
+                    final = finals[name][index] if isinstance(finals, Mapping) else finals[index][name]
+                final_groups[name][index] = reader.read(np.asarray(final)[None])[0]
+        return final_groups
+
+    def _on_device(self, groups: Mapping[str, torch.Tensor]) -> TensorDict:
+        moved = {name: value.to(self.device) for name, value in groups.items()}
+        return TensorDict(moved, [self.num_envs], device=self.device)
+
+    def _tensor(self, values: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(np.array(values)).to(self.device)
+
+
+def _time_limit(envs: Any) -> int | None:
+    """Return the steps after which an episode is truncated, where the environment says."""
+    spec = getattr(envs, "spec", None)
+    limits = [getattr(spec, "max_episode_steps", None), getattr(getattr(spec, "config", None), "max_episode_steps", None)]
+    for inner in getattr(envs, "envs", [])[:1]:
+        limits.append(getattr(getattr(inner, "spec", None), "max_episode_steps", None))
+    return next((int(limit) for limit in limits if limit), None)
+
+
+def _step_seconds(envs: Any) -> float:
+    """Return the seconds between two actions, where the environment says, else 1."""
+    config = getattr(getattr(envs, "spec", None), "config", None)
+    if getattr(config, "ctrl_dt", None):
+        return float(config.ctrl_dt)  # type: ignore[union-attr]
+    for inner in getattr(envs, "envs", [])[:1]:
+        if isinstance(getattr(inner.unwrapped, "dt", None), float):
+            return inner.unwrapped.dt
+    frames_per_second = getattr(envs, "metadata", {}).get("render_fps")
+    return 1.0 / frames_per_second if frames_per_second else 1.0

@@ -1,0 +1,116 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""From an environment's name to the environment."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from rsl_rl.env.gymnasium import GymnasiumVecEnv
+from rsl_rl.env.vec_env import VecEnv
+from rsl_rl.utils import did_you_mean, resolve_callable
+
+_INSTALL = 'pip install "rsl-rl-lib[envs]"'
+_FORMS = "'envpool:ID', 'gym:ID' or 'package.module:factory'"
+_CONTRACT = ("num_envs", "num_actions", "max_episode_length", "episode_length_buf", "device", "get_observations", "step")
+
+
+def make_env(name: str, num_envs: int = 1, seed: int = 0, device: str = "cpu", **options: Any) -> VecEnv:
+    """Make a vectorized environment.
+
+    Args:
+        name: ``"envpool:ID"`` for EnvPool, ``"gym:ID"`` for Gymnasium, or ``"package.module:factory"`` for a callable
+            that takes ``num_envs``, ``seed``, ``device`` and the options, and returns a :class:`VecEnv`.
+        num_envs: Number of environments.
+        seed: Environments of the same seed behave the same.
+        device: Where observations, rewards and dones go.
+        **options: Passed on to the environment. For EnvPool ``num_threads`` is the number of simulation threads
+            (0, the default: one per core); for Gymnasium ``vectorization_mode`` is ``"sync"`` (default: one process,
+            faster for environments whose step is short) or ``"async"`` (one process per environment).
+
+    Raises:
+        ValueError: The name is unknown; names near matches. An option is not accepted.
+        ImportError: A package is missing; gives its install line.
+        TypeError: The environment cannot be used, or the factory returns something else.
+    """
+    scheme, _, identifier = name.partition(":")
+    if num_envs < 1:
+        raise ValueError(f"num_envs must be at least 1, got {num_envs}.")
+    if not identifier:
+        raise ValueError(f"'{name}' names no environment: it must be {_FORMS}, for example 'gym:Ant-v5'.")
+    if scheme in _MAKERS:
+        return _MAKERS[scheme](identifier, num_envs, seed, device, options)
+    return _from_factory(name, num_envs, seed, device, options)
+
+
+def _from_envpool(identifier: str, num_envs: int, seed: int, device: str, options: dict[str, Any]) -> VecEnv:
+    try:
+        import envpool
+    except ImportError as error:
+        if sys.version_info < (3, 11):
+            raise ImportError(
+                "EnvPool has packages for Python 3.11 and newer only, and this is Python "
+                f"{sys.version_info.major}.{sys.version_info.minor}. Use a newer Python, or a 'gym:' environment."
+            ) from error
+        raise ImportError(f"EnvPool is not installed: {_INSTALL}") from error
+    known = envpool.list_all_envs()
+    if identifier not in known:
+        raise ValueError(f"EnvPool has no environment '{identifier}'.{did_you_mean(identifier, known)}")
+    try:
+        envs = envpool.make(identifier, env_type="gymnasium", num_envs=num_envs, seed=seed, **options)
+    except (TypeError, ValueError, AssertionError, KeyError) as error:
+        raise ValueError(f"EnvPool cannot make '{identifier}' with {options}: {error}") from error
+    cfg = {"env": f"envpool:{identifier}", "num_envs": num_envs, "seed": seed, **options}
+    return GymnasiumVecEnv(envs, device=device, cfg=cfg)
+
+
+def _from_gymnasium(identifier: str, num_envs: int, seed: int, device: str, options: dict[str, Any]) -> VecEnv:
+    try:
+        import gymnasium
+        from gymnasium.vector import AutoresetMode
+    except ImportError as error:
+        raise ImportError(f"Gymnasium (1.1 or newer) is not installed: {_INSTALL}") from error
+    cfg = {"env": f"gym:{identifier}", "num_envs": num_envs, "seed": seed, **options}
+    mode = options.pop("vectorization_mode", "sync")
+    try:
+        envs = gymnasium.make_vec(
+            identifier,
+            num_envs=num_envs,
+            vectorization_mode=mode,
+            # The adapter resets finished environments itself; every other mode costs a copy or a step.
+            vector_kwargs={"autoreset_mode": AutoresetMode.DISABLED},
+            **options,
+        )
+    except gymnasium.error.DependencyNotInstalled as error:
+        raise ImportError(f"Gymnasium's '{identifier}' needs more packages: {_INSTALL} ({error})") from error
+    except gymnasium.error.Error as error:
+        hint = did_you_mean(identifier, gymnasium.registry)
+        raise ValueError(f"Gymnasium has no environment '{identifier}'.{hint} ({error})") from error
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"Gymnasium cannot make '{identifier}' with {options}: {error}") from error
+    return GymnasiumVecEnv(envs, device=device, seed=seed, cfg=cfg)
+
+
+def _from_factory(name: str, num_envs: int, seed: int, device: str, options: dict[str, Any]) -> VecEnv:
+    try:
+        factory = resolve_callable(name)
+    except ImportError as error:
+        scheme = name.partition(":")[0]
+        hint = did_you_mean(scheme, _MAKERS) if "." not in scheme else ""
+        raise ValueError(f"Cannot import the environment '{name}'.{hint} It must be {_FORMS}. ({error})") from error
+    except AttributeError as error:
+        raise ValueError(f"Cannot find the environment '{name}': {error}") from error
+    env = factory(num_envs=num_envs, seed=seed, device=device, **options)
+    missing = [attribute for attribute in _CONTRACT if not hasattr(env, attribute)]
+    if missing:
+        raise TypeError(f"'{name}' returned a {type(env).__name__}, which is no VecEnv: it lacks {', '.join(missing)}.")
+    return env
+
+
+_MAKERS: dict[str, Callable[[str, int, int, str, dict[str, Any]], VecEnv]] = {
+    "envpool": _from_envpool,
+    "gym": _from_gymnasium,
+}
