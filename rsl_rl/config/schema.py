@@ -10,6 +10,7 @@ defaults as keyword arguments; a test keeps the two alike.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -113,10 +114,31 @@ class RunnerConfig:
         default_factory=lambda: MLPModelConfig(distribution_cfg=GaussianDistributionConfig())
     )
     critic: MLPModelConfig | dict[str, Any] = field(default_factory=MLPModelConfig)
+    others: dict[str, Any] = field(default_factory=dict)
+    """Keys of launchers and environments that the runner keeps but does not use."""
+
+    @classmethod
+    def from_dict(cls, section: Mapping[str, Any]) -> RunnerConfig:
+        """Read the layout that the runners take; sections of classes that are not ours stay as they are."""
+        known = {field.name for field in dataclasses.fields(cls)} - {"others"}
+        values = {key: _typed(value) for key, value in section.items() if key in known}
+        return cls(**values, others={key: value for key, value in section.items() if key not in known})
 
     def to_dict(self) -> dict[str, Any]:
         """Return the configuration in the layout that the runners take."""
-        return dataclasses.asdict(self)
+        section = dataclasses.asdict(self)
+        return section | section.pop("others")
+
+
+def _typed(value: Any) -> Any:
+    """Return a section as the dataclass of the class it names, other values as they are."""
+    if not isinstance(value, Mapping):
+        return value
+    values = {key: _typed(item) for key, item in value.items()}
+    schema = SCHEMAS.get(str(value.get("class_name")))
+    if schema is None:
+        return values
+    return schema(**{key: tuple(item) if isinstance(item, list) else item for key, item in values.items()})
 
 
 SCHEMAS: dict[str, type] = {

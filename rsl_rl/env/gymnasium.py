@@ -179,7 +179,10 @@ class GymnasiumVecEnv(VecEnv):
 def _time_limit(envs: Any) -> int | None:
     """Return the steps after which an episode is truncated, where the environment says."""
     spec = getattr(envs, "spec", None)
-    limits = [getattr(spec, "max_episode_steps", None), getattr(getattr(spec, "config", None), "max_episode_steps", None)]
+    limits = [
+        getattr(spec, "max_episode_steps", None),
+        getattr(getattr(spec, "config", None), "max_episode_steps", None),
+    ]
     for inner in getattr(envs, "envs", [])[:1]:
         limits.append(getattr(getattr(inner, "spec", None), "max_episode_steps", None))
     return next((int(limit) for limit in limits if limit), None)

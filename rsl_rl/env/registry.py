@@ -15,7 +15,15 @@ from rsl_rl.utils import did_you_mean, resolve_callable
 
 _INSTALL = 'pip install "rsl-rl-lib[envs]"'
 _FORMS = "'envpool:ID', 'gym:ID' or 'package.module:factory'"
-_CONTRACT = ("num_envs", "num_actions", "max_episode_length", "episode_length_buf", "device", "get_observations", "step")
+_CONTRACT = (
+    "num_envs",
+    "num_actions",
+    "max_episode_length",
+    "episode_length_buf",
+    "device",
+    "get_observations",
+    "step",
+)
 
 
 def make_env(name: str, num_envs: int = 1, seed: int = 0, device: str = "cpu", **options: Any) -> VecEnv:

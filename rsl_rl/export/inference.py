@@ -24,7 +24,9 @@ class TorchPolicy(nn.Module):
         self.obs_normalizer = copy.deepcopy(model.obs_normalizer)
         self.mlp = copy.deepcopy(model.mlp)
         distribution = model.distribution
-        self.output: nn.Module = nn.Identity() if distribution is None else distribution.as_deterministic_output_module()
+        self.output: nn.Module = (
+            nn.Identity() if distribution is None else distribution.as_deterministic_output_module()
+        )
         self.cpu().eval()
 
     def forward(self, obs: torch.Tensor) -> torch.Tensor:

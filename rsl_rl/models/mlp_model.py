@@ -189,9 +189,7 @@ class MLPModel(nn.Module):
 
     # -- hooks for subclasses ------------------------------------------------------------------------------------------
 
-    def _get_obs_dim(
-        self, obs: TensorDict, obs_groups: dict[str, list[str]], obs_set: str
-    ) -> tuple[list[str], int]:
+    def _get_obs_dim(self, obs: TensorDict, obs_groups: dict[str, list[str]], obs_set: str) -> tuple[list[str], int]:
         """Return the 1D groups of the set and the sum of their sizes. May be called before ``nn.Module.__init__``."""
         available = [str(group) for group in obs.keys()]  # noqa: SIM118 (a TensorDict iterates over its batch)
         if obs_set not in obs_groups:

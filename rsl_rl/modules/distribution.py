@@ -127,9 +127,7 @@ class Distribution(nn.Module, ABC):
         """Log density of outputs [B, A], summed over the output dimensions, [B]."""
 
     @abstractmethod
-    def kl_divergence(
-        self, old_params: tuple[torch.Tensor, ...], new_params: tuple[torch.Tensor, ...]
-    ) -> torch.Tensor:
+    def kl_divergence(self, old_params: tuple[torch.Tensor, ...], new_params: tuple[torch.Tensor, ...]) -> torch.Tensor:
         """KL(old || new) in nats, summed over the output dimensions, [B]."""
 
     def init_mlp_weights(self, mlp: nn.Module) -> None:  # noqa: B027 (most distributions need nothing here)
@@ -178,9 +176,7 @@ class GaussianDistribution(Distribution):
         if std_type == "scalar":
             self.std_param = nn.Parameter(torch.full((output_dim,), float(init_std)), requires_grad=learn_std)
         elif std_type == "log":
-            self.log_std_param = nn.Parameter(
-                torch.full((output_dim,), math.log(init_std)), requires_grad=learn_std
-            )
+            self.log_std_param = nn.Parameter(torch.full((output_dim,), math.log(init_std)), requires_grad=learn_std)
         else:
             raise ValueError(
                 f"Unknown std_type {std_type!r}.{did_you_mean(std_type, ['scalar', 'log'])} Valid: scalar, log"

@@ -45,9 +45,7 @@ class EpisodeStatistics:
         self._increment_SN = torch.ones(num_sums, num_envs, device=device)
         self._steps = 0
 
-    def step(
-        self, rewards: torch.Tensor, dones: torch.Tensor, intrinsic_rewards: torch.Tensor | None = None
-    ) -> None:
+    def step(self, rewards: torch.Tensor, dones: torch.Tensor, intrinsic_rewards: torch.Tensor | None = None) -> None:
         """Add one step: rewards [N], dones [N] of any dtype, intrinsic_rewards [N] or None."""
         if self._steps == len(self._record_TSN):
             self._record_TSN = torch.cat([self._record_TSN, torch.zeros_like(self._record_TSN)])

@@ -34,7 +34,9 @@ def check_nan(obs: TensorDict, rewards: torch.Tensor, dones: torch.Tensor) -> No
     for name, value in named.items():
         if value.is_floating_point() and not torch.isfinite(value).all():
             bad = (~torch.isfinite(value)).flatten(1).any(1) if value.ndim > 1 else ~torch.isfinite(value)
-            raise ValueError(f"The environment returned non-finite {name} in {int(bad.sum())} of {len(bad)} environments.")
+            raise ValueError(
+                f"The environment returned non-finite {name} in {int(bad.sum())} of {len(bad)} environments."
+            )
 
 
 def check_compile_mode(mode: str | None) -> None:

@@ -100,9 +100,7 @@ SIGNATURES = {
     "rsl_rl.utils:resolve_nn_activation": "act_name",
     "rsl_rl.utils:resolve_obs_groups": "obs obs_groups default_sets",
     "rsl_rl.utils:resolve_optimizer": "optimizer_name",
-    "rsl_rl.utils.logger:Logger": (
-        "log_dir cfg env_cfg num_envs is_distributed gpu_world_size gpu_global_rank device"
-    ),
+    "rsl_rl.utils.logger:Logger": ("log_dir cfg env_cfg num_envs is_distributed gpu_world_size gpu_global_rank device"),
     "rsl_rl.utils.logger:Logger.init_logging_writer": "self",
     "rsl_rl.utils.logger:Logger.process_env_step": "self rewards dones extras intrinsic_rewards=None",
     "rsl_rl.utils.logger:Logger.log": (

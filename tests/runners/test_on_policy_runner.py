@@ -142,7 +142,9 @@ def test_non_finite_numbers_stop_the_run_before_the_update(quantity: str, value:
     runner = OnPolicyRunner(Faulty(quantity, value), point_config(), log_dir=str(tmp_path))
     before = parameters(runner)
     name = quantity if quantity in ("rewards", "dones") else f"observation group '{quantity}'"
-    with pytest.raises(ValueError, match=rf"{name}: steps? 3[-7]* of the rollout, 1 of 4 environments \(environment 2\)"):
+    with pytest.raises(
+        ValueError, match=rf"{name}: steps? 3[-7]* of the rollout, 1 of 4 environments \(environment 2\)"
+    ):
         runner.learn(1)
     assert torch.equal(parameters(runner), before)
 

@@ -1,0 +1,54 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""``rsl-rl export``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from rsl_rl.cli.main import UserError, user_errors
+from rsl_rl.cli.play import load_runner
+from rsl_rl.cli.run_folder import EXPORTS, Run
+from rsl_rl.env import make_env
+from rsl_rl.export import export_onnx, export_torchscript
+
+_FORMATS = {"onnx": (export_onnx, "policy.onnx"), "torchscript": (export_torchscript, "policy.pt")}
+
+
+@dataclass(frozen=True)
+class ExportArguments:
+    """Write a trained policy as files that run without this library, and check them against it."""
+
+    run: Annotated[str, tyro.conf.Positional]
+    """A run's folder, a checkpoint in it, or a task's name for its newest run."""
+    formats: tuple[Literal["onnx", "torchscript"], ...] = ("onnx", "torchscript")
+    """What to write."""
+    output: Path | None = None
+    """Folder of the files; the run's own exports/ if left out."""
+
+
+def run(arguments: list[str]) -> None:
+    """Export the policy of a run."""
+    chosen = tyro.cli(ExportArguments, args=arguments, prog="rsl-rl export")
+    with user_errors():
+        found = Run(chosen.run)
+        task = found.task()
+        env = make_env(task.env, num_envs=1, seed=task.seed, **task.env_options)
+        policy = load_runner(task, env, found.checkpoint()).get_inference_policy()
+        for name in chosen.formats:
+            write, file = _FORMATS[name]
+            try:
+                report = write(policy, (chosen.output or found.folder / EXPORTS) / file)
+            except RuntimeError as error:
+                raise UserError(str(error)) from error
+            checked = (
+                "not checked"
+                if report.max_difference is None
+                else f"differs from the model by at most {report.max_difference:.1e} on {report.num_samples} observations"
+            )
+            print(f"{report.path}: {checked}")

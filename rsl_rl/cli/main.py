@@ -1,0 +1,84 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""``rsl-rl COMMAND ...``: finds the command, and turns what the user got wrong into one readable message."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import warnings
+from typing import Any
+
+from rsl_rl.utils.suggest import did_you_mean
+
+_COMMANDS = {
+    "train": "train a task, an environment, or what a YAML file describes",
+    "play": "run a trained policy and say how well it does",
+    "export": "write a trained policy as ONNX and TorchScript files",
+    "tasks": "list the tasks that come with the library",
+}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command.
+
+    Args:
+        arguments: What follows ``rsl-rl`` on the command line; None for the process's own.
+
+    Raises:
+        SystemExit: 2 after a user's error; 130 or 143 when interrupted or terminated.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_usage())
+        return
+    command, *rest = arguments
+    if command == "--version":
+        print(importlib.import_module("importlib.metadata").version("rsl-rl-lib"))
+        return
+    if command not in _COMMANDS:
+        _fail(f"rsl-rl has no command '{command}'.{did_you_mean(command, _COMMANDS)}\n\n{_usage()}")
+    warnings.showwarning = _show_warning
+    module: Any = importlib.import_module(f"rsl_rl.cli.{command}")
+    try:
+        module.run(rest)
+    except UserError as error:
+        if os.environ.get("RSL_RL_DEBUG"):
+            raise
+        _fail(f"{error}")
+    except BrokenPipeError:
+        # The reader of a pipe (head, less) is gone: nobody is left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+class UserError(Exception):
+    """Something that the user can mend; the message says what."""
+
+
+class user_errors:  # noqa: N801 (reads as a statement: with user_errors():)
+    """Within this block, the library's complaints about what it was given are the user's errors, not bugs."""
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: Any) -> None:
+        """Turn a complaint into a :class:`UserError`."""
+        if isinstance(error, (ValueError, TypeError, OSError, ImportError, AttributeError)):
+            raise UserError(str(error)) from error
+
+
+def _usage() -> str:
+    commands = "\n".join(f"  {name:8} {summary}" for name, summary in _COMMANDS.items())
+    return f"usage: rsl-rl COMMAND [OPTIONS]\n\n{commands}\n\n'rsl-rl COMMAND --help' lists a command's options."
+
+
+def _fail(message: str) -> None:
+    print(f"error: {message}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_: Any) -> None:
+    if not issubclass(category, (DeprecationWarning, FutureWarning)):
+        print(f"warning: {message}", file=sys.stderr)

@@ -1,0 +1,124 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""``rsl-rl play``."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+import tyro
+from tensordict import TensorDict
+
+from rsl_rl.cli.episodes import Episodes, play_episodes
+from rsl_rl.cli.main import user_errors
+from rsl_rl.cli.run_folder import EXPORTS, Run
+from rsl_rl.cli.train import make_runner, seed_everything
+from rsl_rl.cli.video import record_video
+from rsl_rl.config.task import TaskConfig
+from rsl_rl.env import VecEnv, make_env
+from rsl_rl.export import load_onnx, load_torchscript
+from rsl_rl.runners import OnPolicyRunner
+
+Policy = Callable[[TensorDict], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class PlayArguments:
+    """Run a trained policy without randomness and say how well it does."""
+
+    run: Annotated[str, tyro.conf.Positional]
+    """A run's folder, a checkpoint or exported policy in it, or a task's name for its newest run."""
+    episodes: int = 16
+    """Episodes to run, side by side."""
+    policy: Literal["auto", "onnx", "torchscript", "checkpoint"] = "auto"
+    """Which file acts; auto: the one that was named, else the newest checkpoint."""
+    seed: int = 1000
+    """Seed of the environments."""
+    video: Path | None = None
+    """Record the first episode into this file (.mp4 or .gif)."""
+    json: bool = False
+    """Print the result as JSON."""
+
+
+def run(arguments: list[str]) -> None:
+    """Play the policy of a run."""
+    chosen = tyro.cli(PlayArguments, args=arguments, prog="rsl-rl play")
+    seed_everything(chosen.seed, 1)
+    with user_errors():
+        if chosen.episodes < 1:
+            raise ValueError(f"episodes must be at least 1, got {chosen.episodes}.")
+        found = Run(chosen.run)
+        task = found.task()
+        env = make_env(task.env, num_envs=min(chosen.episodes, 64), seed=chosen.seed, **task.env_options)
+        policy, source = load_policy(found, task, env, chosen.policy)
+    if not chosen.json:
+        print(f"{task.name}: {source}", flush=True)
+    result = play_episodes(env, policy, chosen.episodes)
+    print(json.dumps(_as_dict(result, source)) if chosen.json else _as_text(result))
+    if chosen.video is not None:
+        with user_errors():
+            frames = record_video(task, policy, chosen.video, chosen.seed)
+        if not chosen.json:
+            print(f"{chosen.video}: {frames} frames")
+
+
+def load_policy(run: Run, task: TaskConfig, env: VecEnv, kind: str) -> tuple[Policy, Path]:
+    """Return a run's policy, groups [B, ...] -> actions [B, A], and the file it came from.
+
+    Raises:
+        FileNotFoundError: The run has no such file.
+        ValueError: The file cannot be used.
+    """
+    if kind == "auto":
+        kind = "checkpoint"
+        if run.file is not None and (run.file.suffix == ".onnx" or run.file.parent.name == EXPORTS):
+            kind = "onnx" if run.file.suffix == ".onnx" else "torchscript"
+    if kind == "checkpoint":
+        path = run.checkpoint()
+        return load_runner(task, env, path).get_inference_policy(), path
+    name, load = {"onnx": ("policy.onnx", load_onnx), "torchscript": ("policy.pt", load_torchscript)}[kind]
+    path = run.file if run.file is not None and run.file.name == name else run.folder / EXPORTS / name
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"The run '{run.folder}' has no {EXPORTS}/{name}. Write it with: rsl-rl export {run.folder}"
+        )
+    act, metadata = load(path)
+    if metadata is None:
+        raise ValueError(f"'{path}' does not say which observation groups it needs: it was not exported by rsl-rl.")
+    groups = list(metadata.obs_groups)
+    return (lambda obs: act(torch.cat([obs[group] for group in groups], dim=-1))), path
+
+
+def load_runner(task: TaskConfig, env: VecEnv, checkpoint: Path) -> OnPolicyRunner:
+    """Return a runner of a task, on the CPU, with the models of a checkpoint."""
+    runner = make_runner(dataclasses.replace(task, device="cpu"), env, None)
+    runner.load(str(checkpoint), load_cfg={"actor": True})
+    return runner
+
+
+def _as_dict(result: Episodes, source: Path) -> dict[str, Any]:
+    return {"policy": str(source), **dataclasses.asdict(result), "mean": result.means()}
+
+
+def _as_text(result: Episodes) -> str:
+    means = result.means()
+    lines = [
+        f"{len(result.returns)} episodes",
+        f"  return  {means['return']:.2f} +- {means['return_std']:.2f}  (min {min(result.returns):.2f}, "
+        f"max {max(result.returns):.2f})",
+        f"  length  {means['length']:.0f} steps",
+    ]
+    tracking = {name: value for name, value in result.terms.items() if "tracking" in name}
+    for title, terms in (("tracking", tracking), ("other terms", {**result.terms})):
+        terms = {name: value for name, value in terms.items() if title == "tracking" or name not in tracking}
+        if terms:
+            lines.append(f"{title}, mean per step")
+            lines += [f"  {name:28} {value: .4f}" for name, value in terms.items()]
+    return "\n".join(lines)

@@ -1,0 +1,99 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Where the files of a run lie, and how a run is found again."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from pathlib import Path
+
+from rsl_rl.config.task import TaskConfig, read_task
+
+RUNS = Path("runs")
+CONFIG = "config.yaml"
+EXPORTS = "exports"
+CURVE = "learning_curve.png"
+
+
+def new_run_folder(task: TaskConfig, chosen: Path | None) -> Path:
+    """Create the folder of a new run.
+
+    Args:
+        task: The run is filed under its name.
+        chosen: The user's own choice; None for ``runs/TASK/DATE_TIME``.
+
+    Raises:
+        FileExistsError: The chosen folder holds something already.
+    """
+    if chosen is None:
+        stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+        for number in range(1, 1000):
+            folder = RUNS / task.name / (stamp if number == 1 else f"{stamp}_{number}")
+            try:
+                folder.mkdir(parents=True)
+            except FileExistsError:
+                continue
+            return folder
+    assert chosen is not None
+    if chosen.exists() and (not chosen.is_dir() or any(chosen.iterdir())):
+        raise FileExistsError(
+            f"The run folder '{chosen}' exists already and is not empty; nothing in it was changed. "
+            "Choose another with --run-dir, or leave it out for a new one under 'runs/'."
+        )
+    chosen.mkdir(parents=True, exist_ok=True)
+    return chosen
+
+
+class Run:
+    """A finished or running training run on disk."""
+
+    def __init__(self, name: str) -> None:
+        """Find a run by what a user calls it.
+
+        Args:
+            name: A run's folder, a checkpoint or exported policy in one, a folder of runs, or a task's name; of several
+                runs the newest is meant.
+
+        Raises:
+            FileNotFoundError: There is no such run.
+        """
+        self.file: Path | None = None
+        path = Path(name)
+        if path.is_file():
+            self.file = path
+            folders = [folder for folder in path.resolve().parents if (folder / CONFIG).is_file()][:1]
+        else:
+            folders = [folder for folder in (path, RUNS / name) if (folder / CONFIG).is_file()][:1]
+            if not folders:
+                found = [config.parent for place in (path, RUNS / name) for config in place.glob(f"*/{CONFIG}")]
+                folders = sorted(found, key=lambda folder: (folder / CONFIG).stat().st_mtime)[-1:]
+        if not folders:
+            known = sorted(str(config.parent) for config in RUNS.glob(f"*/*/{CONFIG}"))
+            raise FileNotFoundError(
+                f"There is no run '{name}': no folder with a {CONFIG}. Runs under '{RUNS}': "
+                f"{', '.join(known[-5:]) or 'none, train one with: rsl-rl train'}."
+            )
+        self.folder = folders[0]
+
+    def task(self) -> TaskConfig:
+        """Return what the run was started with."""
+        return read_task(self.folder / CONFIG)
+
+    def checkpoint(self) -> Path:
+        """Return the checkpoint that was named, else the newest.
+
+        Raises:
+            FileNotFoundError: The run has none yet.
+        """
+        if self.file is not None and self.file.parent.name != EXPORTS and self.file.suffix == ".pt":
+            return self.file
+        found = {
+            int(m[1]): file
+            for file in self.folder.glob("model_*.pt")
+            if (m := re.fullmatch(r"model_(\d+).pt", file.name))
+        }
+        if not found:
+            raise FileNotFoundError(f"The run '{self.folder}' has no checkpoint yet.")
+        return found[max(found)]

@@ -1,0 +1,196 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""``rsl-rl train``."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import torch
+import tyro
+
+from rsl_rl.cli.curve import draw_learning_curve
+from rsl_rl.cli.main import UserError, user_errors
+from rsl_rl.cli.run_folder import CONFIG, EXPORTS, new_run_folder
+from rsl_rl.config.task import DEFAULT_TASK, TaskConfig, load_task, task_names, write_task
+from rsl_rl.env import VecEnv, make_env
+from rsl_rl.export import export_onnx, export_torchscript
+from rsl_rl.runners import OnPolicyRunner
+from rsl_rl.telemetry.console import duration, number
+from rsl_rl.utils import listed, resolve_callable
+
+# Options of the command that are not part of what is trained.
+_RUN_OPTIONS = ("run_dir", "checkpoint")
+
+
+@dataclass(frozen=True)
+class TrainArguments(TaskConfig):
+    """Train a task, an environment, or what a YAML file describes."""
+
+    run_dir: Path | None = None
+    """Folder of the run; a new one under runs/ if left out."""
+    checkpoint: Path | None = None
+    """Start from the models and the optimizer in this checkpoint."""
+
+
+def run(arguments: list[str]) -> None:
+    """Train, export, and say how it went."""
+    name = DEFAULT_TASK
+    if arguments and not arguments[0].startswith("-"):
+        name, *arguments = arguments
+    with user_errors():
+        preset = load_task(name)
+    values = {field.name: getattr(preset, field.name) for field in dataclasses.fields(preset)}
+    chosen = tyro.cli(
+        TrainArguments,
+        args=arguments,
+        default=TrainArguments(**values),
+        prog=f"rsl-rl train {name}",
+        description=f"Train '{name}'. Another task: rsl-rl train TASK, one of {listed(task_names())}, a YAML file, or "
+        "an environment such as gym:Ant-v5.",
+        config=(tyro.conf.AvoidSubcommands, tyro.conf.FlagConversionOff),
+    )
+    values = {field.name: getattr(chosen, field.name) for field in dataclasses.fields(TaskConfig)}
+    train(TaskConfig(**values), chosen.run_dir, chosen.checkpoint)
+
+
+def train(task: TaskConfig, run_dir: Path | None = None, checkpoint: Path | None = None) -> Path:
+    """Train a task.
+
+    Args:
+        task: What to train.
+        run_dir: Folder of the run; None for a new one.
+        checkpoint: Where to start from; None for the beginning.
+
+    Returns:
+        The run's folder.
+
+    Raises:
+        SystemExit: 130 or 143 after an interrupt or a termination, with everything saved.
+        UserError: Something was given wrongly.
+    """
+    signals = StopSignals()
+    seed_everything(task.seed, task.threads)
+    with user_errors():
+        if not task.env:
+            raise ValueError("No environment is named: give one with --env, for example --env gym:Ant-v5.")
+        if task.iterations < 1:
+            raise ValueError(f"iterations must be at least 1, got {task.iterations}.")
+        env = make_env(task.env, num_envs=task.num_envs, seed=task.seed, device=task.device, **task.env_options)
+        task = with_observation_groups(task, env)
+        # Everything that can be wrong is found before a folder is made.
+        runner = make_runner(task, env, None)
+        if checkpoint is not None:
+            runner.load(str(checkpoint))
+        folder = new_run_folder(task, run_dir)
+    write_task(task, folder / CONFIG)
+    runner.logger.log_dir = str(folder)
+    signals.stop = runner.request_stop
+    if signals.received is not None:
+        raise SystemExit(128 + signals.received)
+
+    print(
+        f"Training {task.name}: {task.num_envs} environments, {task.iterations} iterations, into {folder}", flush=True
+    )
+    started = time.perf_counter()
+    try:
+        runner.learn(task.iterations)
+    finally:
+        signals.restore()
+    seconds = time.perf_counter() - started
+    _conclude(task, runner, folder, seconds, interrupted=signals.received is not None)
+    if signals.received is not None:
+        raise SystemExit(128 + signals.received)
+    return folder
+
+
+def seed_everything(seed: int, threads: int) -> None:
+    """Make what follows repeatable."""
+    torch.set_num_threads(max(1, threads))
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def make_runner(task: TaskConfig, env: VecEnv, log_dir: str | None) -> OnPolicyRunner:
+    """Build the runner that a task names."""
+    runner_class: Any = resolve_callable(task.runner.class_name)
+    return runner_class(env, task.runner.to_dict(), log_dir=log_dir, device=task.device)
+
+
+def with_observation_groups(task: TaskConfig, env: VecEnv) -> TaskConfig:
+    """Let actor and critic see everything where the task does not say what they see."""
+    if task.runner.obs_groups:
+        return task
+    groups = [str(group) for group in env.get_observations().keys()]  # noqa: SIM118 (a TensorDict)
+    runner = dataclasses.replace(task.runner, obs_groups={"actor": groups, "critic": groups})
+    return dataclasses.replace(task, runner=runner)
+
+
+class StopSignals:
+    """Ctrl-C and SIGTERM end the run after the iteration in progress; a second Ctrl-C ends it at once."""
+
+    def __init__(self) -> None:
+        """Begin to listen."""
+        self.received: int | None = None
+        self.stop: Any = None
+        self._previous = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def restore(self) -> None:
+        """Leave the signals to whoever handled them before."""
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def _handle(self, number: int, _: FrameType | None) -> None:
+        if self.received is not None and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.received = number
+        if self.stop is None:
+            raise SystemExit(128 + number)
+        print("\nStopping after this iteration, with a checkpoint. Ctrl-C again stops at once.", flush=True)
+        self.stop()
+
+
+def _conclude(task: TaskConfig, runner: OnPolicyRunner, folder: Path, seconds: float, interrupted: bool) -> None:
+    """Export the policy, draw the curve and say how it went."""
+    steps_per_iteration = task.num_envs * task.runner.num_steps_per_env
+    rewards, lengths = runner.logger.rewbuffer, runner.logger.lenbuffer
+    reward = sum(rewards) / len(rewards) if rewards else None
+    length = sum(lengths) / len(lengths) if lengths else None
+    lines = [
+        f"{'Stopped' if interrupted else 'Done'}: {runner.logger.tot_timesteps:,} steps in {duration(seconds)} "
+        f"({runner.logger.tot_timesteps / seconds:,.0f} steps/s).",
+        f"  reward {number(reward)}, episode length {number(length, 0)} (mean of the last {len(rewards)} episodes)",
+    ]
+    try:
+        curve = draw_learning_curve(folder, steps_per_iteration, f"{task.name}, seed {task.seed}")
+        lines.append(f"  learning curve  {curve}")
+    except ImportError as error:
+        lines.append(f"  no learning curve: {error}")
+    if interrupted:
+        lines.append(f"  policy files: rsl-rl export {folder}")
+    else:
+        policy = runner.get_inference_policy()
+        for write, name in ((export_onnx, "policy.onnx"), (export_torchscript, "policy.pt")):
+            try:
+                report = write(policy, folder / EXPORTS / name)
+            except ImportError as error:
+                lines.append(f"  no {name}: {error}")
+                continue
+            except RuntimeError as error:
+                raise UserError(str(error)) from error
+            checked = (
+                "not checked" if report.max_difference is None else f"checked, differs by {report.max_difference:.0e}"
+            )
+            lines.append(f"  policy          {report.path} ({checked})")
+    lines += [f"  metrics         {folder / 'metrics.csv'}", f"See it act: rsl-rl play {folder}"]
+    print("\n".join(lines), flush=True)
