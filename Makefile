@@ -1,0 +1,29 @@
+# make help lists the targets. Everything needed is installed into .venv, from any state of the clone.
+.DEFAULT_GOAL := help
+.PHONY: help install train test lint clean
+
+ARGS ?=
+
+help:
+	@echo "make train   install, train a Unitree Go1 to walk (or ARGS='TASK --option ...'), show the result"
+	@echo "make test    install, run all tests (ARGS='tests/core -x' for some)"
+	@echo "make lint    install, check style, formatting and types"
+	@echo "make clean   remove what the other targets made, except runs/"
+
+install:
+	@sh scripts/install.sh
+
+train: install
+	.venv/bin/rsl-rl train $(ARGS)
+
+test: install
+	.venv/bin/python -m pytest $(ARGS)
+
+lint: install
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/pyright
+
+clean:
+	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

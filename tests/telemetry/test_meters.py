@@ -1,0 +1,107 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Measuring on the device."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from rsl_rl.telemetry.meters import EpisodeStatistics, MeanMeter
+
+
+def plain_loop(rewards: torch.Tensor, dones: torch.Tensor) -> tuple[list[float], list[float]]:
+    """Episode by episode, in the order of steps, then environments."""
+    sums, lengths = [0.0] * rewards.shape[1], [0] * rewards.shape[1]
+    finished: tuple[list[float], list[float]] = ([], [])
+    for reward_row, done_row in zip(rewards.tolist(), dones.tolist(), strict=True):
+        for env, (reward, done) in enumerate(zip(reward_row, done_row, strict=True)):
+            sums[env] += reward
+            lengths[env] += 1
+            if done:
+                finished[0].append(sums[env])
+                finished[1].append(lengths[env])
+                sums[env], lengths[env] = 0.0, 0
+    return finished[0][-100:], finished[1][-100:]
+
+
+@given(
+    seed=st.integers(0, 10_000),
+    iterations=st.integers(1, 4),
+    dtype=st.sampled_from([torch.bool, torch.uint8, torch.long, torch.float32]),
+)
+def test_episode_statistics_equal_a_plain_loop(seed: int, iterations: int, dtype: torch.dtype) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    steps, envs = 6, 5
+    rewards = torch.randint(-3, 4, (iterations * steps, envs), generator=generator).float()
+    dones = (torch.rand(iterations * steps, envs, generator=generator) < 0.3).to(dtype)
+    # Room for 4 steps only: it grows by itself.
+    statistics = EpisodeStatistics(envs, "cpu", num_steps=4)
+    for iteration in range(iterations):
+        for step in range(iteration * steps, (iteration + 1) * steps):
+            statistics.step(rewards[step], dones[step])
+        statistics.read()
+    returns, lengths = plain_loop(rewards, dones)
+    assert list(statistics.returns) == returns
+    assert list(statistics.lengths) == lengths
+
+
+def test_intrinsic_rewards_are_kept_apart() -> None:
+    statistics = EpisodeStatistics(1, "cpu", num_steps=2, with_intrinsic_rewards=True)
+    statistics.step(torch.tensor([1.0]), torch.tensor([0]), torch.tensor([0.5]))
+    statistics.step(torch.tensor([2.0]), torch.tensor([1]), torch.tensor([0.25]))
+    statistics.read()
+    assert list(statistics.extrinsic_returns) == [3.0]
+    assert list(statistics.intrinsic_returns) == [0.75]
+    assert list(statistics.returns) == [3.75]
+
+
+def test_saved_statistics_go_on() -> None:
+    first, second = (EpisodeStatistics(2, "cpu", num_steps=2) for _ in range(2))
+    first.step(torch.tensor([1.0, 1.0]), torch.tensor([1, 0]))
+    first.read()
+    second.load_state_dict(first.state_dict())
+    for statistics in (first, second):
+        statistics.step(torch.tensor([2.0, 2.0]), torch.tensor([1, 1]))
+        statistics.read()
+    assert list(second.returns) == list(first.returns) == [1.0, 2.0, 3.0]
+
+
+class CountedOperations(TorchDispatchMode):
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.names.append(str(func))
+        return func(*args, **(kwargs or {}))
+
+
+def test_a_step_costs_few_operations_and_reads_nothing_back() -> None:
+    statistics = EpisodeStatistics(8, "cpu", num_steps=4)
+    with CountedOperations() as counted:
+        statistics.step(torch.ones(8), torch.zeros(8, dtype=torch.bool))
+    computing = [name for name in counted.names if not any(view in name for view in ("view", "select", "slice"))]
+    # Setting the test's own inputs up takes two of them. This budget may only fall.
+    assert len(computing) <= 8, computing
+    assert not any("_local_scalar_dense" in name or "nonzero" in name for name in counted.names)
+
+
+def test_mean_is_over_all_numbers_of_all_steps() -> None:
+    meter = MeanMeter()
+    meter.add({"number": 1.0, "tensor": torch.tensor([1.0, 2.0, 3.0]), "sometimes": torch.tensor(5)})
+    meter.add({"number": 2.0, "tensor": torch.tensor(10.0)})
+    assert meter.read() == {"number": 1.5, "tensor": 4.0, "sometimes": 5.0}
+    assert meter.read() == {}
+
+
+def test_a_tensor_that_is_overwritten_counts_as_it_was() -> None:
+    meter, value = MeanMeter(), torch.tensor([1.0, 3.0])
+    meter.add({"a": value})
+    value.fill_(100.0)
+    meter.add({"a": 2.0})
+    assert meter.read() == {"a": pytest.approx(2.0)}
