@@ -17,12 +17,12 @@ class PointEnv(VecEnv):
     Observation groups: ``policy`` [N, 2] (position, velocity) and ``privileged`` [N, 3] (with the time left).
     """
 
-    def __init__(self, num_envs: int = 4, max_episode_length: int = 10, seed: int = 0) -> None:
+    def __init__(self, num_envs: int = 4, max_episode_length: int = 10, seed: int = 0, device: str = "cpu") -> None:
         self.num_envs = num_envs
         self.num_actions = 1
         self.max_episode_length = max_episode_length
         self.episode_length_buf = torch.zeros(num_envs, dtype=torch.long)
-        self.device = "cpu"
+        self.device = device
         self.cfg = {"seed": seed}
         self._generator = torch.Generator().manual_seed(seed)
         self._state = torch.randn(num_envs, 2, generator=self._generator)

@@ -1,0 +1,257 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""The command line, in this process: what it prints, writes and refuses."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from rsl_rl.cli.episodes import play_episodes
+from rsl_rl.cli.main import main
+from rsl_rl.config.task import load_task, read_task, task_names
+from tests.env.toys import register
+from tests.envs import PointEnv
+
+register()
+SMALL = ["--num-envs", "4", "--iterations", "3", "--runner.num-steps-per-env", "8", "--threads", "1"]
+SMALL += ["--runner.actor.hidden-dims", "8", "--runner.critic.hidden-dims", "8"]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Path:
+    """Train a small run in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    main(["train", "gym:Drift-v0", *SMALL, "--run-dir", "run"])
+    capsys.readouterr()
+    return tmp_path / "run"
+
+
+def fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """Run a command that the user got wrong; return the one message."""
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as exit_:
+        main(list(arguments))
+    assert exit_.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert "Traceback" not in error
+    return error
+
+
+def metrics(folder: Path) -> list[dict[str, str]]:
+    with (folder / "metrics.csv").open(newline="") as file:
+        return [{k: v for k, v in row.items() if not k.startswith("Perf/")} for row in csv.DictReader(file)]
+
+
+def test_a_run_folder_holds_everything(run: Path) -> None:
+    names = {str(file.relative_to(run)) for file in run.rglob("*") if file.is_file()}
+    expected = {"config.yaml", "metrics.csv", "model_0.pt", "model_2.pt", "learning_curve.png"}
+    assert expected | {"exports/policy.onnx", "exports/policy.pt"} <= names
+    assert any(name.startswith("events.out.tfevents") for name in names)
+    assert [row["iteration"] for row in metrics(run)] == ["0", "1", "2"]
+    assert (run / "learning_curve.png").read_bytes().startswith(b"\x89PNG")
+    task = read_task(run / "config.yaml")
+    assert (task.num_envs, task.iterations, task.runner.obs_groups["actor"]) == (4, 3, ["policy"])
+
+
+def test_same_seed_same_numbers_and_another_seed_others(run: Path) -> None:
+    config = str(run / "config.yaml")
+    for name, seed in (("again", "1"), ("other", "2")):
+        main(["train", config, "--run-dir", name, "--seed", seed])
+    assert metrics(run.parent / "again") == metrics(run)
+    assert metrics(run.parent / "other") != metrics(run)
+
+
+def test_a_run_that_exists_is_left_alone(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = {file: file.read_bytes() for file in run.rglob("*") if file.is_file()}
+    error = fails(capsys, "train", "gym:Drift-v0", *SMALL, "--run-dir", str(run))
+    assert "exists already and is not empty; nothing in it was changed" in error
+    assert {file: file.read_bytes() for file in run.rglob("*") if file.is_file()} == before
+
+
+def test_runs_without_a_chosen_folder_are_filed_by_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        main(["train", "gym:Drift-v0", *SMALL, "--iterations", "1"])
+    assert len(list(Path("runs/gym-Drift-v0").iterdir())) == 2
+
+
+def test_every_value_is_reachable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = ["--runner.algorithm.learning-rate", "3e-4", "--runner.algorithm.schedule", "fixed", "--seed", "3"]
+    options += ["--runner.actor.distribution-cfg.init-std", "0.3", "--device", "cpu"]
+    main(["train", "gym:Drift-v0", *SMALL, *options, "--run-dir", "run"])
+    task = read_task("run/config.yaml")
+    assert (task.seed, task.runner.algorithm.learning_rate) == (3, 3e-4)
+    assert task.runner.actor.distribution_cfg.init_std == 0.3
+    assert metrics(tmp_path / "run")[-1]["Loss/learning_rate"] == "0.0003"
+
+
+USER_FILE = """
+runner:
+  class_name: OnPolicyRunner
+  num_steps_per_env: 8
+  max_iterations: 2
+  seed: 7
+  obs_groups: {actor: [policy], critic: [policy]}
+  save_interval: 50
+  experiment_name: walking
+  algorithm: {class_name: PPO, learning_rate: 1e-3, num_mini_batches: 2}
+  actor:
+    class_name: rsl_rl.models:MLPModel
+    hidden_dims: [8]
+    distribution_cfg: {class_name: GaussianDistribution, init_std: 1}
+  critic: {class_name: MLPModel, hidden_dims: [8]}
+"""
+
+
+def test_a_file_in_the_layout_of_existing_users_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.yaml").write_text(USER_FILE)
+    assert "give one with --env" in fails(capsys, "train", "mine.yaml")
+    main(["train", "mine.yaml", "--env", "gym:Drift-v0", "--num-envs", "4", "--run-dir", "run"])
+    task = read_task("run/config.yaml")
+    assert (task.iterations, task.seed, task.runner.algorithm.learning_rate) == (2, 7, 1e-3)
+    assert task.runner.to_dict()["experiment_name"] == "walking"
+    assert len(metrics(tmp_path / "run")) == 2
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("num_mini_batches", "num_minibatches", "PPO has no option 'num_minibatches' (in 'algorithm'). Did you mean"),
+        ("init_std: 1", "init_std: wide", "'actor.distribution_cfg.init_std' must be float, got str: 'wide'"),
+        ("class_name: PPO", "class_name: PPOO", "Unknown name 'PPOO'. Did you mean 'PPO'"),
+        ("actor: [policy]", "actor: [polcy]", "'actor' asks for the group 'polcy'"),
+        ("actor: [policy]", "actor: []", "Observation set 'actor' is empty"),
+        ("runner:", "runer:", "it needs a section 'runner'"),
+        ("runner:", "itertions: 3\nrunner:", "unknown key 'itertions'. Did you mean 'iterations'"),
+        ("runner:", "runner: [", "no readable YAML file"),
+        ("save_interval: 50", "", "lacks the required key 'save_interval'"),
+    ],
+)
+def test_wrong_files_are_explained(
+    old: str, new: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert old in USER_FILE
+    Path("mine.yaml").write_text(USER_FILE.replace(old, new, 1))
+    error = fails(capsys, "train", "mine.yaml", "--env", "gym:Drift-v0", "--num-envs", "4")
+    assert message in error
+    assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["trian"], "no command 'trian'. Did you mean 'train'"),
+        (["train", "go1-joystik-flat"], "no task 'go1-joystik-flat'. Did you mean 'go1-joystick-flat'"),
+        (["train", "nothing.yaml"], "There is no file 'nothing.yaml'"),
+        (["train", "gym:Drfit-v0"], "no environment 'Drfit-v0'. Did you mean 'Drift-v0'"),
+        (["train", "gym:CartPole-v1"], "The action space is Discrete(2)"),
+        (["play", "nothing"], "There is no run 'nothing'"),
+        (["export", "nothing"], "There is no run 'nothing'"),
+    ],
+)
+def test_wrong_arguments_are_explained(
+    arguments: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert message in fails(capsys, *arguments)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_play_gives_the_same_result_from_every_file(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results = {}
+    for kind in ("checkpoint", "onnx", "torchscript"):
+        main(["play", str(run), "--policy", kind, "--episodes", "6", "--json"])
+        results[kind] = json.loads(capsys.readouterr().out)
+    assert Path(results["onnx"]["policy"]).name == "policy.onnx"
+    assert len(results["checkpoint"]["returns"]) == 6
+    for kind in ("onnx", "torchscript"):
+        assert results[kind]["lengths"] == results["checkpoint"]["lengths"]
+        assert results[kind]["returns"] == pytest.approx(results["checkpoint"]["returns"], rel=1e-4)
+
+
+def test_play_prints_return_length_and_what_the_environment_reports(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["play", "run", "--episodes", "4"])
+    printed = capsys.readouterr().out
+    for part in ("model_2.pt", "4 episodes", "return ", "length ", "height "):
+        assert part in printed
+
+
+def test_play_finds_a_checkpoint_and_an_exported_file_by_name(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for file in ("model_0.pt", "exports/policy.onnx"):
+        main(["play", str(run / file), "--episodes", "1", "--json"])
+        assert Path(json.loads(capsys.readouterr().out)["policy"]).name == Path(file).name
+
+
+def test_export_writes_where_asked(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["export", str(run / "model_0.pt"), "--formats", "onnx", "--output", str(tmp_path / "out")])
+    assert "differs from the model by at most" in capsys.readouterr().out
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["policy.onnx"]
+
+
+def test_damaged_checkpoints_are_explained(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = (run / "model_2.pt").read_bytes()
+    (run / "model_2.pt").write_bytes(whole[: len(whole) // 2])
+    assert "not a checkpoint, or it is damaged" in fails(capsys, "play", str(run))
+    (run / "model_2.pt").write_bytes(b"something else")
+    assert "not a checkpoint" in fails(capsys, "export", str(run))
+    other = ["--run-dir", "other", "--runner.actor.hidden-dims", "9"]
+    checkpoint = ["--checkpoint", str(run / "model_0.pt")]
+    error = fails(capsys, "train", "gym:Drift-v0", *SMALL, *other, *checkpoint)
+    assert "does not fit the actor; nothing was loaded" in error
+    assert "mlp.0.weight: the checkpoint has [8, 3], the actor needs [9, 3]" in error
+    assert not Path("other").exists()
+
+
+def test_training_goes_on_from_a_checkpoint(run: Path) -> None:
+    main(["train", str(run / "config.yaml"), "--checkpoint", str(run / "model_2.pt"), "--run-dir", "more"])
+    assert [row["iteration"] for row in metrics(run.parent / "more")] == ["3", "4", "5"]
+
+
+def test_tasks_are_listed_and_readable(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["tasks"])
+    printed = capsys.readouterr().out
+    assert task_names() == ["ant", "cartpole-balance", "go1-joystick-flat"]
+    for name in task_names():
+        assert name in printed
+        assert load_task(name).expected
+
+
+def test_help_names_commands_and_options(capsys: pytest.CaptureFixture[str]) -> None:
+    main([])
+    assert "train" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as exit_:
+        main(["train", "--help"])
+    assert exit_.value.code == 0
+    assert "--runner.algorithm.learning-rate" in capsys.readouterr().out
+
+
+def test_every_environment_contributes_its_first_episodes() -> None:
+    # Environment 0 ends episodes five times as often; taking whatever ends first would count it more.
+    class Uneven(PointEnv):
+        def step(self, actions):
+            obs, rewards, dones, extras = super().step(actions)
+            self.count = getattr(self, "count", 0) + 1
+            dones = torch.tensor([self.count % 2 == 0, self.count % 10 == 0])
+            return obs, torch.ones(2), dones, {}
+
+    result = play_episodes(Uneven(2, max_episode_length=10_000), lambda obs: torch.zeros(2, 1), 4)
+    assert sorted(result.lengths) == [2, 2, 10, 10]
+    assert sorted(result.returns) == [2.0, 2.0, 10.0, 10.0]
