@@ -96,7 +96,10 @@ def test_files_are_small_and_name_their_licence(file: Path) -> None:
 
 
 def test_importing_the_library_pulls_in_nothing_optional_and_changes_nothing_global() -> None:
-    public = [f"rsl_rl.{name}" for name in "runners algorithms models modules env storage utils utils.logger".split()]
+    public = [
+        f"rsl_rl.{name}"
+        for name in ["runners", "algorithms", "models", "modules", "env", "storage", "utils", "utils.logger"]
+    ]
     code = (
         "import sys, torch\n"
         "threads = torch.get_num_threads()\n"

@@ -272,9 +272,13 @@ class PPO:
 
     def _mini_batch_losses(self, batch: RolloutStorage.Batch) -> Losses:
         """Return the losses of one mini-batch: a function of parameters and batch, without side effects."""
-        assert batch.actions is not None and batch.advantages is not None and batch.values is not None
-        assert batch.returns is not None and batch.old_actions_log_prob is not None
-        assert batch.observations is not None and batch.old_distribution_params is not None
+        assert batch.actions is not None
+        assert batch.advantages is not None
+        assert batch.values is not None
+        assert batch.returns is not None
+        assert batch.old_actions_log_prob is not None
+        assert batch.observations is not None
+        assert batch.old_distribution_params is not None
         with torch.autocast(self._autocast_device, dtype=torch.bfloat16, enabled=self.use_mixed_precision):
             policy = self.actor.output_distribution(batch.observations, batch.masks, batch.hidden_states[0])
             log_prob = policy.log_prob(batch.actions)
@@ -336,7 +340,7 @@ class PPO:
         Raises:
             ValueError: The state lacks a part or does not fit; nothing was changed.
         """
-        parts = dict.fromkeys(("actor", "critic", "optimizer", "iteration", "rnd"), load_cfg is None)
+        parts: dict[str, bool] = dict.fromkeys(("actor", "critic", "optimizer", "iteration", "rnd"), load_cfg is None)
         for part, wanted in (load_cfg or {}).items():
             if part not in parts:
                 raise ValueError(f"load_cfg has no part '{part}'.{did_you_mean(part, parts)} Parts: {', '.join(parts)}")
@@ -345,7 +349,7 @@ class PPO:
         for part in ("actor", "critic", "optimizer"):
             if parts[part] and f"{part}_state_dict" not in loaded_dict:
                 raise ValueError(
-                    f"The checkpoint has no '{part}_state_dict'; nothing was loaded. Its keys: {', '.join(loaded_dict)}."
+                    f"The checkpoint has no '{part}_state_dict'; nothing was loaded. It has: {', '.join(loaded_dict)}."
                 )
         for part, model in models.items():
             if parts[part]:

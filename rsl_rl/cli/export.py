@@ -49,6 +49,6 @@ def run(arguments: list[str]) -> None:
             checked = (
                 "not checked"
                 if report.max_difference is None
-                else f"differs from the model by at most {report.max_difference:.1e} on {report.num_samples} observations"
+                else f"differs from the model by up to {report.max_difference:.0e} ({report.num_samples} observations)"
             )
             print(f"{report.path}: {checked}")

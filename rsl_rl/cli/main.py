@@ -57,7 +57,7 @@ class UserError(Exception):
     """Something that the user can mend; the message says what."""
 
 
-class user_errors:  # noqa: N801 (reads as a statement: with user_errors():)
+class user_errors:
     """Within this block, the library's complaints about what it was given are the user's errors, not bugs."""
 
     def __enter__(self) -> None:

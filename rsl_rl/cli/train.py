@@ -28,9 +28,6 @@ from rsl_rl.runners import OnPolicyRunner
 from rsl_rl.telemetry.console import duration, number
 from rsl_rl.utils import listed, resolve_callable
 
-# Options of the command that are not part of what is trained.
-_RUN_OPTIONS = ("run_dir", "checkpoint")
-
 
 @dataclass(frozen=True)
 class TrainArguments(TaskConfig):
@@ -147,8 +144,8 @@ class StopSignals:
 
     def restore(self) -> None:
         """Leave the signals to whoever handled them before."""
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
+        for signal_number, handler in self._previous.items():
+            signal.signal(signal_number, handler)
 
     def _handle(self, number: int, _: FrameType | None) -> None:
         if self.received is not None and number == signal.SIGINT:

@@ -100,7 +100,7 @@ def read_task(path: str | os.PathLike[str]) -> TaskConfig:
         if key != "runner":
             check_type(value, types[key], key)
     section = _checked_runner_section(document["runner"])
-    values = dict(document) | {"runner": RunnerConfig.from_dict(section)}
+    values: dict[str, Any] = {**document, "runner": RunnerConfig.from_dict(section)}
     # Files of runners keep these in the runner's section.
     values.setdefault("iterations", section.get("max_iterations", TaskConfig.iterations))
     values.setdefault("seed", section.get("seed", TaskConfig.seed))

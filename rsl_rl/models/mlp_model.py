@@ -65,8 +65,8 @@ class MLPModel(nn.Module):
         if distribution_cfg is not None:
             distribution_class, options = resolve_class(distribution_cfg)
             check_options(distribution_class, options, f"{obs_set}.distribution_cfg")
-            self.distribution = distribution_class(output_dim, **options)
-            head_dim = self.distribution.input_dim
+            distribution: Distribution = distribution_class(output_dim, **options)
+            self.distribution, head_dim = distribution, distribution.input_dim
         self.mlp = MLP(self._get_latent_dim(), head_dim, hidden_dims, activation)
         if self.distribution is not None:
             self.distribution.init_mlp_weights(self.mlp)
@@ -197,7 +197,7 @@ class MLPModel(nn.Module):
         for group in obs_groups[obs_set]:
             if group not in available:
                 raise ValueError(
-                    f"Observation set '{obs_set}' asks for the group '{group}', which is not there: {listed(available)}."
+                    f"Observation set '{obs_set}' asks for the group '{group}', not one of {listed(available)}."
                 )
             if obs[group].ndim != 2:
                 raise ValueError(

@@ -130,7 +130,7 @@ class Distribution(nn.Module, ABC):
     def kl_divergence(self, old_params: tuple[torch.Tensor, ...], new_params: tuple[torch.Tensor, ...]) -> torch.Tensor:
         """KL(old || new) in nats, summed over the output dimensions, [B]."""
 
-    def init_mlp_weights(self, mlp: nn.Module) -> None:  # noqa: B027 (most distributions need nothing here)
+    def init_mlp_weights(self, mlp: nn.Module) -> None:
         """Initialize the network's last layer as the distribution needs it."""
 
     def given(self, mlp_output: torch.Tensor) -> OutputDistribution:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -50,7 +51,7 @@ class MLP(nn.Sequential):
                 f"output {output_dim}."
             )
         layers: list[nn.Module] = []
-        for index, (size_in, size_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+        for index, (size_in, size_out) in enumerate(itertools.pairwise(sizes)):
             layers.append(nn.Linear(size_in, size_out))
             is_last = index == len(sizes) - 2
             if not is_last:

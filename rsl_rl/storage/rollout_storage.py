@@ -132,7 +132,7 @@ class RolloutStorage:
         self._require_space()
         slot = self._observation_slots[self.step]
         for key, target in slot.items():
-            target.copy_(obs[key], non_blocking=True)
+            target.copy_(obs[key], non_blocking=True)  # type: ignore[arg-type] (a tensor)
         self._recorded_step = self.step
         return slot
 
@@ -196,7 +196,7 @@ class RolloutStorage:
         def shuffled(tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:
             return tensor.flatten(0, 1)[indices].split(size)
 
-        observations = {key: shuffled(value) for key, value in self.observations.items()}
+        observations = {key: shuffled(self.observations[key]) for key in self.observations.keys()}  # noqa: SIM118
         actions, values, returns = shuffled(self.actions), shuffled(self.values), shuffled(self.returns)
         advantages, log_prob = shuffled(self.advantages), shuffled(self.actions_log_prob)
         params = [shuffled(param) for param in self.distribution_params or ()]

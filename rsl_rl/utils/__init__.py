@@ -17,7 +17,7 @@ from rsl_rl.utils.resolve import (
 from rsl_rl.utils.suggest import did_you_mean, listed
 
 __all__ = [
-    "LogWriter",
+    "LogWriter",  # pyright: ignore[reportUnsupportedDunderAll] (given by __getattr__)
     "check_compile_mode",
     "check_nan",
     "check_state_dict",

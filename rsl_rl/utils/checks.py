@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from tensordict import TensorDict
@@ -19,7 +20,7 @@ _COMPILE_MODES = ("default", "max-autotune-no-cudagraphs")
 def check_nan(obs: TensorDict, rewards: torch.Tensor, dones: torch.Tensor) -> None:
     """Raise if an environment step contains NaN or infinite numbers. Synchronizes with the device.
 
-    The runner uses :class:`rsl_rl.env.finite_guard.FiniteGuard` instead, which waits for the device once an iteration only.
+    The runner uses :class:`rsl_rl.env.finite_guard.FiniteGuard` instead, which waits for it once an iteration.
 
     Args:
         obs: Observation groups [N, ...].
@@ -29,7 +30,7 @@ def check_nan(obs: TensorDict, rewards: torch.Tensor, dones: torch.Tensor) -> No
     Raises:
         ValueError: Names what is not finite and in how many environments.
     """
-    named = {f"observation group '{group}'": value for group, value in obs.items()}
+    named: dict[str, Any] = {f"observation group '{group}'": value for group, value in obs.items()}
     named |= {"rewards": rewards, "dones": dones}
     for name, value in named.items():
         if value.is_floating_point() and not torch.isfinite(value).all():
@@ -45,11 +46,12 @@ def check_compile_mode(mode: str | None) -> None:
         return
     if mode in ("reduce-overhead", "max-autotune"):
         raise ValueError(
-            f"torch_compile_mode '{mode}' captures CUDA graphs behind the library's back, which overwrites tensors that "
+            f"torch_compile_mode '{mode}' captures CUDA graphs behind the library's back, overwriting tensors that "
             f"are still in use. Valid: None, {listed(_COMPILE_MODES)}."
         )
     raise ValueError(
-        f"Unknown torch_compile_mode {mode!r}.{did_you_mean(mode, _COMPILE_MODES)} Valid: None, {listed(_COMPILE_MODES)}."
+        f"Unknown torch_compile_mode {mode!r}.{did_you_mean(mode, _COMPILE_MODES)} "
+        f"Valid: None, {listed(_COMPILE_MODES)}."
     )
 
 

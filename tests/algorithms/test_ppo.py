@@ -216,7 +216,7 @@ def test_samples_left_over_are_mentioned_at_the_start() -> None:
 
 
 def test_mixed_precision_computes_the_update_in_bfloat16() -> None:
-    alg, env = build(use_mixed_precision=True, schedule="fixed")
+    alg, _env = build(use_mixed_precision=True, schedule="fixed")
     reference, _ = build(schedule="fixed")
     reference.load(copy.deepcopy(alg.save()), None, True)
     results = []

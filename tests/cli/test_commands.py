@@ -202,7 +202,7 @@ def test_play_finds_a_checkpoint_and_an_exported_file_by_name(run: Path, capsys:
 
 def test_export_writes_where_asked(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["export", str(run / "model_0.pt"), "--formats", "onnx", "--output", str(tmp_path / "out")])
-    assert "differs from the model by at most" in capsys.readouterr().out
+    assert "differs from the model by up to" in capsys.readouterr().out
     assert [file.name for file in (tmp_path / "out").iterdir()] == ["policy.onnx"]
 
 
@@ -247,7 +247,7 @@ def test_every_environment_contributes_its_first_episodes() -> None:
     # Environment 0 ends episodes five times as often; taking whatever ends first would count it more.
     class Uneven(PointEnv):
         def step(self, actions):
-            obs, rewards, dones, extras = super().step(actions)
+            obs, _rewards, dones, _extras = super().step(actions)
             self.count = getattr(self, "count", 0) + 1
             dones = torch.tensor([self.count % 2 == 0, self.count % 10 == 0])
             return obs, torch.ones(2), dones, {}

@@ -27,7 +27,7 @@ def play(env: VecEnv, steps: int, seed: int = 0) -> torch.Tensor:
     rows = []
     for _ in range(steps):
         actions = torch.rand(env.num_envs, env.num_actions, generator=rng) * 2 - 1
-        obs, rewards, dones, extras = env.step(actions)
+        obs, rewards, dones, _extras = env.step(actions)
         rows.append(torch.cat([*(group.flatten(1) for group in obs.values()), rewards[:, None], dones[:, None]], 1))
     return torch.stack(rows)
 
