@@ -9,6 +9,7 @@ import importlib
 import os
 import sys
 import warnings
+from pathlib import Path
 from typing import Any
 
 from rsl_rl.utils.suggest import did_you_mean
@@ -48,6 +49,9 @@ def main(arguments: list[str] | None = None) -> None:
         if os.environ.get("RSL_RL_DEBUG"):
             raise
         _fail(f"{error}")
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        raise SystemExit(130) from None
     except BrokenPipeError:
         # The reader of a pipe (head, less) is gone: nobody is left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -60,13 +64,35 @@ class UserError(Exception):
 class user_errors:
     """Within this block, the library's complaints about what it was given are the user's errors, not bugs."""
 
+    def __init__(self, only_ours: bool = False) -> None:
+        """Choose what counts.
+
+        Args:
+            only_ours: Leave alone what other code raises, except for errors of the operating system.
+        """
+        self._only_ours = only_ours
+
     def __enter__(self) -> None:
         """Begin."""
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: Any) -> None:
         """Turn a complaint into a :class:`UserError`."""
-        if isinstance(error, (ValueError, TypeError, OSError, ImportError, AttributeError)):
+        if not isinstance(error, (ValueError, TypeError, OSError, ImportError, AttributeError)):
+            return
+        if _raised_by_this_library(error) or isinstance(error, OSError):
             raise UserError(str(error)) from error
+        if not self._only_ours:
+            # For example from the user's own environment, where only a traceback helps.
+            text = f"{type(error).__name__}: {error}\n(RSL_RL_DEBUG=1 shows where this comes from.)"
+            raise UserError(text) from error
+
+
+def _raised_by_this_library(error: BaseException) -> bool:
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    package = Path(__file__).parent.parent
+    return traceback is not None and Path(traceback.tb_frame.f_code.co_filename).is_relative_to(package)
 
 
 def _usage() -> str:

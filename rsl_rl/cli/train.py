@@ -82,7 +82,9 @@ def train(task: TaskConfig, run_dir: Path | None = None, checkpoint: Path | None
             raise ValueError("No environment is named: give one with --env, for example --env gym:Ant-v5.")
         if task.iterations < 1:
             raise ValueError(f"iterations must be at least 1, got {task.iterations}.")
-        env = make_env(task.env, num_envs=task.num_envs, seed=task.seed, device=task.device, **task.env_options)
+        env = make_env(
+            task.env, num_envs=task.num_envs, seed=environment_seed(task.seed), device=task.device, **task.env_options
+        )
         task = with_observation_groups(task, env)
         # Everything that can be wrong is found before a folder is made.
         runner = make_runner(task, env, None)
@@ -116,6 +118,14 @@ def seed_everything(seed: int, threads: int) -> None:
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
+
+
+def environment_seed(seed: int) -> int:
+    """Return the seed of the environments.
+
+    Environment i of many is seeded with this plus i; runs with neighbouring seeds would share most of theirs.
+    """
+    return int(np.random.SeedSequence(seed).generate_state(1)[0]) % 2**30
 
 
 def make_runner(task: TaskConfig, env: VecEnv, log_dir: str | None) -> OnPolicyRunner:

@@ -137,11 +137,17 @@ def _check_section(section: Mapping[str, Any], where: str) -> None:
             _check_section(value, f"{where}.{key}")
 
 
-def _parse_yaml(path: Path) -> Any:
+def parse_yaml_text(text: str) -> Any:
+    """Return what a YAML text stands for. Nothing in it is executed.
+
+    Raises:
+        ValueError: It is no YAML.
+        ImportError: pyyaml is not installed.
+    """
     try:
         import yaml
     except ImportError as error:
-        raise ImportError("Reading YAML files needs: pip install pyyaml") from error
+        raise ImportError("Reading YAML needs: pip install pyyaml") from error
 
     class Loader(yaml.SafeLoader):
         """Reads 1e-3 as a number, which YAML 1.1 takes for text."""
@@ -150,8 +156,15 @@ def _parse_yaml(path: Path) -> Any:
         "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
     )
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader)  # a SafeLoader: nothing is executed
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        return yaml.load(text, Loader)
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from error
+
+
+def _parse_yaml(path: Path) -> Any:
+    try:
+        return parse_yaml_text(path.read_text(encoding="utf-8"))
+    except ValueError as error:  # a UnicodeDecodeError is one too
         raise ValueError(f"'{path}' is no readable YAML file: {error}") from error
 
 

@@ -9,6 +9,7 @@ Legend: T steps, N environments, Q watched quantities.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 
@@ -26,17 +27,36 @@ class FiniteGuard:
             device: Device of the observations.
         """
         self._groups = [str(group) for group, value in obs.items() if value.is_floating_point()]
-        self._names = [f"observation group '{group}'" for group in self._groups] + ["rewards", "dones"]
+        self._names = [f"observation group '{group}'" for group in self._groups]
+        self._names += [f"final observation group '{group}'" for group in self._groups]
+        self._names += ["rewards", "dones"]
         # A sum is finite when its terms are; float64 cannot overflow on float32 terms.
         self._sums_QTN = torch.zeros(len(self._names), num_steps, num_envs, dtype=torch.float64, device=device)
         self._slots = [list(step.unbind(0)) for step in self._sums_QTN.unbind(1)]
         self._step = 0
 
-    def record(self, obs: Mapping[str, torch.Tensor], rewards: torch.Tensor, dones: torch.Tensor) -> None:
-        """Watch the outcome of one step: groups [N, ...], rewards [N], dones [N]. Does not wait for the device."""
+    def record(
+        self, obs: Mapping[str, torch.Tensor], rewards: torch.Tensor, dones: torch.Tensor, extras: Mapping[str, Any]
+    ) -> None:
+        """Watch the outcome of one step. Does not wait for the device.
+
+        Args:
+            obs: Observation groups, each [N, ...].
+            rewards: [N].
+            dones: [N].
+            extras: Their ``final_obs`` are watched too, where done.
+        """
         slots = self._slots[self._step]
         for group, slot in zip(self._groups, slots, strict=False):
             torch.sum(obs[group].flatten(1), dim=1, dtype=torch.float64, out=slot)
+        final_obs = extras.get("final_obs")
+        if final_obs is not None:
+            is_done = dones.view(-1) != 0
+            for group, slot in zip(self._groups, slots[len(self._groups) :], strict=False):
+                if group in final_obs.keys():  # noqa: SIM118 (a TensorDict iterates over its batch)
+                    sums = final_obs[group].flatten(1).sum(dim=1, dtype=torch.float64)
+                    # Elsewhere the rows may hold anything.
+                    slot.copy_(torch.where(is_done, sums.to(slot.device), 0.0))
         slots[-2].copy_(rewards.view(-1))
         if dones.is_floating_point():
             slots[-1].copy_(dones.view(-1))
@@ -53,7 +73,9 @@ class FiniteGuard:
         """
         steps, self._step = self._step, 0
         bad_QTN = ~torch.isfinite(self._sums_QTN[:, :steps])
-        if not bad_QTN.any():
+        any_bad = bool(bad_QTN.any())
+        self._sums_QTN.zero_()
+        if not any_bad:
             return
         lines = []
         for name, bad_TN in zip(self._names, bad_QTN.cpu(), strict=True):

@@ -119,7 +119,7 @@ class OnPolicyRunner:
                 obs, rewards, dones, extras = self.env.step(actions.to(self.env.device))
                 obs, rewards, dones = obs.to(self.device), rewards.to(self.device), dones.to(self.device)
                 if self._guard is not None:
-                    self._guard.record(obs, rewards, dones)
+                    self._guard.record(obs, rewards, dones, extras)
                 self.alg.process_env_step(obs, rewards, dones, extras)
                 self.logger.process_env_step(rewards, dones, extras, self.alg.intrinsic_rewards)
             if self._guard is not None:

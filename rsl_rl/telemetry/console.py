@@ -44,6 +44,16 @@ class PlainConsole:
         """End the display."""
 
 
+class SilentConsole:
+    """Shows nothing."""
+
+    def show(self, report: IterationReport) -> None:
+        """Show nothing."""
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
 class LiveConsole:
     """A progress bar and a small table that are redrawn in place."""
 
@@ -88,7 +98,7 @@ class LiveConsole:
             "episode length": number(report.mean_episode_length, 0),
             "action std": number(report.action_std),
             "steps": f"{report.total_steps:,}",
-            **{f"{name} loss": number(value, 3) for name, value in report.losses.items()},
+            **{f"Loss/{name}": number(value, 3) for name, value in report.losses.items()},
             "learning rate": f"{report.learning_rate:.1e}",
         }
         pairs = [(f"[dim]{name}[/]", value) for name, value in cells.items()]

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 import rsl_rl
-from rsl_rl.telemetry.console import LiveConsole, PlainConsole, make_console
+from rsl_rl.telemetry.console import LiveConsole, PlainConsole, SilentConsole, make_console
 from rsl_rl.telemetry.meters import EpisodeStatistics, MeanMeter
 from rsl_rl.telemetry.metrics_csv import CsvLogWriter
 from rsl_rl.telemetry.provenance import store_git_state
@@ -71,7 +71,7 @@ class Logger:
         self.writer: LogWriter | None = None
         self._writers: list[LogWriter] = []
         self.git_status_repos = [rsl_rl.__file__]
-        self.console: PlainConsole | LiveConsole = make_console()
+        self.console: PlainConsole | LiveConsole | SilentConsole = make_console()
 
         algorithm = cfg.get("algorithm")
         with_rnd = isinstance(algorithm, Mapping) and algorithm.get("rnd_cfg") is not None
@@ -180,7 +180,11 @@ class Logger:
         if self.is_silent:
             return
         self._write(report)
-        self.console.show(report)
+        try:
+            self.console.show(report)
+        except (OSError, ValueError):
+            # The terminal or pipe is gone: nobody is left to tell, and the run goes on.
+            self.console = SilentConsole()
 
     def save_model(self, path: str, it: int) -> None:
         """Hand a checkpoint to the writers that keep files."""

@@ -8,6 +8,7 @@ Legend: T steps, N environments, S summed quantities of an episode.
 
 from __future__ import annotations
 
+import warnings
 from collections import deque
 from collections.abc import Mapping
 from typing import Any
@@ -105,8 +106,13 @@ class MeanMeter:
         """Add numbers and tensors of any shape. Tensors are summed on their device, now: they may be overwritten."""
         for name, value in values.items():
             if not isinstance(value, torch.Tensor):
+                try:
+                    number = float(value)
+                except (TypeError, ValueError):
+                    warnings.warn(f"'{name}' cannot be logged: it is no number but {value!r}.", stacklevel=2)
+                    continue
                 total = self._host.setdefault(name, [0.0, 0.0])
-                total[0] += float(value)
+                total[0] += number
                 total[1] += 1.0
             elif value.numel() > 0:
                 summed = value.detach().sum(dtype=torch.float32).to(self._target, non_blocking=True)

@@ -149,6 +149,26 @@ def test_non_finite_numbers_stop_the_run_before_the_update(quantity: str, value:
     assert torch.equal(parameters(runner), before)
 
 
+def test_non_finite_final_observation_stops_the_run_only_where_an_episode_ended() -> None:
+    class FaultyFinal(PointEnv):
+        """Ends all episodes in step 2 of the second rollout; rows of ``final_obs`` are bad as chosen."""
+
+        bad_step = 1
+
+        def step(self, actions: torch.Tensor) -> tuple[TensorDict, torch.Tensor, torch.Tensor, dict]:
+            obs, rewards, dones, extras = super().step(actions)
+            extras["final_obs"] = self.get_observations()
+            if dones.any() == (self.bad_step == 9):
+                extras["final_obs"]["policy"][1] = torch.nan
+            return obs, rewards, dones, extras
+
+    OnPolicyRunner(FaultyFinal(), point_config()).learn(2)
+    env = FaultyFinal()
+    env.bad_step = 9  # the step in which all episodes time out
+    with pytest.raises(ValueError, match=r"final observation group 'policy': step 1 of the rollout, 1 of 4"):
+        OnPolicyRunner(env, point_config()).learn(2)
+
+
 def test_check_for_nan_can_be_switched_off() -> None:
     OnPolicyRunner(Faulty("rewards", torch.nan), point_config() | {"check_for_nan": False}).learn(1)
 

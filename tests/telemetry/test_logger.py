@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -155,6 +156,27 @@ def test_without_a_folder_a_line_is_still_printed(capsys: pytest.CaptureFixture[
     assert line.count("\n") == 1
     for part in ("iteration 4/10", "reward 2.00", "length 2", "value 0.500", "std 0.50"):
         assert part in line
+
+
+def test_a_reader_that_goes_away_does_not_end_the_run(tmp_path: Path) -> None:
+    # As in: rsl-rl train | head -1
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from tests.telemetry.test_logger import make_logger, run_iteration\n"
+        "logger = make_logger(None)\n"
+        "for iteration in range(5000):\n    run_iteration(logger, iteration)\n"
+        "print('went on', logger.tot_timesteps, file=sys.stderr)\n"
+    )
+    root = str(Path(__file__).parents[2])
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, root], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert "went on 40000" in process.stderr.read()
+    process.wait()
 
 
 def test_other_ranks_are_silent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -105,3 +105,10 @@ def test_a_tensor_that_is_overwritten_counts_as_it_was() -> None:
     value.fill_(100.0)
     meter.add({"a": 2.0})
     assert meter.read() == {"a": pytest.approx(2.0)}
+
+
+def test_what_is_no_number_is_reported_and_left_out() -> None:
+    meter = MeanMeter()
+    with pytest.warns(UserWarning, match="'phase' cannot be logged"):
+        meter.add({"phase": "stance", "a": 1})
+    assert meter.read() == {"a": 1.0}

@@ -1,0 +1,41 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Options whose keys nobody knows beforehand, on the command line: ``--env-options num_threads=2 max_episode_steps=500``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tyro
+
+from rsl_rl.config.task import parse_yaml_text
+
+
+def key_value_options() -> tyro.constructors.ConstructorRegistry:
+    """Return the rule by which ``tyro`` reads free dictionaries: as ``KEY=VALUE`` pairs with values as in YAML."""
+    registry = tyro.constructors.ConstructorRegistry()
+    registry.primitive_rule(_dictionary_rule)
+    return registry
+
+
+def _dictionary_rule(info: Any) -> Any:
+    if info.type != dict[str, Any]:
+        return None
+    return tyro.constructors.PrimitiveConstructorSpec(
+        nargs="*",
+        metavar="[KEY=VALUE [KEY=VALUE ...]]",
+        instance_from_str=_parse,
+        is_instance=lambda value: isinstance(value, dict),
+        str_from_instance=lambda value: [f"{key}={item}" for key, item in value.items()],
+    )
+
+
+def _parse(pairs: list[str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for pair in pairs:
+        key, separator, text = pair.partition("=")
+        if not separator or not key:
+            raise ValueError(f"'{pair}' must have the form KEY=VALUE")
+        values[key] = parse_yaml_text(text)
+    return values
