@@ -16,13 +16,15 @@ import torch
 from tensordict import TensorDict
 from torch import nn
 
+from rsl_rl.algorithms.construction import build_models, load_parts, wanted_parts
 from rsl_rl.algorithms.optimization import Optimizer
+from rsl_rl.algorithms.time_outs import time_out_values, value_without_memory
 from rsl_rl.config import check_options
 from rsl_rl.core import adapt_learning_rate, generalized_advantages, normalized, surrogate_loss, value_loss
 from rsl_rl.env import VecEnv
 from rsl_rl.models import MLPModel
 from rsl_rl.storage import RolloutStorage
-from rsl_rl.utils import check_compile_mode, check_state_dict, did_you_mean, resolve_class, resolve_obs_groups
+from rsl_rl.utils import check_compile_mode, did_you_mean, resolve_class
 
 
 class Losses(NamedTuple):
@@ -178,49 +180,13 @@ class PPO:
             extras: See :class:`rsl_rl.env.VecEnv`; ``time_outs``, ``final_obs`` and ``terminal`` are used.
         """
         if "time_outs" in extras:
-            rewards = rewards + self.gamma * self._time_out_values(extras)
+            rewards = rewards + self.gamma * time_out_values(self.critic, self.transition.values, extras)  # type: ignore[arg-type]
         self.transition.rewards = rewards
         self.transition.dones = dones
         self.storage.add_transition(self.transition)
         self.transition.clear()
         self.actor.reset(dones)
         self.critic.reset(dones)
-
-    def _time_out_values(self, extras: Mapping[str, Any]) -> torch.Tensor:
-        """Return the value [N] of the states cut off by the time limit, 0 elsewhere.
-
-        A time limit is no property of the state, so what would have come after it is estimated (Pardo et al., "Time
-        Limits in Reinforcement Learning", 2018): from the true last observation where the environment gives it, else
-        from the observation of the step before.
-        """
-        time_outs = extras["time_outs"].to(self.device).bool().view(-1)
-        values_N1: torch.Tensor = self.transition.values  # type: ignore[assignment]
-        final_obs, terminal = extras.get("final_obs"), extras.get("terminal")
-        if final_obs is not None and self._critic_can_see(final_obs):
-            values_N1 = self._value_without_memory(final_obs)
-        elif terminal is not None and self._critic_can_see(terminal["observations"]):
-            env_ids = torch.as_tensor(terminal["env_ids"], device=self.device, dtype=torch.long)
-            final_values = self._value_without_memory(terminal["observations"])
-            values_N1 = values_N1.index_copy(0, env_ids, final_values.to(values_N1.dtype))
-        # Not a product: rows of environments that are not done may hold anything, also NaN.
-        return torch.where(time_outs, values_N1.view(-1), 0.0)
-
-    def _critic_can_see(self, obs: Mapping[str, torch.Tensor]) -> bool:
-        missing = [group for group in self.critic.obs_groups if group not in obs.keys()]  # noqa: SIM118 (TensorDict)
-        if missing:
-            warnings.warn(
-                f"The environment's final observations lack the critic's groups {missing}: time-outs are bootstrapped "
-                "from the observation before instead.",
-                stacklevel=2,
-            )
-        return not missing
-
-    def _value_without_memory(self, obs: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """Return the value [k, 1] of observations [k, ...] without moving the critic's hidden state."""
-        hidden_state = self.critic.get_hidden_state()
-        values = self.critic({group: value.to(self.device) for group, value in obs.items()}).detach()
-        self.critic.reset(None, hidden_state)
-        return values
 
     def compute_returns(self, obs: TensorDict) -> None:
         """Compute advantages and returns of the rollout.
@@ -229,7 +195,7 @@ class PPO:
             obs: Observation groups after the last step, each [N, ...].
         """
         storage = self.storage
-        last_values = self._value_without_memory(obs)
+        last_values = value_without_memory(self.critic, obs, self.device)
         generalized_advantages(
             storage.rewards, storage.values, storage.dones, last_values, self.gamma, self.lam, out=storage.advantages
         )
@@ -340,30 +306,11 @@ class PPO:
         Raises:
             ValueError: The state lacks a part or does not fit; nothing was changed.
         """
-        parts: dict[str, bool] = dict.fromkeys(("actor", "critic", "optimizer", "iteration", "rnd"), load_cfg is None)
-        for part, wanted in (load_cfg or {}).items():
-            if part not in parts:
-                raise ValueError(f"load_cfg has no part '{part}'.{did_you_mean(part, parts)} Parts: {', '.join(parts)}")
-            parts[part] = wanted
-        models = {"actor": self.actor, "critic": self.critic}
-        for part in ("actor", "critic", "optimizer"):
-            if parts[part] and f"{part}_state_dict" not in loaded_dict:
-                raise ValueError(
-                    f"The checkpoint has no '{part}_state_dict'; nothing was loaded. It has: {', '.join(loaded_dict)}."
-                )
-        for part, model in models.items():
-            if parts[part]:
-                check_state_dict(model, loaded_dict[f"{part}_state_dict"], part, strict)
-        if parts["optimizer"]:
-            self._optimizer.check_state(loaded_dict["optimizer_state_dict"])
-
-        for part, model in models.items():
-            if parts[part]:
-                model.load_state_dict(loaded_dict[f"{part}_state_dict"], strict=strict)
-        if parts["optimizer"]:
-            self._optimizer.load_state_dict(loaded_dict["optimizer_state_dict"])
-            # Else an adaptive schedule would go on from the configured rate and throw the policy off.
-            self._learning_rate = float(self._optimizer.learning_rate)
+        parts = wanted_parts(load_cfg, ("actor", "critic", "optimizer", "iteration", "rnd"))
+        models = {name: model for name, model in (("actor", self.actor), ("critic", self.critic)) if parts[name]}
+        load_parts(loaded_dict, models, self._optimizer if parts["optimizer"] else None, strict)
+        # Else an adaptive schedule would go on from the configured rate and throw the policy off.
+        self._learning_rate = float(self._optimizer.learning_rate)
         return parts["iteration"]
 
     @staticmethod
@@ -379,15 +326,7 @@ class PPO:
         Raises:
             ValueError, TypeError: The configuration is wrong; says where.
         """
-        for section in ("algorithm", "actor", "critic", "obs_groups"):
-            if section not in cfg:
-                raise ValueError(f"The configuration lacks the section '{section}'. Sections: {', '.join(cfg)}.")
-        obs_groups = resolve_obs_groups(obs, cfg["obs_groups"], ["actor", "critic"])
-        models: dict[str, MLPModel] = {}
-        for name, output_dim in (("actor", env.num_actions), ("critic", 1)):
-            model_class, options = resolve_class(cfg[name])
-            check_options(model_class, options, name)
-            models[name] = model_class(obs, obs_groups, name, output_dim, **options).to(device)
+        models = build_models(obs, cfg, {"actor": env.num_actions, "critic": 1}, device)
         algorithm_class, options = resolve_class(cfg["algorithm"])
         check_options(algorithm_class, options, "algorithm")
         storage = RolloutStorage("rl", env.num_envs, cfg["num_steps_per_env"], obs, [env.num_actions], device)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The RSL-RL Independent Authors
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""Options whose keys nobody knows beforehand, on the command line: ``--env-options num_threads=2 max_episode_steps=500``."""
+"""Options whose keys nobody knows beforehand: ``--env-options num_threads=2 max_episode_steps=500``."""
 
 from __future__ import annotations
 

@@ -58,10 +58,13 @@ class Run:
 
         Raises:
             FileNotFoundError: There is no such run.
+            ValueError: The file has nothing to do with a policy.
         """
         self.file: Path | None = None
         path = Path(name)
         if path.is_file():
+            if path.suffix not in (".pt", ".onnx") and path.name != CONFIG:
+                raise ValueError(f"'{path}' is neither a checkpoint (.pt) nor an exported policy (.onnx, .pt).")
             self.file = path
             folders = [folder for folder in path.resolve().parents if (folder / CONFIG).is_file()][:1]
         else:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import random
 import signal
 import time
@@ -20,6 +21,7 @@ import tyro
 
 from rsl_rl.cli.curve import draw_learning_curve
 from rsl_rl.cli.main import UserError, user_errors
+from rsl_rl.cli.options import key_value_options
 from rsl_rl.cli.run_folder import CONFIG, EXPORTS, new_run_folder
 from rsl_rl.config.task import DEFAULT_TASK, TaskConfig, load_task, task_names, write_task
 from rsl_rl.env import VecEnv, make_env
@@ -47,6 +49,9 @@ def run(arguments: list[str]) -> None:
     with user_errors():
         preset = load_task(name)
     values = {field.name: getattr(preset, field.name) for field in dataclasses.fields(preset)}
+    if not preset.runner.obs_groups:
+        # Empty sets stand for everything that the environment gives, and make the options exist.
+        values["runner"] = dataclasses.replace(preset.runner, obs_groups={"actor": [], "critic": []})
     chosen = tyro.cli(
         TrainArguments,
         args=arguments,
@@ -55,8 +60,15 @@ def run(arguments: list[str]) -> None:
         description=f"Train '{name}'. Another task: rsl-rl train TASK, one of {listed(task_names())}, a YAML file, or "
         "an environment such as gym:Ant-v5.",
         config=(tyro.conf.AvoidSubcommands, tyro.conf.FlagConversionOff),
+        registry=key_value_options(),
     )
     values = {field.name: getattr(chosen, field.name) for field in dataclasses.fields(TaskConfig)}
+    values["env_options"] = preset.env_options | chosen.env_options
+    others = preset.runner.others | chosen.runner.others
+    obs_groups = chosen.runner.obs_groups
+    if not preset.runner.obs_groups:
+        obs_groups = {name: groups for name, groups in obs_groups.items() if groups}
+    values["runner"] = dataclasses.replace(chosen.runner, others=others, obs_groups=obs_groups)
     train(TaskConfig(**values), chosen.run_dir, chosen.checkpoint)
 
 
@@ -75,9 +87,21 @@ def train(task: TaskConfig, run_dir: Path | None = None, checkpoint: Path | None
         SystemExit: 130 or 143 after an interrupt or a termination, with everything saved.
         UserError: Something was given wrongly.
     """
-    signals = StopSignals()
+    with StopSignals() as signals:
+        runner, task, folder, seconds = _train(task, run_dir, checkpoint, signals)
+    _conclude(task, runner, folder, seconds, interrupted=signals.received is not None)
+    if signals.received is not None:
+        raise SystemExit(128 + signals.received)
+    return folder
+
+
+def _train(
+    task: TaskConfig, run_dir: Path | None, checkpoint: Path | None, signals: StopSignals
+) -> tuple[OnPolicyRunner, TaskConfig, Path, float]:
+    """Return the runner after training, the task with everything resolved, the run's folder, and the seconds."""
     seed_everything(task.seed, task.threads)
     with user_errors():
+        check_device(task.device)
         if not task.env:
             raise ValueError("No environment is named: give one with --env, for example --env gym:Ant-v5.")
         if task.iterations < 1:
@@ -91,25 +115,31 @@ def train(task: TaskConfig, run_dir: Path | None = None, checkpoint: Path | None
         if checkpoint is not None:
             runner.load(str(checkpoint))
         folder = new_run_folder(task, run_dir)
-    write_task(task, folder / CONFIG)
+        write_task(task, folder / CONFIG)
     runner.logger.log_dir = str(folder)
+    # The user's own project, when it is under version control.
+    runner.add_git_repo_to_log(os.getcwd())
     signals.stop = runner.request_stop
-    if signals.received is not None:
-        raise SystemExit(128 + signals.received)
 
     print(
         f"Training {task.name}: {task.num_envs} environments, {task.iterations} iterations, into {folder}", flush=True
     )
     started = time.perf_counter()
     try:
-        runner.learn(task.iterations)
-    finally:
-        signals.restore()
-    seconds = time.perf_counter() - started
-    _conclude(task, runner, folder, seconds, interrupted=signals.received is not None)
-    if signals.received is not None:
-        raise SystemExit(128 + signals.received)
-    return folder
+        with user_errors(only_ours=True):
+            runner.learn(task.iterations)
+    except UserError as error:
+        raise UserError(f"{error}\nThe run up to then: {folder}") from error
+    return runner, task, folder, time.perf_counter() - started
+
+
+def check_device(device: str) -> None:
+    """Raise ValueError unless this machine has the device."""
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"The device '{device}' cannot be used here, 'cpu' always can: {reason}") from error
 
 
 def seed_everything(seed: int, threads: int) -> None:
@@ -152,7 +182,11 @@ class StopSignals:
         self.stop: Any = None
         self._previous = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
 
-    def restore(self) -> None:
+    def __enter__(self) -> StopSignals:
+        """Begin."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
         """Leave the signals to whoever handled them before."""
         for signal_number, handler in self._previous.items():
             signal.signal(signal_number, handler)

@@ -5,7 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import ctypes
+import importlib
+import os
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +20,9 @@ from tensordict import TensorDict
 
 from rsl_rl.config.task import TaskConfig
 from rsl_rl.env import make_env
+from rsl_rl.utils.files import replaced_when_complete
+
+_MAX_FRAMES_PER_SECOND = 50
 
 
 def record_video(
@@ -25,7 +33,7 @@ def record_video(
     Args:
         task: Its environment is made anew with a camera.
         policy: Groups [1, ...] -> actions [1, A].
-        path: The file, .gif or anything that ffmpeg writes such as .mp4.
+        path: The file: .gif, or anything that ffmpeg writes such as .mp4.
         seed: Seed of the environment.
         max_steps: Longest video, in steps.
 
@@ -36,34 +44,82 @@ def record_video(
         ImportError: A package to write videos is missing.
         ValueError: The environment cannot render here.
     """
+    imageio = _video_writers(path)
+    _prepare_rendering(task.env)
+    env: Any = None
     try:
-        import imageio.v2 as imageio
-    except ImportError as error:
-        raise ImportError("Recording videos needs: pip install imageio[ffmpeg]") from error
-    frames: list[np.ndarray] = []
-    try:
-        env: Any = make_env(task.env, num_envs=1, seed=seed, render_mode="rgb_array", **task.env_options)
-        obs = env.get_observations()
-        with torch.inference_mode():
-            for _ in range(max_steps):
-                frames.append(np.asarray(env.render())[0])
-                obs, _, dones, _ = env.step(policy(obs))
-                if bool(dones[0]):
-                    break
-    except Exception as error:  # rendering fails in ways of its own on every platform
-        raise ValueError(
-            f"'{task.env}' cannot be rendered here: {error}. Without a screen MuJoCo renders with MUJOCO_GL=egl or "
-            "MUJOCO_GL=osmesa."
-        ) from error
-    path.parent.mkdir(parents=True, exist_ok=True)
-    frames_per_second = min(50, round(1.0 / env.unwrapped.step_dt))
-    try:
+        try:
+            env = make_env(task.env, num_envs=1, seed=seed, render_mode="rgb_array", **task.env_options)
+            frames = _frames(env, policy, max_steps)
+            first = next(frames)
+        except Exception as error:  # rendering fails in ways of its own on every platform
+            raise ValueError(
+                f"'{task.env}' cannot be rendered here: {error}. Without a screen MuJoCo renders with MUJOCO_GL=egl "
+                "or MUJOCO_GL=osmesa, given the libraries libegl1 or libosmesa6."
+            ) from error
+        rate = 1.0 / env.unwrapped.step_dt
+        # GIF players do not keep up with more than 25 frames a second.
+        every = max(1, round(rate / (25 if path.suffix == ".gif" else _MAX_FRAMES_PER_SECOND)))
+        timing: dict[str, Any] = {"fps": rate / every, "macro_block_size": 1}
         if path.suffix == ".gif":
-            imageio.mimsave(path, frames[::2], duration=2000 / frames_per_second, loop=0)  # type: ignore[arg-type]
-        else:
-            imageio.mimsave(path, frames, fps=frames_per_second, macro_block_size=1)  # type: ignore[arg-type]
-    except (ValueError, ImportError) as error:
+            timing = {"duration": 1000 * every / rate, "loop": 0}
+        with replaced_when_complete(path) as partial, imageio.get_writer(partial, **timing) as writer:
+            writer.append_data(first)
+            count = 1
+            for index, frame in enumerate(frames, start=1):
+                if index % every == 0:
+                    writer.append_data(frame)
+                    count += 1
+    finally:
+        if env is not None:
+            with contextlib.suppress(Exception):
+                env.close()
+    return count
+
+
+def _frames(env: Any, policy: Callable[[TensorDict], torch.Tensor], max_steps: int) -> Iterator[np.ndarray]:
+    """Yield the picture [height, width, 3] before every step of the first episode."""
+    obs = env.get_observations()
+    for _ in range(max_steps):
+        picture = env.render()
+        if picture is None:
+            raise ValueError("it gives no pictures")
+        yield np.asarray(picture)[0]
+        with torch.inference_mode():
+            obs, _, dones, _ = env.step(policy(obs))
+        if bool(dones[0]):
+            return
+
+
+def _video_writers(path: Path) -> Any:
+    """Return imageio once everything to write this kind of file is there; rendering takes long, so ask first."""
+    try:
+        imageio = importlib.import_module("imageio.v2")
+        if path.suffix != ".gif":
+            importlib.import_module("imageio_ffmpeg")
+    except ImportError as error:
         raise ImportError(
-            f"Writing '{path.name}' needs: pip install imageio[ffmpeg] (or choose a .gif). {error}"
+            f"Writing '{path.name}' needs: pip install \"imageio[ffmpeg]\" (a .gif needs imageio alone)."
         ) from error
-    return len(frames)
+    return imageio
+
+
+def _prepare_rendering(env: str) -> None:
+    """Let MuJoCo find a way to render without a screen.
+
+    Raises:
+        ValueError: There is none, and trying would end the process.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    if not os.environ.get("DISPLAY"):
+        os.environ.setdefault("MUJOCO_GL", "egl")
+    if env.startswith("envpool:"):
+        # EnvPool asks for OpenGL functions of libraries that somebody else has loaded, and aborts without.
+        try:
+            ctypes.CDLL("libEGL.so.1", ctypes.RTLD_GLOBAL)
+        except OSError as error:
+            raise ValueError(
+                f"'{env}' cannot be rendered here: EnvPool needs the library libEGL.so.1, which is missing. Debian and "
+                "Ubuntu have it in the package libegl1."
+            ) from error

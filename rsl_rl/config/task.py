@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from rsl_rl.config.options import check_options, check_type, resolve_runner_config
-from rsl_rl.config.schema import RunnerConfig
+from rsl_rl.config.schema import GaussianDistributionConfig, MLPModelConfig, RunnerConfig
 from rsl_rl.utils import did_you_mean, listed, resolve_callable
 
 DEFAULT_TASK = "go1-joystick-flat"
@@ -71,7 +71,11 @@ def load_task(name: str) -> TaskConfig:
         return read_task(name)
     if ":" in name:
         label = re.sub(r"[^A-Za-z0-9._-]+", "-", name)
-        return TaskConfig(env=name, name=label, runner=RunnerConfig(num_steps_per_env=24, save_interval=50))
+        # Nothing is known about the scale of its observations.
+        actor = MLPModelConfig(obs_normalization=True, distribution_cfg=GaussianDistributionConfig())
+        critic = MLPModelConfig(obs_normalization=True)
+        runner = RunnerConfig(num_steps_per_env=24, save_interval=50, actor=actor, critic=critic)
+        return TaskConfig(env=name, name=label, runner=runner)
     hint = did_you_mean(name, task_names())
     raise ValueError(
         f"There is no task '{name}'.{hint} Tasks: {listed(task_names())}. A YAML file or an environment such as "
@@ -102,8 +106,10 @@ def read_task(path: str | os.PathLike[str]) -> TaskConfig:
     section = _checked_runner_section(document["runner"])
     values: dict[str, Any] = {**document, "runner": RunnerConfig.from_dict(section)}
     # Files of runners keep these in the runner's section.
-    values.setdefault("iterations", section.get("max_iterations", TaskConfig.iterations))
-    values.setdefault("seed", section.get("seed", TaskConfig.seed))
+    for key, name_there in (("iterations", "max_iterations"), ("seed", "seed")):
+        if key not in values and name_there in section:
+            check_type(section[name_there], types[key], f"runner.{name_there}")
+            values[key] = section[name_there]
     values.setdefault("name", path.stem)
     # An environment may still be named on the command line.
     values.setdefault("env", "")

@@ -12,13 +12,16 @@ import numpy as np
 import torch
 from tensordict import TensorDict
 
-from rsl_rl.env.spaces import mean_of_infos, observation_readers
+from rsl_rl.env.infos import infos_of_transitions, mean_of_infos
+from rsl_rl.env.partial_reset import check_only_these_were_reset, check_vector_env, resets_in_part
+from rsl_rl.env.spaces import observation_readers
 from rsl_rl.env.vec_env import VecEnv
 
 # Infos that number environments and steps rather than measure something.
 _BOOKKEEPING = frozenset(
     {"env_id", "players.env_id", "elapsed_step", "terminated", "steps_until_next_cmd", "TimeLimit.truncated"}
 )
+_NEVER = np.iinfo(np.int64).max // 2
 _UNKNOWN_EPISODE_LENGTH = 1000
 
 
@@ -27,7 +30,8 @@ class GymnasiumVecEnv(VecEnv):
 
     Whatever its autoreset mode, a finished environment is reset within the step that ended its episode: no transition
     is spent on resetting, and ``extras["final_obs"]`` holds the true last observation in every step that ended an
-    episode. Observations are new tensors in every step.
+    episode (unless the vector environment is of SAME_STEP mode and does not give it). Observations are new tensors in
+    every step. ``extras["log"]`` holds the means of the infos that are one number per environment.
     """
 
     def __init__(
@@ -45,14 +49,17 @@ class GymnasiumVecEnv(VecEnv):
             device: Where observations, rewards and dones go.
             seed: Seed of the first reset; None for an environment that was seeded when it was made.
             max_episode_length: Steps after which an episode times out; None to ask the environment (1000 where it
-                does not say). It is information for the runner, the environment's own limit counts.
+                does not say). The environment's own limit ends episodes, this number does not.
             cfg: Logged with the run.
 
         Raises:
-            TypeError: The action space is no Box, or an observation space is neither a Box nor a Dict of Box.
+            TypeError: ``envs`` is no vector environment, the action space is no Box, or an observation space is neither
+                a Box nor a Dict of Box.
+            ValueError: ``envs`` is configured so that single environments cannot be reset on their own.
         """
         from gymnasium.spaces import Box
 
+        check_vector_env(envs)
         action_space = envs.single_action_space
         if not isinstance(action_space, Box):
             raise TypeError(
@@ -64,11 +71,16 @@ class GymnasiumVecEnv(VecEnv):
         self.num_actions = int(np.prod(action_space.shape))
         self.device = device
         self.cfg = cfg or {}
-        self.max_episode_length = max_episode_length or _time_limit(envs) or _UNKNOWN_EPISODE_LENGTH
-        self.episode_length_buf = torch.zeros(self.num_envs, dtype=torch.long, device=device)
+        time_limit = max_episode_length or _time_limit(envs)
+        self.max_episode_length = time_limit or _UNKNOWN_EPISODE_LENGTH
+        self._resets_in_part = resets_in_part(envs)
+        self._can_cut = time_limit is not None and self._resets_in_part
+        self._steps_to_cut: np.ndarray | None = None
+        self._episode_length_buf = torch.zeros(self.num_envs, dtype=torch.long, device=device)
         self.step_dt = _step_seconds(envs)
-        self.last_info: dict[str, Any] = {}
-        """Infos of the last step, as the vector environment gave them."""
+        self.last_info: Mapping[str, Any] = {}
+        """Infos of the last step's transitions (those of the reset after :meth:`reset`), in the vector environment's
+        form: arrays with one row per environment, and their masks under ``_key`` where it gives them."""
 
         self._readers = observation_readers(envs.single_observation_space)
         self._is_dict = hasattr(envs.single_observation_space, "spaces")
@@ -86,11 +98,28 @@ class GymnasiumVecEnv(VecEnv):
         """This environment: it carries ``step_dt``, the seconds between two actions (1.0 where unknown)."""
         return self
 
+    @property
+    def episode_length_buf(self) -> torch.Tensor:
+        """Steps taken in the current episode of each environment, [N], int64.
+
+        Assigning other numbers than those counted ends the current episodes by a time-out as if so many steps had been
+        taken (where the time limit is known). Writing into the tensor changes the numbers only.
+        """
+        return self._episode_length_buf
+
+    @episode_length_buf.setter
+    def episode_length_buf(self, lengths: torch.Tensor) -> None:  # type: ignore[override]  # a plain attribute there
+        self.get_observations()  # a first reset after this would undo it
+        self._episode_length_buf = lengths.to(device=self.device, dtype=torch.long).clone()
+        if self._can_cut:
+            self._steps_to_cut = self.max_episode_length - self._episode_length_buf.cpu().numpy()
+
     def reset(self) -> TensorDict:
         """Start new episodes everywhere and return their first observations."""
         observations, self.last_info = self.envs.reset(seed=self._seed) if self._seed is not None else self.envs.reset()
         self._seed = None
-        self.episode_length_buf.zero_()
+        self._steps_to_cut = None
+        self._episode_length_buf.zero_()
         self._obs = self._on_device(self._read(observations))
         return self._obs
 
@@ -103,27 +132,39 @@ class GymnasiumVecEnv(VecEnv):
         if self._obs is None:
             self.reset()
         observations, rewards, terminated, truncated, infos = self.envs.step(self._to_env(actions))
-        self.last_info = infos
         dones = np.logical_or(terminated, truncated)
+        to_reset = np.zeros_like(dones) if self._resets_itself else dones
+        if self._steps_to_cut is not None:
+            cut = self._count_down(dones)
+            truncated, dones, to_reset = truncated | cut, dones | cut, to_reset | cut
         groups = self._read(observations)
         extras: dict[str, Any] = {"time_outs": self._tensor(np.logical_and(truncated, ~terminated))}
-        if log := mean_of_infos(infos, self.num_envs, _BOOKKEEPING):
-            extras["log"] = log
-        self.episode_length_buf += 1
+        self._episode_length_buf += 1
         dones_tensor = self._tensor(dones)
         if dones.any():
+            final_groups = groups
             if self._resets_itself:
-                final_groups = self._final_observations(groups, infos, dones)
-            else:
-                final_groups = groups
-                groups = self._reset_where(dones, groups)
-            extras["final_obs"] = self._on_device(final_groups)
-            self.episode_length_buf[dones_tensor] = 0
+                final_groups = self._final_observations(groups, infos, dones & ~to_reset)
+                infos = infos_of_transitions(infos, dones & ~to_reset)
+            if to_reset.any():
+                groups = self._reset_where(to_reset, groups)
+            if final_groups is not None:
+                extras["final_obs"] = self._on_device(final_groups)
+            self._episode_length_buf.masked_fill_(dones_tensor, 0)
+        self.last_info = infos
+        if log := mean_of_infos(infos, self.num_envs, _BOOKKEEPING):
+            extras["log"] = log
         self._obs = self._on_device(groups)
         return self._obs, self._tensor(np.asarray(rewards, dtype=np.float32)), dones_tensor, extras
 
     def render(self) -> Any:
-        """Return what the vector environment renders."""
+        """Return what the vector environment renders: one image per environment, from EnvPool that of the first only.
+
+        Raises:
+            RuntimeError: The environment was made without a render mode.
+        """
+        if getattr(self.envs, "render_mode", None) is None:
+            raise RuntimeError("This environment was made without rendering. Make it with render_mode='rgb_array'.")
         return self.envs.render()
 
     def close(self) -> None:
@@ -131,6 +172,11 @@ class GymnasiumVecEnv(VecEnv):
         self.envs.close()
 
     def _to_env(self, actions: torch.Tensor) -> np.ndarray:
+        if actions.shape != (self.num_envs, self.num_actions):
+            raise ValueError(
+                f"Expected actions of shape [{self.num_envs}, {self.num_actions}] (environments, actions), got "
+                f"{list(actions.shape)}."
+            )
         values = actions.detach().cpu().numpy().reshape(self._action_shape)
         if self._is_bounded:
             values = np.clip(values, self._low, self._high)
@@ -141,24 +187,42 @@ class GymnasiumVecEnv(VecEnv):
             return {"policy": self._readers["policy"].read(observations)}
         return {name: reader.read(observations[name]) for name, reader in self._readers.items()}
 
-    def _reset_where(self, dones: np.ndarray, groups: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Reset the finished environments; return their first and the others' current observations."""
-        observations, _ = self.envs.reset(options={"reset_mask": dones.copy()})
-        mask = torch.from_numpy(dones)
+    def _count_down(self, dones: np.ndarray) -> np.ndarray:
+        """Return where an episode is to end because of the length that was assigned to it."""
+        assert self._steps_to_cut is not None
+        self._steps_to_cut -= 1
+        cut = (self._steps_to_cut <= 0) & ~dones
+        self._steps_to_cut[cut | dones] = _NEVER
+        if self._steps_to_cut.min() > self.max_episode_length:
+            self._steps_to_cut = None
+        return cut
+
+    def _reset_where(self, to_reset: np.ndarray, groups: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Reset some environments; return their first and the others' current observations."""
+        observations, _ = self.envs.reset(options={"reset_mask": to_reset.copy()})
+        mask = torch.from_numpy(to_reset)
+        first = self._read(observations)
+        if not self._resets_in_part:
+            check_only_these_were_reset(mask, groups, first, self.envs)
         merged = {}
-        for name, fresh in self._read(observations).items():
+        for name, fresh in first.items():
             # Gymnasium returns the observations of all environments, EnvPool those of the reset ones only.
             merged[name] = groups[name].clone()
             merged[name][mask] = fresh[mask] if len(fresh) == self.num_envs else fresh
         return merged
 
     def _final_observations(
-        self, groups: Mapping[str, torch.Tensor], infos: Mapping[str, Any], dones: np.ndarray
-    ) -> dict[str, torch.Tensor]:
-        """Return last observations where an episode ended in same-step mode; other rows hold current ones."""
+        self, groups: Mapping[str, torch.Tensor], infos: Mapping[str, Any], ended: np.ndarray
+    ) -> dict[str, torch.Tensor] | None:
+        """Return last observations where an episode ended in same-step mode; other rows hold current ones.
+
+        None if the vector environment keeps the last observations to itself.
+        """
         final_groups = {name: value.clone() for name, value in groups.items()}
-        finals = infos["final_obs"]
-        for index in np.flatnonzero(dones):
+        finals = infos.get("final_obs")
+        if finals is None:
+            return None if ended.any() else final_groups
+        for index in np.flatnonzero(ended):
             # Gymnasium collects Dict observations into a dict of arrays, or one dict per environment.
             for name, reader in self._readers.items():
                 if not self._is_dict:
@@ -178,14 +242,16 @@ class GymnasiumVecEnv(VecEnv):
 
 def _time_limit(envs: Any) -> int | None:
     """Return the steps after which an episode is truncated, where the environment says."""
+    from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv
+
+    name, inner = "_max_episode_steps", envs.unwrapped
+    if isinstance(inner, (SyncVectorEnv, AsyncVectorEnv)) and all(inner.call("has_wrapper_attr", name)):
+        # What the TimeLimit wrapper says; the spec of the vector environment ignores a limit given to make_vec.
+        limits = [limit for limit in inner.get_attr(name) if limit]
+        return int(max(limits)) if limits else None
     spec = getattr(envs, "spec", None)
-    limits = [
-        getattr(spec, "max_episode_steps", None),
-        getattr(getattr(spec, "config", None), "max_episode_steps", None),
-    ]
-    for inner in getattr(envs, "envs", [])[:1]:
-        limits.append(getattr(getattr(inner, "spec", None), "max_episode_steps", None))
-    return next((int(limit) for limit in limits if limit), None)
+    limit = getattr(getattr(spec, "config", spec), "max_episode_steps", None)
+    return int(limit) if limit else None
 
 
 def _step_seconds(envs: Any) -> float:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import difflib
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -48,7 +50,7 @@ def make_env(name: str, num_envs: int = 1, seed: int = 0, device: str = "cpu", *
     if num_envs < 1:
         raise ValueError(f"num_envs must be at least 1, got {num_envs}.")
     if not identifier:
-        raise ValueError(f"'{name}' names no environment: it must be {_FORMS}, for example 'gym:Ant-v5'.")
+        raise ValueError(f"'{name}' names no environment: it must be {_FORMS}.{_suggestion(name)}")
     if scheme in _MAKERS:
         return _MAKERS[scheme](identifier, num_envs, seed, device, options)
     return _from_factory(name, num_envs, seed, device, options)
@@ -106,16 +108,40 @@ def _from_factory(name: str, num_envs: int, seed: int, device: str, options: dic
     try:
         factory = resolve_callable(name)
     except ImportError as error:
-        scheme = name.partition(":")[0]
-        hint = did_you_mean(scheme, _MAKERS) if "." not in scheme else ""
+        hint = _scheme_hint(name)
         raise ValueError(f"Cannot import the environment '{name}'.{hint} It must be {_FORMS}. ({error})") from error
     except AttributeError as error:
-        raise ValueError(f"Cannot find the environment '{name}': {error}") from error
+        raise ValueError(f"Cannot find the environment '{name}': {error}{_scheme_hint(name)}") from error
     env = factory(num_envs=num_envs, seed=seed, device=device, **options)
     missing = [attribute for attribute in _CONTRACT if not hasattr(env, attribute)]
     if missing:
         raise TypeError(f"'{name}' returned a {type(env).__name__}, which is no VecEnv: it lacks {', '.join(missing)}.")
     return env
+
+
+def _scheme_hint(name: str) -> str:
+    """Return a hint where a scheme may have been meant rather than a module."""
+    scheme, _, identifier = name.partition(":")
+    close = difflib.get_close_matches(scheme, _MAKERS, n=1, cutoff=0.5)
+    return f" Did you mean '{close[0]}:{identifier}'?" if close else ""
+
+
+def _suggestion(identifier: str) -> str:
+    """Return full names of environments for one without a scheme, of the packages that are installed."""
+    known: dict[str, list[str]] = {}
+    with contextlib.suppress(ImportError):
+        import gymnasium
+
+        known["gym"] = list(gymnasium.registry)
+    with contextlib.suppress(ImportError):
+        import envpool
+
+        known["envpool"] = envpool.list_all_envs()
+    exact = [f"'{scheme}:{identifier}'" for scheme, names in known.items() if identifier in names]
+    if exact:
+        return f" Did you mean {' or '.join(exact)}?"
+    names = (f"{scheme}:{name}" for scheme, names in known.items() for name in names)
+    return did_you_mean(f"gym:{identifier}", names) or " For example 'gym:Ant-v5'."
 
 
 _MAKERS: dict[str, Callable[[str, int, int, str, dict[str, Any]], VecEnv]] = {

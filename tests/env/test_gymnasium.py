@@ -14,7 +14,7 @@ import torch
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 
 from rsl_rl.env import GymnasiumVecEnv
-from tests.env.toys import Buttons, Drift, register
+from tests.env.toys import AllOrNothing, Buttons, Drift, register
 
 register()
 N, STEPS = 3, 40
@@ -96,8 +96,49 @@ def test_async_vector_env(mode: AutoresetMode) -> None:
         env.close()
 
 
-def make(name: str = "Drift-v0", **options: Any) -> GymnasiumVecEnv:
-    return GymnasiumVecEnv(SyncVectorEnv([lambda: gymnasium.make(name)] * N), seed=0, **options)
+@pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.DISABLED])
+def test_async_vector_env_without_shared_memory(mode: AutoresetMode) -> None:
+    makers = [lambda: gymnasium.make("Drift-v0")] * N
+    env = GymnasiumVecEnv(AsyncVectorEnv(makers, shared_memory=False, autoreset_mode=mode, context="fork"), seed=5)
+    try:
+        check_against_plain_loop(env, "Drift-v0", seed=5)
+    finally:
+        env.close()
+
+
+def test_async_vector_env_that_would_reset_twice_is_refused() -> None:
+    envs = AsyncVectorEnv([lambda: gymnasium.make("Drift-v0")], shared_memory=False, context="fork")
+    try:
+        with pytest.raises(ValueError, match="resets again after it was reset on request, which wastes a transition"):
+            GymnasiumVecEnv(envs)
+    finally:
+        envs.close()
+
+
+def test_vector_env_that_can_only_be_reset_as_a_whole() -> None:
+    env = GymnasiumVecEnv(AllOrNothing(AutoresetMode.NEXT_STEP))
+    env.step(torch.zeros(2, 1))
+    with pytest.raises(ValueError, match="AllOrNothing did not reset 1 of its 2 environments alone"):
+        env.step(torch.zeros(2, 1))
+    # Resetting all at once is all it takes where all end at once.
+    env = GymnasiumVecEnv(AllOrNothing(AutoresetMode.DISABLED, lengths=(2, 2)))
+    env.step(torch.zeros(2, 1))
+    obs, _, dones, extras = env.step(torch.zeros(2, 1))
+    assert dones.all()
+    assert (obs["policy"].tolist(), extras["final_obs"]["policy"].tolist()) == ([[0.0], [0.0]], [[2.0], [2.0]])
+
+
+def test_no_final_observation_is_invented() -> None:
+    # In same-step mode the returned observation is that of the next episode: no final_obs rather than a wrong one.
+    env = GymnasiumVecEnv(AllOrNothing(AutoresetMode.SAME_STEP))
+    env.step(torch.zeros(2, 1))
+    _, _, dones, extras = env.step(torch.zeros(2, 1))
+    assert dones.tolist() == [True, False]
+    assert "final_obs" not in extras
+
+
+def make(name: str = "Drift-v0", mode: AutoresetMode = AutoresetMode.NEXT_STEP, **options: Any) -> GymnasiumVecEnv:
+    return GymnasiumVecEnv(SyncVectorEnv([lambda: gymnasium.make(name)] * N, autoreset_mode=mode), seed=0, **options)
 
 
 def test_groups_types_and_sizes() -> None:
@@ -119,14 +160,55 @@ def test_actions_are_clipped_to_the_box() -> None:
     make().step(torch.full((N, 2), 100.0))
 
 
-def test_infos_are_averaged_over_the_environments_that_gave_them() -> None:
-    env = make()
-    env.step(torch.zeros(N, 2))
-    obs, _, _, extras = env.step(torch.zeros(N, 2))
-    if "final_obs" not in extras:
-        assert extras["log"]["height"] == pytest.approx(obs["policy"][:, 2].mean().item(), rel=1e-6)
-    assert extras["log"].get("odd", 1.0) == 1.0
-    assert env.last_info["height"].shape == (N,)
+@pytest.mark.parametrize("mode", MODES)
+def test_infos_are_those_of_the_transitions_averaged_over_the_environments_that_gave_them(mode: AutoresetMode) -> None:
+    # The environment tells its height in each step, but 'odd' in odd steps only, and another height when it is reset.
+    env, episodes = make(mode=mode), 0
+    for _ in range(20):
+        before = env.episode_length_buf.clone()
+        obs, _, dones, extras = env.step(torch.zeros(N, 2))
+        last = (
+            torch.where(dones[:, None], extras["final_obs"]["policy"], obs["policy"]) if dones.any() else obs["policy"]
+        )
+        np.testing.assert_allclose(env.last_info["height"], last[:, 2].numpy(), rtol=1e-6)
+        assert extras["log"]["height"] == pytest.approx(last[:, 2].mean().item(), rel=1e-5)
+        assert extras["log"].get("odd") == (1.0 if (before % 2 == 0).any() else None)
+        episodes += int(dones.sum())
+    assert episodes > 5
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_assigned_episode_lengths_let_episodes_time_out_at_different_moments(mode: AutoresetMode) -> None:
+    env = GymnasiumVecEnv(
+        SyncVectorEnv([lambda: gymnasium.make("Pendulum-v1", max_episode_steps=9)] * N, autoreset_mode=mode), seed=0
+    )
+    env.episode_length_buf = torch.tensor([0, 4, 8])
+    timed_out: dict[int, list[int]] = {index: [] for index in range(N)}
+    for step in range(1, 21):
+        obs, _, dones, extras = env.step(torch.zeros(N, 1))
+        assert torch.equal(dones, extras["time_outs"])
+        for index in dones.nonzero().flatten().tolist():
+            timed_out[index].append(step)
+            assert not torch.equal(obs["policy"][index], extras["final_obs"]["policy"][index])
+    # After the first one, episodes have their full 9 steps again.
+    assert timed_out == {0: [9, 18], 1: [5, 14], 2: [1, 10, 19]}
+    assert env.episode_length_buf.tolist() == [2, 6, 1]
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_episode_length_is_that_of_the_time_limit(mode: str) -> None:
+    def made(envs: gymnasium.vector.VectorEnv, **options: Any) -> Any:
+        env = GymnasiumVecEnv(envs, **options)
+        env.close()
+        return env.max_episode_length
+
+    def spelled(**options: Any) -> gymnasium.vector.VectorEnv:
+        return gymnasium.make_vec("Pendulum-v1", num_envs=1, vectorization_mode=mode, **options)
+
+    assert made(spelled()) == 200  # Gymnasium's own
+    assert made(spelled(max_episode_steps=37)) == 37
+    assert made(spelled(), max_episode_length=11) == 11
+    assert made({"sync": SyncVectorEnv, "async": AsyncVectorEnv}[mode]([Drift])) == 1000  # it has none
 
 
 def test_final_and_next_observations_share_no_memory() -> None:
@@ -157,3 +239,42 @@ def test_discrete_actions_are_refused() -> None:
 def test_other_observation_spaces_are_refused() -> None:
     with pytest.raises(TypeError, match="The observation 'policy' is a Discrete space. Supported: Box"):
         GymnasiumVecEnv(SyncVectorEnv([lambda: Drift("discrete")]))
+
+
+def test_only_the_first_reset_is_seeded() -> None:
+    env, same = make(), make()
+    first = env.reset()["policy"]
+    assert torch.equal(first, same.reset()["policy"])
+    assert not torch.equal(first, env.reset()["policy"])
+
+
+def test_bytes_become_floats_unless_they_are_an_image() -> None:
+    from rsl_rl.env.spaces import GroupReader
+
+    def read(*shape: int) -> torch.Tensor:
+        return GroupReader(gymnasium.spaces.Box(0, 255, shape, np.uint8), "group").read(np.ones((2, *shape), np.uint8))
+
+    read_as = {shape: (tuple(read(*shape).shape), read(*shape).dtype) for shape in [(6,), (6, 5), (6, 5, 4), (4, 6, 5)]}
+    assert read_as == {
+        (6,): ((2, 6), torch.float32),
+        (6, 5): ((2, 1, 6, 5), torch.uint8),
+        (6, 5, 4): ((2, 4, 6, 5), torch.uint8),
+        (4, 6, 5): ((2, 4, 6, 5), torch.uint8),
+    }
+
+
+def test_wrong_calls_are_explained() -> None:
+    with pytest.raises(ValueError, match=r"Expected actions of shape \[3, 2\] \(environments, actions\), got \[3, 1\]"):
+        make().step(torch.zeros(N, 1))
+    with pytest.raises(TypeError, match=r"Expected a gymnasium.vector.VectorEnv, got Drift. Make one with"):
+        GymnasiumVecEnv(Drift())
+    with pytest.raises(RuntimeError, match="made without rendering. Make it with render_mode='rgb_array'"):
+        make().render()
+
+
+def test_rendering_gives_one_image_per_environment() -> None:
+    env = GymnasiumVecEnv(
+        gymnasium.make_vec("Drift-v0", num_envs=2, vectorization_mode="sync", render_mode="rgb_array")
+    )
+    env.get_observations()
+    assert [frame.shape for frame in env.render()] == [(8, 8, 3)] * 2

@@ -58,9 +58,11 @@ def test_factory_by_name() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("Ant-v5", "names no environment: it must be 'envpool:ID', 'gym:ID' or"),
+        ("Drift-v0", "names no environment: it must be 'envpool:ID', .* Did you mean 'gym:Drift-v0'"),
+        ("Antt-v5", "Did you mean 'gym:Ant-v5'"),
         ("gym:Antt-v5", "no environment 'Antt-v5'. Did you mean 'Ant-v5'"),
-        ("gmy:Ant-v5", "Cannot import the environment 'gmy:Ant-v5'. Did you mean 'gym'"),
+        ("gmy:Ant-v5", "Cannot import the environment 'gmy:Ant-v5'. Did you mean 'gym:Ant-v5'"),
+        ("gymnasium:Ant-v5", "Cannot find the environment 'gymnasium:Ant-v5': .* Did you mean 'gym:Ant-v5'"),
         ("tests.envs:PointEnvv", "has no attribute 'PointEnvv'. Did you mean 'PointEnv'"),
     ],
 )
@@ -131,6 +133,17 @@ class TestEnvPool:
         assert "reward_tracking_lin_vel" in extras["log"]
         assert not {"env_id", "elapsed_step", "command"} & set(extras["log"])
         assert (env.max_episode_length, env.unwrapped.step_dt) == (1000, 0.02)  # type: ignore[attr-defined]
+
+    def test_assigned_episode_lengths_let_episodes_time_out_at_different_moments(self) -> None:
+        env = make_env("envpool:Pendulum-v1", num_envs=2, seed=1, max_episode_steps=9)
+        assert env.max_episode_length == 9
+        env.episode_length_buf = torch.tensor([0, 5])
+        dones = torch.stack([env.step(torch.zeros(2, 1))[2] for _ in range(14)])
+        assert dones.nonzero().tolist() == [[3, 1], [8, 0], [12, 1]]
+
+    def test_pools_that_return_some_environments_only_are_refused(self) -> None:
+        with pytest.raises(ValueError, match="returns 2 of its 4 environments at a time"):
+            make_env("envpool:Pendulum-v1", num_envs=4, batch_size=2)
 
     def test_seed_decides(self) -> None:
         first, again, other = (

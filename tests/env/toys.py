@@ -10,6 +10,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 from gymnasium import spaces
+from gymnasium.vector import AutoresetMode
 
 
 class Drift(gymnasium.Env):
@@ -42,7 +43,7 @@ class Drift(gymnasium.Env):
     def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[Any, dict]:
         super().reset(seed=seed)
         self._state, self._steps = self.np_random.normal(size=3), 0
-        return self._observation(), {}
+        return self._observation(), {"height": 100.0}
 
     def step(self, action: np.ndarray) -> tuple[Any, float, bool, bool, dict]:
         assert self.action_space.contains(action), action
@@ -65,6 +66,29 @@ class Buttons(Drift):
     def __init__(self) -> None:
         super().__init__()
         self.action_space = spaces.Discrete(2)
+
+
+class AllOrNothing(gymnasium.vector.VectorEnv):
+    """Two counters that end after their own number of steps, and a reset that knows no mask."""
+
+    def __init__(self, mode: AutoresetMode, lengths: tuple[int, int] = (2, 3)) -> None:
+        self.num_envs = 2
+        self.metadata = {"autoreset_mode": mode}
+        self.single_observation_space = spaces.Box(0, 100, (1,), np.float32)
+        self.single_action_space = spaces.Box(-1, 1, (1,), np.float32)
+        self._lengths, self._steps = np.array(lengths), np.zeros(2, np.int64)
+
+    def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[Any, dict]:
+        self._steps[:] = 0
+        return self._steps[:, None].astype(np.float32), {}
+
+    def step(self, actions: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict]:
+        self._steps += 1
+        ended = self._steps >= self._lengths
+        if self.metadata["autoreset_mode"] == AutoresetMode.SAME_STEP:
+            self._steps[ended] = 0
+        observations = self._steps[:, None].astype(np.float32)
+        return observations, np.ones(2), np.zeros(2, bool), ended, {}
 
 
 def register() -> None:

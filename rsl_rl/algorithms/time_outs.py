@@ -1,0 +1,62 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""What would have come after an episode that the time limit cut off.
+
+Legend: N environments, k finished environments.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from rsl_rl.models import MLPModel
+
+
+def time_out_values(critic: MLPModel, values_N1: torch.Tensor, extras: Mapping[str, Any]) -> torch.Tensor:
+    """Return the value [N] of the states that the time limit cut off, 0 elsewhere.
+
+    A time limit is no property of the state, so what would have come after it is estimated (Pardo et al., "Time Limits
+    in Reinforcement Learning", 2018): from the true last observation where the environment gives it, else from the
+    observation before.
+
+    Args:
+        critic: Its hidden state stays as it is.
+        values_N1: [N, 1], value of the observation before the step.
+        extras: With ``time_outs`` [N], and if the environment gives them ``final_obs`` or ``terminal``; see
+            :class:`rsl_rl.env.VecEnv`.
+    """
+    device = values_N1.device
+    time_outs = extras["time_outs"].to(device).bool().view(-1)
+    final_obs, terminal = extras.get("final_obs"), extras.get("terminal")
+    if final_obs is not None and _can_see(critic, final_obs):
+        values_N1 = value_without_memory(critic, final_obs, device)
+    elif terminal is not None and _can_see(critic, terminal["observations"]):
+        env_ids = torch.as_tensor(terminal["env_ids"], device=device, dtype=torch.long)
+        final_values_k1 = value_without_memory(critic, terminal["observations"], device)
+        values_N1 = values_N1.index_copy(0, env_ids, final_values_k1.to(values_N1.dtype))
+    # Not a product: rows of environments that are not done may hold anything, also NaN.
+    return torch.where(time_outs, values_N1.view(-1), 0.0)
+
+
+def value_without_memory(critic: MLPModel, obs: Mapping[str, torch.Tensor], device: Any) -> torch.Tensor:
+    """Return the value [k, 1] of observations [k, ...] without moving the critic's hidden state."""
+    hidden_state = critic.get_hidden_state()
+    values = critic({group: value.to(device) for group, value in obs.items()}).detach()
+    critic.reset(None, hidden_state)
+    return values
+
+
+def _can_see(critic: MLPModel, obs: Mapping[str, torch.Tensor]) -> bool:
+    missing = [group for group in critic.obs_groups if group not in obs.keys()]  # noqa: SIM118 (a TensorDict)
+    if missing:
+        warnings.warn(
+            f"The environment's final observations lack the critic's groups {missing}: time-outs are bootstrapped from "
+            "the observation before instead.",
+            stacklevel=3,
+        )
+    return not missing

@@ -1,0 +1,73 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""What a vector environment tells about a step besides observations and rewards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+_FINAL = frozenset({"final_obs", "_final_obs", "final_info", "_final_info"})
+
+
+def infos_of_transitions(infos: Mapping[str, Any], dones: np.ndarray) -> Mapping[str, Any]:
+    """Return the infos of the transitions just made.
+
+    An environment that resets itself within the step reports its reset, and the end of the episode in ``final_info``:
+    here the end of the episode comes back to its place, as in the other autoreset modes.
+
+    Args:
+        infos: As a vector environment gives them.
+        dones: Environments whose episode ended [N], bool.
+    """
+    finals = infos.get("final_info")
+    return _ends_in_place(infos, finals, dones) if isinstance(finals, Mapping) else infos
+
+
+def _ends_in_place(infos: Mapping[str, Any], finals: Mapping[str, Any], dones: np.ndarray) -> dict[str, Any]:
+    merged: dict[str, Any] = {}
+    nowhere = np.zeros_like(dones)
+    for key in dict.fromkeys([*infos, *finals]):
+        if key in _FINAL or key.startswith("_"):
+            continue
+        value, final = infos.get(key), finals.get(key)
+        if isinstance(value, Mapping) or isinstance(final, Mapping):
+            merged[key] = _ends_in_place(value or {}, final or {}, dones)
+        elif value is None or final is None:
+            merged[key] = final if value is None else value
+        else:
+            where = dones.reshape(-1, *[1] * (np.ndim(value) - 1))
+            merged[key] = np.where(where, final, value)
+        merged[f"_{key}"] = np.where(dones, finals.get(f"_{key}", nowhere), infos.get(f"_{key}", nowhere))
+    return merged
+
+
+def mean_of_infos(infos: Mapping[str, Any], num_envs: int, skip: frozenset[str]) -> dict[str, float]:
+    """Return the mean of every info that is one number per environment.
+
+    Args:
+        infos: As a vector environment gives them; with a mask ``"_key"`` only the environments in it count.
+        num_envs: N.
+        skip: Keys that are bookkeeping.
+    """
+    shape = (num_envs,)
+    whole: dict[str, np.ndarray] = {}
+    means: dict[str, float] = {}
+    for key, value in infos.items():
+        if key in skip or not isinstance(value, np.ndarray) or value.shape != shape:
+            continue
+        if key[:1] == "_" or value.dtype.kind not in "fiub":
+            continue
+        mask = infos.get(f"_{key}")
+        if mask is None or mask.all():
+            whole[key] = value
+        elif mask.any():
+            means[key] = float(value[mask].mean())
+    if whole:
+        # One reduction for all: a call per key costs as much as the environment's step.
+        rows = np.concatenate(list(whole.values())).reshape(len(whole), num_envs)
+        means |= zip(whole, rows.mean(axis=1, dtype=np.float64).tolist(), strict=True)
+    return means
