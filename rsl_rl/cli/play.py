@@ -20,7 +20,7 @@ from rsl_rl.cli.episodes import Episodes, play_episodes
 from rsl_rl.cli.main import user_errors
 from rsl_rl.cli.run_folder import EXPORTS, Run
 from rsl_rl.cli.train import make_runner, seed_everything
-from rsl_rl.cli.video import record_video
+from rsl_rl.cli.video import prepare_rendering, record_video, video_writers
 from rsl_rl.config.task import TaskConfig
 from rsl_rl.env import VecEnv, make_env
 from rsl_rl.export import load_onnx, load_torchscript
@@ -42,7 +42,7 @@ class PlayArguments:
     seed: int = 1000
     """Seed of the environments."""
     video: Path | None = None
-    """Record the first episode into this file (.mp4 or .gif)."""
+    """Record an episode, or the first 20 seconds of a longer one, into this file (.mp4 or .gif)."""
     json: bool = False
     """Print the result as JSON."""
 
@@ -56,6 +56,9 @@ def run(arguments: list[str]) -> None:
             raise ValueError(f"episodes must be at least 1, got {chosen.episodes}.")
         found = Run(chosen.run)
         task = found.task()
+        if chosen.video is not None:
+            video_writers(chosen.video)
+            prepare_rendering(task.env)
         env = make_env(task.env, num_envs=min(chosen.episodes, 64), seed=chosen.seed, **task.env_options)
         policy, source = load_policy(found, task, env, chosen.policy)
     if not chosen.json:

@@ -22,20 +22,20 @@ from rsl_rl.config.task import TaskConfig
 from rsl_rl.env import make_env
 from rsl_rl.utils.files import replaced_when_complete
 
+_LONGEST_SECONDS = 20
 _MAX_FRAMES_PER_SECOND = 50
 
 
-def record_video(
-    task: TaskConfig, policy: Callable[[TensorDict], torch.Tensor], path: Path, seed: int, max_steps: int = 1000
-) -> int:
-    """Record one episode.
+def record_video(task: TaskConfig, policy: Callable[[TensorDict], torch.Tensor], path: Path, seed: int) -> int:
+    """Record one episode, or the first 20 seconds of a longer one.
+
+    :func:`prepare_rendering` has to be called before the first environment is made.
 
     Args:
         task: Its environment is made anew with a camera.
         policy: Groups [1, ...] -> actions [1, A].
         path: The file: .gif, or anything that ffmpeg writes such as .mp4.
         seed: Seed of the environment.
-        max_steps: Longest video, in steps.
 
     Returns:
         The number of frames.
@@ -44,20 +44,19 @@ def record_video(
         ImportError: A package to write videos is missing.
         ValueError: The environment cannot render here.
     """
-    imageio = _video_writers(path)
-    _prepare_rendering(task.env)
+    imageio = video_writers(path)
     env: Any = None
     try:
         try:
             env = make_env(task.env, num_envs=1, seed=seed, render_mode="rgb_array", **task.env_options)
-            frames = _frames(env, policy, max_steps)
+            rate = 1.0 / env.unwrapped.step_dt
+            frames = _frames(env, policy, max(100, round(_LONGEST_SECONDS * rate)))
             first = next(frames)
         except Exception as error:  # rendering fails in ways of its own on every platform
             raise ValueError(
                 f"'{task.env}' cannot be rendered here: {error}. Without a screen MuJoCo renders with MUJOCO_GL=egl "
                 "or MUJOCO_GL=osmesa, given the libraries libegl1 or libosmesa6."
             ) from error
-        rate = 1.0 / env.unwrapped.step_dt
         # GIF players do not keep up with more than 25 frames a second.
         every = max(1, round(rate / (25 if path.suffix == ".gif" else _MAX_FRAMES_PER_SECOND)))
         timing: dict[str, Any] = {"fps": rate / every, "macro_block_size": 1}
@@ -91,8 +90,12 @@ def _frames(env: Any, policy: Callable[[TensorDict], torch.Tensor], max_steps: i
             return
 
 
-def _video_writers(path: Path) -> Any:
-    """Return imageio once everything to write this kind of file is there; rendering takes long, so ask first."""
+def video_writers(path: Path) -> Any:
+    """Return imageio, once everything is there to write this kind of file.
+
+    Raises:
+        ImportError: Something is missing.
+    """
     try:
         imageio = importlib.import_module("imageio.v2")
         if path.suffix != ".gif":
@@ -104,8 +107,11 @@ def _video_writers(path: Path) -> Any:
     return imageio
 
 
-def _prepare_rendering(env: str) -> None:
-    """Let MuJoCo find a way to render without a screen.
+def prepare_rendering(env: str) -> None:
+    """Let MuJoCo find a way to render without a screen. Has no effect once an environment was made.
+
+    Args:
+        env: Name of the environment.
 
     Raises:
         ValueError: There is none, and trying would end the process.

@@ -37,7 +37,7 @@ class TaskConfig:
     """Seed of everything; the same seed gives the same run."""
     device: str = "cpu"
     """Where to learn: cpu, cuda:0 ..."""
-    threads: int = 2
+    threads: int = 1
     """CPU threads for learning. Part of what makes a run repeatable."""
     env_options: dict[str, Any] = field(default_factory=dict)
     """Options of the environment."""
