@@ -127,7 +127,7 @@ def _train(
     started = time.perf_counter()
     try:
         with user_errors(only_ours=True):
-            runner.learn(task.iterations)
+            runner.learn(task.iterations, init_at_random_ep_len=task.init_at_random_ep_len)
     except UserError as error:
         raise UserError(f"{error}\nThe run up to then: {folder}") from error
     return runner, task, folder, time.perf_counter() - started

@@ -41,6 +41,8 @@ class TaskConfig:
     """CPU threads for learning. Part of what makes a run repeatable."""
     env_options: dict[str, Any] = field(default_factory=dict)
     """Options of the environment."""
+    init_at_random_ep_len: bool = False
+    """Let the first episodes time out at different moments, so that later ones do not end all at once."""
     name: str = "custom"
     """Name of the task; runs are filed under it."""
     description: str = ""
