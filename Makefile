@@ -1,13 +1,16 @@
 # make help lists the targets. Everything needed is installed into .venv, from any state of the clone.
 .DEFAULT_GOAL := help
-.PHONY: help install train test lint clean
+.PHONY: help install train test lint wheel clean
 
 ARGS ?=
+# What other software puts on these paths (ROS, for one) is not part of this environment.
+unexport PYTHONPATH PYTHONHOME
 
 help:
 	@echo "make train   install, train a Unitree Go1 to walk (or ARGS='TASK --option ...'), show the result"
 	@echo "make test    install, run all tests (ARGS='tests/core -x' for some)"
 	@echo "make lint    install, check style, formatting and types"
+	@echo "make wheel   install, build the package in dist/"
 	@echo "make clean   remove what the other targets made, except runs/"
 
 install:
@@ -22,7 +25,11 @@ test: install
 lint: install
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	.venv/bin/pyright
+	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 .venv/bin/pyright
+
+wheel: install
+	rm -rf build
+	.venv/bin/python -m pip wheel --no-deps --no-build-isolation --wheel-dir dist .
 
 clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

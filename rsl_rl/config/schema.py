@@ -108,7 +108,7 @@ class RunnerConfig:
     torch_compile_mode: Literal["default", "max-autotune-no-cudagraphs"] | None = None
     """Compile the update with this mode of torch.compile."""
     logger: Any = "tensorboard"
-    """A logger's name, or a dict with class_name and constructor arguments."""
+    """A logger's name, a dict with class_name and constructor arguments, a list of these, or None."""
     algorithm: PPOConfig | dict[str, Any] = field(default_factory=PPOConfig)
     actor: MLPModelConfig | dict[str, Any] = field(
         default_factory=lambda: MLPModelConfig(distribution_cfg=GaussianDistributionConfig())

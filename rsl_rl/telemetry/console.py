@@ -30,12 +30,12 @@ class PlainConsole:
 
     def show(self, report: IterationReport) -> None:
         """Print an iteration."""
-        losses = " ".join(f"{name} {number(value, 3)}" for name, value in report.losses.items())
+        losses = "".join(f"{name} {number(value, 3)} " for name, value in report.losses.items())
         print(
             f"iteration {report.iteration + 1}/{report.end_iteration}"
             f" | steps {report.total_steps:,} at {report.steps_per_second:,.0f}/s"
             f" | reward {number(report.mean_reward)} length {number(report.mean_episode_length, 0)}"
-            f" | {losses} lr {report.learning_rate:.1e} std {number(report.action_std)}"
+            f" | {losses}lr {report.learning_rate:.1e} std {number(report.action_std)}"
             f" | {duration(report.elapsed)} left {duration(report.seconds_left)}",
             flush=True,
         )
@@ -81,6 +81,7 @@ class LiveConsole:
     @staticmethod
     def _drawn(report: IterationReport) -> Any:
         from rich.console import Group
+        from rich.markup import escape
         from rich.progress_bar import ProgressBar
         from rich.table import Table
 
@@ -101,7 +102,7 @@ class LiveConsole:
             **{f"Loss/{name}": number(value, 3) for name, value in report.losses.items()},
             "learning rate": f"{report.learning_rate:.1e}",
         }
-        pairs = [(f"[dim]{name}[/]", value) for name, value in cells.items()]
+        pairs = [(f"[dim]{escape(name)}[/]", value) for name, value in cells.items()]
         for left, right in zip(pairs[::2], [*pairs[1::2], ("", "")], strict=False):
             table.add_row(*left, *right)
         return Group(head, table)

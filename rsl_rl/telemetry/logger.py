@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import csv
 import os
 import warnings
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -16,18 +18,11 @@ import torch
 import rsl_rl
 from rsl_rl.telemetry.console import LiveConsole, PlainConsole, SilentConsole, make_console
 from rsl_rl.telemetry.meters import EpisodeStatistics, MeanMeter
-from rsl_rl.telemetry.metrics_csv import CsvLogWriter
+from rsl_rl.telemetry.metrics_csv import FILE_NAME, CsvLogWriter
 from rsl_rl.telemetry.provenance import store_git_state
 from rsl_rl.telemetry.report import IterationReport
-from rsl_rl.telemetry.tensorboard import TensorboardLogWriter
 from rsl_rl.telemetry.writer import LogWriter
-from rsl_rl.utils import did_you_mean, resolve_callable
-
-_WRITERS: dict[str, Callable[..., LogWriter]] = {"tensorboard": TensorboardLogWriter}
-_CLASSES: dict[str, Callable[..., LogWriter]] = {
-    "TensorboardLogWriter": TensorboardLogWriter,
-    "CsvLogWriter": CsvLogWriter,
-}
+from rsl_rl.telemetry.writer_config import configured_writers
 
 
 class Logger:
@@ -59,6 +54,9 @@ class Logger:
             gpu_world_size: Number of processes.
             gpu_global_rank: Which of them this is; only number 0 shows and writes.
             device: Device of rewards and dones.
+
+        Raises:
+            ValueError, TypeError: ``cfg["logger"]`` names no writer, or options that its constructor does not take.
         """
         self.cfg = cfg
         self.env_cfg = env_cfg
@@ -67,7 +65,8 @@ class Logger:
         self.device = device
         self.is_silent = is_distributed and gpu_global_rank != 0
         self.log_dir = None if self.is_silent else log_dir
-        self.logger_type, self._make_writer = _configured_writer(cfg.get("logger", "tensorboard"))
+        self._configured_writers = configured_writers(cfg.get("logger", "tensorboard"))
+        self.logger_type = self._configured_writers[0].name if self._configured_writers else "none"
         self.writer: LogWriter | None = None
         self._writers: list[LogWriter] = []
         self.git_status_repos = [rsl_rl.__file__]
@@ -95,13 +94,16 @@ class Logger:
         if self.log_dir is None or self._writers:
             return
         os.makedirs(self.log_dir, exist_ok=True)
-        self._writers = [CsvLogWriter(self.log_dir)]
-        if self._make_writer is not None:
-            self.writer = self._make_writer(log_dir=self.log_dir)
-            self._writers.append(self.writer)
-            self._tell("store_config", self.env_cfg, self.cfg)
-        for path in store_git_state(self.git_status_repos, os.path.join(self.log_dir, "git")):
-            self._tell("save_file", path)
+        for configured in self._configured_writers:
+            try:
+                self._writers.append(configured.open(self.log_dir))
+            except Exception as error:  # a missing package or token, a service that is down
+                _warn(f"The logger '{configured.name}' could not start and is not used, training goes on: {error!r}")
+        self.writer = self._writers[0] if self._writers else None
+        if not any(isinstance(writer, CsvLogWriter) for writer in self._writers):
+            self._open_table(self.log_dir)
+        self._tell("store_config", self.env_cfg, self.cfg)
+        self._store_code_state()
 
     def process_env_step(
         self,
@@ -167,8 +169,8 @@ class Logger:
             collect_time=collect_time,
             learn_time=learn_time,
             steps_per_second=steps / max(collect_time + learn_time, 1e-9),
-            losses=dict(loss_dict),
-            learning_rate=learning_rate,
+            losses={name: float(value) for name, value in loss_dict.items()},
+            learning_rate=float(learning_rate),
             action_std=None if action_std is None else float(action_std.mean()),
             mean_reward=_mean(self._episodes.returns),
             mean_episode_length=_mean(self._episodes.lengths),
@@ -180,11 +182,7 @@ class Logger:
         if self.is_silent:
             return
         self._write(report)
-        try:
-            self.console.show(report)
-        except (OSError, ValueError):
-            # The terminal or pipe is gone: nobody is left to tell, and the run goes on.
-            self.console = SilentConsole()
+        self._show(report)
 
     def save_model(self, path: str, it: int) -> None:
         """Hand a checkpoint to the writers that keep files."""
@@ -192,9 +190,39 @@ class Logger:
 
     def stop_logging_writer(self) -> None:
         """Close console and writers. A later :meth:`init_logging_writer` opens them anew."""
-        self.console.close()
+        with contextlib.suppress(Exception):  # nothing can be shown any more anyway
+            self.console.close()
         self._tell("stop")
         self._writers, self.writer = [], None
+
+    def _open_table(self, log_dir: str) -> None:
+        """Keep the numbers locally, whatever happens to the configured writers."""
+        try:
+            self._writers.append(CsvLogWriter(log_dir))
+        except (OSError, ValueError, csv.Error) as error:  # ValueError: it is no text
+            _warn(f"{os.path.join(log_dir, FILE_NAME)} cannot be written, training goes on: {error!r}")
+
+    def _store_code_state(self) -> list[str]:
+        """Keep what git knows of the registered repositories; return the files written."""
+        if self.log_dir is None:
+            return []
+        try:
+            written = store_git_state(self.git_status_repos, os.path.join(self.log_dir, "git"))
+        except OSError as error:
+            _warn(f"The state of the code could not be kept with the run, training goes on: {error!r}")
+            return []
+        for path in written:
+            self._tell("save_file", path)
+        return written
+
+    def _show(self, report: IterationReport) -> None:
+        try:
+            self.console.show(report)
+        except Exception as error:
+            self.console = SilentConsole()
+            # When the terminal or pipe is gone, nobody is left to tell.
+            if not isinstance(error, (OSError, ValueError)):
+                _warn(f"The console failed and shows nothing any more, training goes on: {error!r}")
 
     def _write(self, report: IterationReport) -> None:
         if not self._writers:
@@ -216,32 +244,14 @@ class Logger:
                     call(*arguments)
             except Exception as error:  # whatever it is, a log is not worth a run
                 self._writers.remove(writer)
-                warnings.warn(
-                    f"{type(writer).__name__} failed in {method} and is not used any more, training goes on: {error!r}",
-                    stacklevel=2,
+                _warn(
+                    f"{type(writer).__name__} failed in {method} and is not used any more, training goes on: {error!r}"
                 )
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, stacklevel=3)
 
 
 def _mean(history: deque[float]) -> float | None:
     return sum(history) / len(history) if history else None
-
-
-def _configured_writer(logger: Any) -> tuple[str, Callable[..., LogWriter] | None]:
-    """Return the writer's lower-case name and how to make it; None for the local table only."""
-    if logger is None or (isinstance(logger, str) and logger.lower() == "none"):
-        return "none", None
-    if isinstance(logger, str):
-        if logger.lower() not in _WRITERS:
-            raise ValueError(
-                f"Unknown logger '{logger}'.{did_you_mean(logger, _WRITERS)} Valid: {', '.join(_WRITERS)}, none, or a "
-                "dict with 'class_name' and constructor arguments."
-            )
-        return logger.lower(), _WRITERS[logger.lower()]
-    if isinstance(logger, Mapping) and "class_name" in logger:
-        options = {key: value for key, value in logger.items() if key != "class_name"}
-        class_name = logger["class_name"]
-        made_by: Any = _CLASSES.get(class_name) if isinstance(class_name, str) else None
-        made_by = made_by or resolve_callable(class_name)
-        name = getattr(made_by, "__name__", str(made_by)).removesuffix("LogWriter").lower()
-        return name, lambda **location: made_by(**location, **options)
-    raise ValueError(f"'logger' must be a name or a dict with 'class_name', got {logger!r}.")

@@ -49,11 +49,16 @@ class EpisodeStatistics:
     def step(self, rewards: torch.Tensor, dones: torch.Tensor, intrinsic_rewards: torch.Tensor | None = None) -> None:
         """Add one step: rewards [N], dones [N] of any dtype, intrinsic_rewards [N] or None."""
         if self._steps == len(self._record_TSN):
-            self._record_TSN = torch.cat([self._record_TSN, torch.zeros_like(self._record_TSN)])
+            self._add_room()
+        if intrinsic_rewards is not None and len(self._running_SN) == 2:
+            self._keep_intrinsic_rewards()
         record_SN = self._record_TSN[self._steps]
         running_SN = self._running_SN
-        if intrinsic_rewards is None:
+        if len(running_SN) == 2:
             self._increment_SN[1].copy_(rewards.view(-1))
+        elif intrinsic_rewards is None:
+            self._increment_SN[1:3].copy_(rewards.view(1, -1))
+            self._increment_SN[3].zero_()
         else:
             self._increment_SN[2].copy_(rewards.view(-1))
             self._increment_SN[3].copy_(intrinsic_rewards.view(-1))
@@ -64,6 +69,21 @@ class EpisodeStatistics:
         # masked_fill_ needs a bool mask of its own; a NaN in the dones counts as done.
         running_SN.masked_fill_(record_SN[-1] != 0, 0.0)
         self._steps += 1
+
+    # What is made under inference mode can be written under inference mode only: the buffers are made outside of it.
+
+    @torch.inference_mode(False)
+    def _add_room(self) -> None:
+        """Double the steps that fit between two reads."""
+        self._record_TSN = torch.cat([self._record_TSN, torch.zeros_like(self._record_TSN)])
+
+    @torch.inference_mode(False)
+    def _keep_intrinsic_rewards(self) -> None:
+        """Split the sums so far: all of the return was extrinsic."""
+        self._increment_SN = torch.cat([self._increment_SN, torch.zeros_like(self._increment_SN)])
+        self._running_SN = _with_intrinsic_rows(self._running_SN)
+        sums_TSN, dones_TSN = self._record_TSN[:, :2], self._record_TSN[:, 2:]
+        self._record_TSN = torch.cat([_with_intrinsic_rows(sums_TSN, dim=1), dones_TSN], dim=1)
 
     def read(self) -> None:
         """Take over the episodes that finished since the last read. One transfer from the device."""
@@ -84,12 +104,32 @@ class EpisodeStatistics:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over what :meth:`state_dict` returned."""
-        self._running_SN.copy_(state["running"])
+        """Take over what :meth:`state_dict` returned; steps that were not read yet are dropped.
+
+        Raises:
+            ValueError: It is of another number of environments; nothing was changed.
+        """
+        running_SN = state["running"]
+        if running_SN.shape[1] != self._running_SN.shape[1]:
+            raise ValueError(
+                f"Episode statistics of {running_SN.shape[1]} environments do not fit {self._running_SN.shape[1]}."
+            )
+        if len(running_SN) > len(self._running_SN):
+            self._keep_intrinsic_rewards()
+        elif len(running_SN) < len(self._running_SN):
+            running_SN = _with_intrinsic_rows(running_SN)
+        self._running_SN.copy_(running_SN)
+        self._steps = 0
         histories = (self.lengths, self.returns, self.extrinsic_returns, self.intrinsic_returns)
         for history, saved in zip(histories, state["history"], strict=True):
             history.clear()
             history.extend(saved)
+
+
+def _with_intrinsic_rows(sums: torch.Tensor, dim: int = 0) -> torch.Tensor:
+    """Return (length, return) with an extrinsic return, equal to the return, and an intrinsic one of zero."""
+    returns = sums.narrow(dim, 1, 1)
+    return torch.cat([sums, returns, torch.zeros_like(returns)], dim=dim)
 
 
 class MeanMeter:

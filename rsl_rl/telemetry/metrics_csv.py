@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from pathlib import Path
 
 from rsl_rl.telemetry.writer import LogWriter
@@ -17,7 +18,12 @@ _STEP = "iteration"
 
 def is_timing(tag: str) -> bool:
     """Return whether a number depends on the speed of the machine."""
-    return tag.startswith("Perf/")
+    return tag.startswith("Perf/") or tag.endswith("/time")
+
+
+def _is_over_wall_time(tag: str) -> bool:
+    """Return whether a number's step is seconds: it has no place in a row per iteration."""
+    return tag.startswith("Train/") and tag.endswith("/time")
 
 
 class CsvLogWriter(LogWriter):
@@ -37,12 +43,12 @@ class CsvLogWriter(LogWriter):
         self._columns: list[str] = []
         self._row: dict[str, float] = {}
         if self._path.exists():
+            _cut_unfinished_row(self._path)
             with self._path.open(newline="") as file:
                 self._columns = next(csv.reader(file), [])
 
     def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> None:  # noqa: D102
-        # Series over wall time have no place in a row per iteration.
-        if not tag.endswith("/time"):
+        if not _is_over_wall_time(tag):
             self._row[_STEP] = global_step
             self._row[tag] = scalar_value
 
@@ -67,6 +73,16 @@ class CsvLogWriter(LogWriter):
             with self._path.open(newline="") as file:
                 rows = list(csv.DictReader(file))
         with replaced_when_complete(self._path) as partial, open(partial, "w", newline="") as file:
-            writer = csv.DictWriter(file, self._columns, restval="")
+            # A row of an edited table may be too long; the numbers that have a column are kept.
+            writer = csv.DictWriter(file, self._columns, restval="", extrasaction="ignore")
             writer.writeheader()
             writer.writerows(rows)
+
+
+def _cut_unfinished_row(path: Path) -> None:
+    """Cut what a killed run left without an end of line: the next row would run into it."""
+    with path.open("rb+") as file:
+        content = file.read()
+        if content and not content.endswith(b"\n"):
+            file.truncate(content.rfind(b"\n") + 1)
+            os.fsync(file.fileno())

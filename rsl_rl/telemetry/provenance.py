@@ -41,10 +41,11 @@ def store_git_state(files: list[str], folder: str | Path) -> list[str]:
             target = Path(folder) / f"{Path(root).name}_{number}.diff"
         target.parent.mkdir(parents=True, exist_ok=True)
         sections = {
-            "branch": _git(root, "rev-parse", "--abbrev-ref", "HEAD"),
+            # Also the branch that has no commit yet; empty where no branch is checked out.
+            "branch": _git(root, "symbolic-ref", "--quiet", "--short", "HEAD"),
             "commit": _git(root, "rev-parse", "HEAD"),
-            "status": _git(root, "status", "--short"),
-            "diff": _git(root, "diff", "HEAD"),
+            "status": _git(root, "status", "--porcelain", "--untracked-files=all"),
+            "diff": _git(root, "diff", "--no-color", "--no-ext-diff", "HEAD"),
         }
         text = "".join(f"--- {title} ---\n{content}\n" for title, content in sections.items())
         target.write_text(text, encoding="utf-8", errors="replace")
@@ -65,7 +66,8 @@ def _git(folder: str | Path, *arguments: str) -> str:
     """Return what git prints, or nothing where it fails or is missing."""
     try:
         done = subprocess.run(
-            ["git", "-C", str(folder), *arguments],
+            # Looking must not write to the repository, where the user may be at work.
+            ["git", "--no-optional-locks", "-C", str(folder), *arguments],
             capture_output=True,
             encoding="utf-8",
             errors="replace",

@@ -9,6 +9,7 @@ import csv
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -76,7 +77,8 @@ def test_no_episode_statistics_before_an_episode_ends(tmp_path: Path) -> None:
 
 
 def test_table_takes_new_columns_and_goes_on_after_a_restart(tmp_path: Path) -> None:
-    for iterations, extra in (((0, 1), {}), ((2,), {"late": 7.0})):
+    runs: list[tuple[tuple[int, ...], dict[str, Any]]] = [((0, 1), {}), ((2,), {"late": 7.0})]
+    for iterations, extra in runs:
         logger = make_logger(tmp_path)
         logger.init_logging_writer()
         for iteration in iterations:
@@ -220,6 +222,27 @@ def test_state_of_the_code_is_kept(tmp_path: Path) -> None:
     text = Path(written[0]).read_text()
     for part in ("trunk", "?? untracked.txt", "-old = 1", "+new = 2"):
         assert part in text
+
+
+def test_state_of_the_code_does_not_depend_on_the_users_git_settings(tmp_path: Path) -> None:
+    repository = tmp_path / "project"
+    (repository / "new" / "deep").mkdir(parents=True)
+    git(repository, "init", "-b", "trunk")
+    (repository / "staged.py").write_text("a = 1\n")
+    git(repository, "add", ".")
+    (repository / "new" / "deep" / "file.py").write_text("x")
+    git(repository, "config", "color.ui", "always")
+    git(repository, "config", "status.showUntrackedFiles", "no")
+    # Without a commit yet.
+    text = Path(store_git_state([str(repository)], tmp_path / "git")[0]).read_text()
+    for part in ("--- branch ---\ntrunk\n", "A  staged.py", "?? new/deep/file.py"):
+        assert part in text
+    git(repository, "commit", "-m", "first")
+    git(repository, "config", "diff.external", "/bin/false")
+    (repository / "staged.py").write_text("a = 2\n")
+    text = Path(store_git_state([str(repository)], tmp_path / "git")[0]).read_text()
+    assert "-a = 1\n+a = 2\n" in text
+    assert "\x1b" not in text
 
 
 def test_without_git_nothing_is_kept_and_nothing_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

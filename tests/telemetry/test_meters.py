@@ -60,6 +60,54 @@ def test_intrinsic_rewards_are_kept_apart() -> None:
     assert list(statistics.returns) == [3.75]
 
 
+def test_intrinsic_rewards_that_come_late_split_the_return_from_then_on() -> None:
+    statistics = EpisodeStatistics(1, "cpu", num_steps=3)
+    statistics.step(torch.tensor([1.0]), torch.tensor([0]))
+    statistics.step(torch.tensor([2.0]), torch.tensor([0]), torch.tensor([0.5]))
+    # And a step without any: it adds to the extrinsic return only.
+    statistics.step(torch.tensor([4.0]), torch.tensor([1]))
+    statistics.read()
+    assert list(statistics.returns) == [7.5]
+    assert list(statistics.extrinsic_returns) == [7.0]
+    assert list(statistics.intrinsic_returns) == [0.5]
+    assert list(statistics.lengths) == [3.0]
+
+
+def test_episodes_that_ended_before_intrinsic_rewards_came_are_kept() -> None:
+    statistics = EpisodeStatistics(1, "cpu", num_steps=2)
+    statistics.step(torch.tensor([1.0]), torch.tensor([1]))
+    statistics.step(torch.tensor([2.0]), torch.tensor([1]), torch.tensor([0.5]))
+    statistics.read()
+    assert list(statistics.returns) == [1.0, 2.5]
+    assert list(statistics.intrinsic_returns) == [0.0, 0.5]
+
+
+def test_buffers_that_grew_in_inference_mode_can_be_written_outside_of_it() -> None:
+    statistics = EpisodeStatistics(1, "cpu", num_steps=1)
+    with torch.inference_mode():
+        for _ in range(3):
+            statistics.step(torch.tensor([1.0]), torch.tensor([0]), torch.tensor([0.5]))
+    statistics.step(torch.tensor([1.0]), torch.tensor([1]), torch.tensor([0.5]))
+    statistics.read()
+    assert list(statistics.returns) == [6.0]
+
+
+@pytest.mark.parametrize(("saved_with", "loaded_with"), [(False, True), (True, False)])
+def test_statistics_go_on_when_intrinsic_rewards_are_switched(saved_with: bool, loaded_with: bool) -> None:
+    first, second = (EpisodeStatistics(1, "cpu", 2, with_intrinsic_rewards=w) for w in (saved_with, loaded_with))
+    first.step(torch.tensor([1.0]), torch.tensor([0]), torch.tensor([0.5]) if saved_with else None)
+    second.load_state_dict(first.state_dict())
+    second.step(torch.tensor([2.0]), torch.tensor([1]), torch.tensor([0.25]))
+    second.read()
+    assert list(second.extrinsic_returns) == [3.0]
+    assert list(second.intrinsic_returns) == [0.75 if saved_with else 0.25]
+
+
+def test_statistics_of_another_number_of_environments_are_refused() -> None:
+    with pytest.raises(ValueError, match="of 3 environments do not fit 2"):
+        EpisodeStatistics(2, "cpu", 2).load_state_dict(EpisodeStatistics(3, "cpu", 2).state_dict())
+
+
 def test_saved_statistics_go_on() -> None:
     first, second = (EpisodeStatistics(2, "cpu", num_steps=2) for _ in range(2))
     first.step(torch.tensor([1.0, 1.0]), torch.tensor([1, 0]))

@@ -1,0 +1,118 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""What a person sees."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+
+from rsl_rl.telemetry.report import IterationReport
+from tests.telemetry.test_logger import make_logger, run_iteration
+
+ROOT = Path(__file__).parents[2]
+RUN = """
+import sys
+from tests.telemetry.test_logger import make_logger, run_iteration
+logger = make_logger(None)
+for iteration in range(2):
+    run_iteration(logger, iteration)
+logger.stop_logging_writer()
+"""
+
+
+def shown_on_a_terminal(code: str) -> str:
+    """Run a program with a terminal of 100 columns as its output; return all it wrote there."""
+    reading, terminal = pty.openpty()
+    environment = {**os.environ, "COLUMNS": "100", "TERM": "xterm", "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.DEVNULL,
+        stdout=terminal,
+        stderr=terminal,
+        env=environment,
+        cwd=ROOT,
+    )
+    os.close(terminal)
+    written = b""
+    while True:
+        try:
+            part = os.read(reading, 65536)
+        except OSError:  # Linux: the other end is closed
+            break
+        if not part:
+            break
+        written += part
+    os.close(reading)
+    text = written.decode()
+    assert process.wait() == 0, text
+    return text
+
+
+def test_a_terminal_gets_a_live_table() -> None:
+    text = shown_on_a_terminal(RUN)
+    for part in ("iteration 2/10", "━", "left 0:06", "steps/s", "episode length", "Loss/value", "0.500", "action std"):
+        assert part in text
+    # Redrawn in place, not printed line after line.
+    assert "\x1b[" in text
+    assert "iteration 2/10 |" not in text
+
+
+def test_a_name_that_looks_like_markup_is_shown_as_it_is() -> None:
+    text = shown_on_a_terminal(
+        "from rsl_rl.telemetry.console import LiveConsole\n"
+        "from rsl_rl.telemetry.report import IterationReport\n"
+        "console = LiveConsole()\n"
+        "console.show(IterationReport(0, 0, 1, 1, 1.0, 0.5, 0.5, 1.0, {'[/x]': 0.5}, 1e-3, None))\n"
+        "console.close()\n"
+    )
+    assert "Loss/[/x]" in text
+
+
+def test_without_rich_a_terminal_gets_plain_lines() -> None:
+    text = shown_on_a_terminal("import sys; sys.modules['rich'] = None; sys.modules['rich.live'] = None\n" + RUN)
+    assert "iteration 2/10 | steps 16" in text
+    assert "\x1b[" not in text
+
+
+def test_time_left_is_that_of_the_iterations_left_at_the_speed_so_far() -> None:
+    # 3 iterations of 40 steps took 6 s in all: 2 s each, and 5 of 8 are left.
+    report = IterationReport(2, 0, 8, 120, 6.0, 0.75, 0.25, 40.0, {}, 1e-3, None)
+    assert report.seconds_left == pytest.approx(10.0)
+
+
+class Broken:
+    """A console of the user's that fails."""
+
+    def show(self, report: IterationReport) -> None:
+        raise RuntimeError("no colors left")
+
+    def close(self) -> None:
+        raise RuntimeError("cannot close either")
+
+
+def test_a_console_that_fails_is_reported_once_and_the_run_goes_on() -> None:
+    logger = make_logger(None)
+    logger.console = Broken()  # pyright: ignore[reportAttributeAccessIssue]
+    with pytest.warns(UserWarning, match="console failed .* training goes on: .*no colors left"):
+        run_iteration(logger, 0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run_iteration(logger, 1)
+    logger.stop_logging_writer()
+    assert logger.tot_timesteps == 16
+
+
+def test_a_console_that_cannot_close_leaves_the_writers_closed(tmp_path: Path) -> None:
+    logger = make_logger(tmp_path)
+    logger.init_logging_writer()
+    logger.console = Broken()  # pyright: ignore[reportAttributeAccessIssue]
+    logger.stop_logging_writer()
+    assert logger.writer is None
