@@ -1,38 +1,87 @@
 #!/bin/sh
-# Makes .venv hold exactly what pyproject.toml and constraints.txt say. Does nothing where it already does.
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+# Brings .venv into the state that pyproject.toml and constraints.txt describe; instant when it is already there.
+# With PYTHON set, .venv is made with that interpreter.
+
 set -eu
 cd "$(dirname "$0")/.."
 
-usable() { "$1" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' >/dev/null 2>&1; }
+VENV=.venv
+# Written last, removed first: an installation without it was interrupted.
+STAMP=$VENV/.installed
 
-key="$(cat pyproject.toml constraints.txt scripts/install.sh | cksum) $(pwd -P)"
-stamp=.venv/.installed
-if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$key" ] && .venv/bin/python -c 'import rsl_rl' >/dev/null 2>&1; then
-    exit 0
-fi
+# Settings meant for other environments must not leak into this one.
+unset PYTHONPATH PYTHONHOME PIP_TARGET PIP_PREFIX
+export PIP_USER=0 PIP_DISABLE_PIP_VERSION_CHECK=1
 
-# A .venv that was moved, that another machine made, or whose Python is gone is of no use.
-if [ -e .venv ] && { ! usable .venv/bin/python || ! grep -qF "$(pwd -P)/.venv" .venv/bin/activate 2>/dev/null; }; then
-    echo "Replacing a .venv that does not work here."
-    rm -rf .venv
-fi
-if [ ! -e .venv ]; then
-    python=""
-    # EnvPool, which the default task needs, has packages for Python 3.11 and newer.
-    for candidate in ${PYTHON:-} python3.11 python3.12 python3.13 python3 python3.10 python; do
-        if usable "$candidate"; then
-            python=$candidate
-            break
-        fi
-    done
-    if [ -z "$python" ]; then
-        echo "Python 3.10 or newer with its venv module is needed (Debian, Ubuntu: apt install python3-venv)." >&2
-        echo "Name one with: make PYTHON=/path/to/python3 ..." >&2
-        exit 1
+fail() {
+    printf '%s\n' "$@" >&2
+    exit 1
+}
+
+is_recent() { # Asked by running it: version managers leave commands that only print an error.
+    "$1" -c 'import sys; sys.exit(sys.version_info < (3, 10))' >/dev/null 2>&1
+}
+
+find_python() { # Sets $python.
+    if [ -n "${PYTHON:-}" ]; then
+        set -- "$PYTHON"
+    else # The tested version first; 3.10 late, because EnvPool, and with it the default task, needs 3.11.
+        set -- python3.11 python3.12 python3.13 python3.14 python3.10 python3
     fi
-    "$python" -m venv .venv
+    incomplete=
+    for python in "$@"; do
+        is_recent "$python" || continue
+        if "$python" -c 'import ensurepip, venv' >/dev/null 2>&1; then
+            # With .venv activated, $python is the one in it, which goes away before the new one is made.
+            python=$("$python" -c 'import sys; print(sys._base_executable)')
+            return
+        fi
+        incomplete=${incomplete:-$python}
+    done
+    if [ -n "$incomplete" ]; then
+        version=$("$incomplete" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+        fail "$incomplete cannot make virtual environments: its modules 'venv' and 'ensurepip' are not installed." \
+            "On Debian and Ubuntu: sudo apt install python$version-venv"
+    fi
+    fail "No Python 3.10 or newer found. Tried: $*" "To name yours: make PYTHON=/path/to/python3 <target>"
+}
+
+version_of() { "$1" -c 'import platform; print(platform.python_version())' 2>/dev/null; }
+
+requirements() { cat pyproject.toml constraints.txt scripts/install.sh | cksum; }
+
+identity() { # A moved clone, or a Python that was replaced or removed, changes this.
+    "$VENV/bin/python" -c 'import sys; print(sys.prefix)' 2>/dev/null && version_of "$VENV/bin/python"
+}
+
+is_sound() {
+    [ -f "$STAMP" ] && [ "$(identity)" = "$(sed '$d' "$STAMP")" ] || return 1
+    [ -z "${PYTHON:-}" ] || [ "$(version_of "$PYTHON")" = "$(version_of "$VENV/bin/python")" ]
+}
+
+install() {
+    rm -f "$STAMP"
+    # Metadata of an earlier installation would shadow the new one.
+    rm -rf ./*.egg-info
+    # The build backend comes first, so that it is the pinned one as well.
+    "$VENV/bin/python" -m pip install --constraint constraints.txt setuptools
+    "$VENV/bin/python" -m pip install --constraint constraints.txt --no-build-isolation --editable '.[dev]'
+    identity >"$STAMP.part"
+    requirements >>"$STAMP.part"
+    mv "$STAMP.part" "$STAMP"
+}
+
+if ! is_sound; then
+    find_python
+    if [ -e "$VENV" ]; then echo "$VENV is unfinished, was moved, or is not from here: it is replaced."; fi
+    echo "Making $VENV with $python ($(version_of "$python")); this downloads PyTorch and may take minutes."
+    rm -rf "$VENV"
+    "$python" -m venv "$VENV"
+    install
+elif [ "$(requirements)" != "$(sed -n '$p' "$STAMP")" ]; then
+    echo "pyproject.toml or constraints.txt changed: updating $VENV."
+    install
 fi
-rm -f "$stamp"
-echo "Installing into .venv (once; a minute or two) ..."
-.venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
-printf '%s' "$key" > "$stamp"
