@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import os
 import sys
 import warnings
@@ -32,19 +33,9 @@ def main(arguments: list[str] | None = None) -> None:
         SystemExit: 2 after a user's error; 130 or 143 when interrupted or terminated.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print(_usage())
-        return
-    command, *rest = arguments
-    if command == "--version":
-        print(importlib.import_module("importlib.metadata").version("rsl-rl-lib"))
-        return
-    if command not in _COMMANDS:
-        _fail(f"rsl-rl has no command '{command}'.{did_you_mean(command, _COMMANDS)}\n\n{_usage()}")
-    warnings.showwarning = _show_warning
-    module: Any = importlib.import_module(f"rsl_rl.cli.{command}")
     try:
-        module.run(rest)
+        _run(arguments)
+        sys.stdout.flush()
     except UserError as error:
         if os.environ.get("RSL_RL_DEBUG"):
             raise
@@ -55,6 +46,21 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:
         # The reader of a pipe (head, less) is gone: nobody is left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _run(arguments: list[str]) -> None:
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_usage())
+        return
+    command, *rest = arguments
+    if command == "--version":
+        print(importlib.metadata.version("rsl-rl-lib"))
+        return
+    if command not in _COMMANDS:
+        raise UserError(f"rsl-rl has no command '{command}'.{did_you_mean(command, _COMMANDS)}\n\n{_usage()}")
+    warnings.showwarning = _show_warning
+    module: Any = importlib.import_module(f"rsl_rl.cli.{command}")
+    module.run(rest)
 
 
 class UserError(Exception):
