@@ -215,8 +215,9 @@ def _conclude(task: TaskConfig, runner: OnPolicyRunner, folder: Path, seconds: f
     try:
         curve = draw_learning_curve(folder, steps_per_iteration, f"{task.name}, seed {task.seed}")
         lines.append(f"  learning curve  {curve}")
-    except ImportError as error:
+    except (ImportError, OSError) as error:
         lines.append(f"  no learning curve: {error}")
+    failure: Exception | None = None
     if interrupted:
         lines.append(f"  policy files: rsl-rl export {folder}")
     else:
@@ -227,11 +228,17 @@ def _conclude(task: TaskConfig, runner: OnPolicyRunner, folder: Path, seconds: f
             except ImportError as error:
                 lines.append(f"  no {name}: {error}")
                 continue
-            except RuntimeError as error:
-                raise UserError(str(error)) from error
+            except Exception as error:  # an exporter fails in ways of its own, and the run is worth its summary
+                lines.append(f"  no {name}: see below; the checkpoints are complete")
+                failure = error
+                continue
             checked = (
                 "not checked" if report.max_difference is None else f"checked, differs by {report.max_difference:.0e}"
             )
             lines.append(f"  policy          {report.path} ({checked})")
     lines += [f"  metrics         {folder / 'metrics.csv'}", f"See it act: rsl-rl play {folder}"]
     print("\n".join(lines), flush=True)
+    if failure is not None:
+        if isinstance(failure, (RuntimeError, OSError)):
+            raise UserError(str(failure)) from failure
+        raise failure
