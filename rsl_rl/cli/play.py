@@ -23,7 +23,7 @@ from rsl_rl.cli.train import make_runner, seed_everything
 from rsl_rl.cli.video import prepare_rendering, record_video, video_writers
 from rsl_rl.config.task import TaskConfig
 from rsl_rl.env import VecEnv, make_env
-from rsl_rl.export import load_onnx, load_torchscript
+from rsl_rl.export import load_policy as load_exported_policy
 from rsl_rl.runners import OnPolicyRunner
 
 Policy = Callable[[TensorDict], torch.Tensor]
@@ -86,17 +86,13 @@ def load_policy(run: Run, task: TaskConfig, env: VecEnv, kind: str) -> tuple[Pol
     if kind == "checkpoint":
         path = run.checkpoint()
         return load_runner(task, env, path).get_inference_policy(), path
-    name, load = {"onnx": ("policy.onnx", load_onnx), "torchscript": ("policy.pt", load_torchscript)}[kind]
-    path = run.file if run.file is not None and run.file.name == name else run.folder / EXPORTS / name
+    name = {"onnx": "policy.onnx", "torchscript": "policy.pt"}[kind]
+    path = run.file if run.file is not None and run.file.suffix == Path(name).suffix else run.folder / EXPORTS / name
     if not path.is_file():
         raise FileNotFoundError(
             f"The run '{run.folder}' has no {EXPORTS}/{name}. Write it with: rsl-rl export {run.folder}"
         )
-    act, metadata = load(path)
-    if metadata is None:
-        raise ValueError(f"'{path}' does not say which observation groups it needs: it was not exported by rsl-rl.")
-    groups = list(metadata.obs_groups)
-    return (lambda obs: act(torch.cat([obs[group] for group in groups], dim=-1))), path
+    return load_exported_policy(path), path
 
 
 def load_runner(task: TaskConfig, env: VecEnv, checkpoint: Path) -> OnPolicyRunner:

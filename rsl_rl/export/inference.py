@@ -8,11 +8,12 @@ A model is only asked for its parts (normalizer, head, distribution), never impo
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import torch
 from torch import nn
+
+from rsl_rl.export.frozen import frozen_copy
 
 
 class TorchPolicy(nn.Module):
@@ -21,13 +22,13 @@ class TorchPolicy(nn.Module):
     def __init__(self, model: Any) -> None:
         """Copy what inference needs out of ``model``; the model itself stays as it is."""
         super().__init__()
-        self.obs_normalizer = copy.deepcopy(model.obs_normalizer)
-        self.mlp = copy.deepcopy(model.mlp)
+        self.obs_normalizer = frozen_copy(model.obs_normalizer)
+        self.mlp = frozen_copy(model.mlp)
         distribution = model.distribution
         self.output: nn.Module = (
-            nn.Identity() if distribution is None else distribution.as_deterministic_output_module()
+            nn.Identity() if distribution is None else frozen_copy(distribution.as_deterministic_output_module())
         )
-        self.cpu().eval()
+        self.eval()
 
     def forward(self, obs: torch.Tensor) -> torch.Tensor:
         """Return the actions [B, A] for the concatenated observation [B, obs_dim]."""
@@ -49,7 +50,7 @@ class OnnxPolicy(TorchPolicy):
 
     def get_dummy_inputs(self) -> tuple[torch.Tensor, ...]:
         """Return example inputs, batch size 1."""
-        return (torch.zeros(1, self.input_size),)
+        return (torch.zeros(1, self.input_size, device="cpu"),)
 
     @property
     def input_names(self) -> list[str]:

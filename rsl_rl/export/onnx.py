@@ -10,68 +10,55 @@ import io
 import logging
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from rsl_rl.export.check import ExportReport, check_export
+from rsl_rl.export.check import BATCH_SIZES, ExportReport, check_export
+from rsl_rl.export.files import policy_file
+from rsl_rl.export.frozen import cpu_by_default, frozen_copy
 from rsl_rl.export.metadata import KEY, PolicyMetadata, describe_policy
-from rsl_rl.utils.files import replaced_when_complete
 
 OPSET = 18
+_INPUT_TYPES = {"tensor(double)": torch.float64, "tensor(float16)": torch.float16}
 
 
 def export_onnx(model: Any, path: str | os.PathLike[str], verbose: bool = False) -> ExportReport:
     """Write a policy as ONNX, run it in onnxruntime and compare it with the model.
 
-    The file takes any batch size and describes itself: observation groups with their sizes, number of actions,
-    distribution, versions.
+    The file takes any batch size, stands alone and describes itself: observation groups with their sizes, number of
+    actions, distribution, versions. Without onnxruntime it is written, with a warning that it was not checked.
 
     Args:
-        model: A model with ``as_onnx(verbose)``; it is not changed.
+        model: A model with ``as_onnx(verbose)``; it is not changed and may be on any device, in training or evaluation
+            mode.
         path: The file. One that was there before stays unless the new one is complete and correct.
         verbose: Show what the exporter says.
 
     Raises:
         ImportError: onnx or onnxscript is not installed.
-        RuntimeError: The file does not act like the model.
+        OSError: The file cannot be written.
+        RuntimeError: The model cannot be expressed in ONNX, or the file does not act like the model.
     """
     try:
-        import onnx
+        import onnx  # noqa: F401
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise ImportError("Exporting to ONNX needs: pip install onnx onnxscript") from error
 
-    module = model.as_onnx(verbose=verbose).cpu().eval()
-    batch = torch.export.Dim("batch", min=1, max=2**20)
-    # An example with a batch of 1 would fix the batch size to 1.
-    examples = tuple(example.expand(2, *example.shape[1:]).clone() for example in module.get_dummy_inputs())
-    with replaced_when_complete(path) as partial:
-        with contextlib.nullcontext() if verbose else _silenced():
-            torch.onnx.export(
-                module,
-                examples,
-                partial,
-                input_names=list(module.input_names),
-                output_names=list(module.output_names),
-                opset_version=OPSET,
-                dynamo=True,
-                dynamic_shapes=tuple({0: batch} for _ in examples),
-                external_data=False,
-                verbose=verbose,
-            )
-        proto = onnx.load(partial)
-        metadata = describe_policy(model)
-        onnx.helper.set_model_props(proto, {KEY: metadata.to_json()})
-        onnx.checker.check_model(proto)
-        onnx.save(proto, partial)
+    with policy_file(path) as partial, cpu_by_default():
+        reference = frozen_copy(model)
+        module = reference.as_onnx(verbose=verbose).cpu().eval()
+        batch_sizes = _write(module, partial, verbose)
+        _finish(partial, describe_policy(reference, onnx_opset=str(OPSET)))
         try:
             act, _ = load_onnx(partial)
         except ImportError as error:
             warnings.warn(f"'{path}' was written but not checked: {error}", stacklevel=2)
-            return ExportReport(str(path), None, 0)
-        return check_export(model, act, str(path))
+            return ExportReport(str(path), None, 0, "onnx")
+        return check_export(reference, act, str(path), "onnx", batch_sizes)
 
 
 def load_onnx(
@@ -81,35 +68,96 @@ def load_onnx(
 
     Raises:
         ImportError: onnxruntime is not installed.
+        FileNotFoundError: There is no such file.
+        ValueError: It is not ONNX, or it is damaged.
     """
     try:
         import onnxruntime
     except ImportError as error:
         raise ImportError("Running an ONNX policy needs: pip install onnxruntime") from error
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"There is no exported policy '{path}'.")
     options = onnxruntime.SessionOptions()
     # A network this small is slower on several threads.
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        text = session.get_modelmeta().custom_metadata_map.get(KEY)
+        metadata = PolicyMetadata.from_json(text) if text else None
+    except Exception as error:  # onnxruntime's exceptions share no base class of their own
+        raise ValueError(f"'{path}' is not an ONNX policy, or it is damaged: {error}") from error
+    entry = session.get_inputs()[0]
+    dtype = _INPUT_TYPES.get(entry.type, torch.float32)
 
     def act(obs: torch.Tensor) -> torch.Tensor:
-        return torch.from_numpy(session.run(None, {name: obs.contiguous().numpy()})[0])
+        actions = session.run(None, {entry.name: obs.detach().to("cpu", dtype).contiguous().numpy()})[0]
+        return torch.from_numpy(actions).to(obs.device)
 
-    text = session.get_modelmeta().custom_metadata_map.get(KEY)
-    return act, PolicyMetadata.from_json(text) if text else None
+    return act, metadata
+
+
+def _write(module: Any, path: str, verbose: bool) -> tuple[int, ...]:
+    """Write the module's graph, for any batch size where it can, and return batch sizes to check it with."""
+    examples = tuple(example.cpu() for example in module.get_dummy_inputs())
+    # An example with a batch of 1 would fix the batch size to 1.
+    pairs = tuple(example.expand(2, *example.shape[1:]).clone() for example in examples)
+    batch = torch.export.Dim("batch", min=1, max=2**20)
+    try:
+        _run_exporter(module, pairs, path, verbose, tuple({0: batch} for _ in examples))
+    except Exception as any_batch_size:
+        # A client's module may be written for one observation at a time, as a controller needs it.
+        try:
+            _run_exporter(module, examples, path, verbose, None)
+        except Exception as error:
+            raise RuntimeError(
+                f"{type(module).__name__} cannot be exported to ONNX: {error}\nverbose=True shows the exporter's steps."
+            ) from any_batch_size
+        size = len(examples[0])
+        warnings.warn(f"The ONNX policy takes a batch size of {size} only: {type(module).__name__}.", stacklevel=3)
+        return (size,)
+    return BATCH_SIZES
+
+
+def _run_exporter(
+    module: Any, examples: tuple[torch.Tensor, ...], path: str, verbose: bool, dynamic_shapes: tuple | None
+) -> None:
+    with contextlib.nullcontext() if verbose else _silenced():
+        torch.onnx.export(
+            module,
+            examples,
+            path,
+            input_names=list(module.input_names),
+            output_names=list(module.output_names),
+            opset_version=OPSET,
+            dynamo=True,
+            dynamic_shapes=dynamic_shapes,
+            external_data=False,
+            verbose=verbose,
+        )
+
+
+def _finish(path: str, metadata: PolicyMetadata) -> None:
+    """Add the metadata, and drop the exporter's notes: source lines and folders of the machine that exported."""
+    import onnx
+
+    proto = onnx.load(path)
+    graph = proto.graph
+    for part in (graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    onnx.helper.set_model_props(proto, {KEY: metadata.to_json()})
+    onnx.checker.check_model(proto)
+    onnx.save(proto, path)
 
 
 @contextlib.contextmanager
-def _silenced() -> Any:
-    """Keep the exporter's progress and its libraries' warnings from the screen."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir", "torch.export")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
+def _silenced() -> Iterator[None]:
+    """Keep the exporter's progress, and the logs and warnings of its many libraries, from the screen."""
+    threshold = logging.root.manager.disable
+    logging.disable(logging.ERROR)
     try:
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+        logging.disable(threshold)

@@ -5,52 +5,78 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from rsl_rl.export.check import ExportReport, check_export
+from rsl_rl.export.files import policy_file
+from rsl_rl.export.frozen import cpu_by_default, frozen_copy
 from rsl_rl.export.metadata import KEY, PolicyMetadata, describe_policy
-from rsl_rl.utils.files import replaced_when_complete
 
 
 def export_torchscript(model: Any, path: str | os.PathLike[str]) -> ExportReport:
     """Write a policy as TorchScript, load it back and compare it with the model.
 
     Args:
-        model: A model with ``as_jit()``; it is not changed.
+        model: A model with ``as_jit()``; it is not changed and may be on any device, in training or evaluation mode.
         path: The file. One that was there before stays unless the new one is complete and correct.
 
     Raises:
+        OSError: The file cannot be written.
         RuntimeError: The file does not act like the model.
     """
-    module = model.as_jit().cpu().eval()
-    with replaced_when_complete(path) as partial:
-        with warnings.catch_warnings():
-            # New torch deprecates TorchScript; controllers in the field still load nothing else.
-            warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"torch\.jit")
-            warnings.filterwarnings("ignore", category=FutureWarning, module=r"torch\.jit")
-            script = torch.jit.script(module)
-            torch.jit.save(script, partial, _extra_files={KEY: describe_policy(model).to_json()})
+    with policy_file(path) as partial, cpu_by_default():
+        reference = frozen_copy(model)
+        module = reference.as_jit().cpu().eval()
+        content = io.BytesIO()
+        with _deprecation_accepted():
+            # Into memory first: a file would carry the random name of the temporary file inside.
+            torch.jit.save(torch.jit.script(module), content, _extra_files={KEY: describe_policy(reference).to_json()})
+        Path(partial).write_bytes(content.getvalue())
         act, _ = load_torchscript(partial)
-        return check_export(model, act, str(path))
+        return check_export(reference, act, str(path), "torchscript")
 
 
 def load_torchscript(
     path: str | os.PathLike[str],
 ) -> tuple[Callable[[torch.Tensor], torch.Tensor], PolicyMetadata | None]:
-    """Return a policy, concatenated observation [B, obs_dim] -> actions [B, A], and what its file says about it."""
-    extra = {KEY: ""}
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"torch\.jit")
-        script = torch.jit.load(str(path), map_location="cpu", _extra_files=extra)
+    """Return a policy, concatenated observation [B, obs_dim] -> actions [B, A], and what its file says about it.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is not TorchScript, or it is damaged.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"There is no exported policy '{path}'.")
+    extra: dict[str, Any] = {KEY: ""}
+    try:
+        with _deprecation_accepted():
+            script = torch.jit.load(str(path), map_location="cpu", _extra_files=extra)
+        text = extra[KEY]
+        text = text if isinstance(text, str) else bytes(text).decode()
+        metadata = PolicyMetadata.from_json(text) if text else None
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"'{path}' is not a TorchScript policy, or it is damaged: {reason}") from error
 
     def act(obs: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
-            return script(obs)
+            return script(obs.cpu()).to(obs.device)
 
-    text = extra[KEY]
-    return act, PolicyMetadata.from_json(text if isinstance(text, str) else bytes(text).decode()) if text else None
+    return act, metadata
+
+
+@contextlib.contextmanager
+def _deprecation_accepted() -> Iterator[None]:
+    """New torch deprecates TorchScript; controllers in the field still load nothing else."""
+    with warnings.catch_warnings():
+        for category in (DeprecationWarning, FutureWarning):
+            warnings.filterwarnings("ignore", r".*torch\.jit\.", category)
+        yield

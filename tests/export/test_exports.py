@@ -8,14 +8,12 @@ from __future__ import annotations
 import copy
 from pathlib import Path
 
-import onnx
-import onnxruntime
 import pytest
 import torch
 from tensordict import TensorDict
 from torch import nn
 
-from rsl_rl.export import export_onnx, export_torchscript, load_onnx, load_torchscript
+from rsl_rl.export import export_onnx, export_torchscript, load_onnx, load_policy, load_torchscript
 from rsl_rl.export.inference import OnnxPolicy, TorchPolicy
 from rsl_rl.models import MLPModel
 
@@ -30,26 +28,123 @@ def observations(batch_size: int = 16, seed: int = 0) -> TensorDict:
     return TensorDict({"state": state, "extra": torch.randn(batch_size, 2, generator=generator)}, [batch_size])
 
 
-def build(model_class: type[MLPModel] = MLPModel, obs_set: str = "actor", **options: object) -> MLPModel:
-    torch.manual_seed(0)
-    options = {"distribution_cfg": {"class_name": "GaussianDistribution"}, **options}
-    model = model_class(observations(), GROUPS, obs_set, 3, (16, 16), obs_normalization=True, **options)
+def concatenated(model: MLPModel, obs: TensorDict) -> torch.Tensor:
+    return torch.cat([obs[group] for group in model.obs_groups], dim=1)
+
+
+def build(
+    model_class: type[MLPModel] = MLPModel,
+    obs_set: str = "actor",
+    normalized: bool = True,
+    distribution: str | None = "GaussianDistribution",
+) -> MLPModel:
+    distribution_cfg = None if distribution is None else {"class_name": distribution}
+    model = model_class(
+        observations(),
+        GROUPS,
+        obs_set,
+        3,
+        (16, 16),
+        obs_normalization=normalized,
+        distribution_cfg=distribution_cfg,
+    )
     model.update_normalization(observations())
     return model
 
 
 @both_formats
-@pytest.mark.parametrize("options", [{}, {"distribution_cfg": None}, {"obs_set": "critic"}])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"normalized": False}, {"distribution": None}, {"obs_set": "critic"}],
+    ids=["all", "raw observations", "deterministic", "one group"],
+)
 def test_round_trip(export, load, name: str, options: dict, tmp_path: Path) -> None:
     model = build(**options)
     report = export(model, tmp_path / "new" / name)
     assert report.max_difference < 1e-5
+    assert report.num_samples > 100
+    assert (report.path, report.format) == (str(tmp_path / "new" / name), "onnx" if "onnx" in name else "torchscript")
     assert [file.name for file in (tmp_path / "new").iterdir()] == [name]
     act, _ = load(tmp_path / "new" / name)
     for batch_size in (1, 7):
         obs = observations(batch_size, seed=9)
-        concatenated = torch.cat([obs[group] for group in model.obs_groups], dim=1)
-        torch.testing.assert_close(act(concatenated), model(obs), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(act(concatenated(model, obs)), model(obs), rtol=1e-4, atol=1e-5)
+
+
+class Sabotaged(MLPModel):
+    """Exports another policy than it is."""
+
+    @staticmethod
+    def change(layer: nn.Linear) -> None:
+        layer.weight.mul_(1.01)
+
+    def as_jit(self) -> nn.Module:
+        return self._changed(TorchPolicy(self))
+
+    def as_onnx(self, verbose: bool = False) -> nn.Module:
+        return self._changed(OnnxPolicy(self, verbose))
+
+    def _changed(self, module: TorchPolicy) -> nn.Module:
+        with torch.no_grad():
+            self.change(next(layer for layer in module.mlp.modules() if isinstance(layer, nn.Linear)))
+        return module
+
+
+class SabotagedWithNan(Sabotaged):
+    @staticmethod
+    def change(layer: nn.Linear) -> None:
+        layer.weight[0, 0] = float("nan")
+
+
+class OwnForward(MLPModel):
+    """Forgets that a forward pass of its own needs exports of its own."""
+
+    def get_latent(self, obs, masks=None, hidden_state=None) -> torch.Tensor:
+        return super().get_latent(obs).tanh()
+
+
+@both_formats
+@pytest.mark.parametrize("model_class", [Sabotaged, SabotagedWithNan, OwnForward])
+def test_export_that_acts_differently_is_refused_and_the_old_file_survives(
+    export, load, name: str, model_class: type[MLPModel], tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(b"an earlier policy")
+    with pytest.raises(RuntimeError, match="does not act like the model: its actions differ by up to"):
+        export(build(model_class), tmp_path / name)
+    assert (tmp_path / name).read_bytes() == b"an earlier policy"
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
+class Loud(MLPModel):
+    """Its actions are in the thousands, where float32 rounds by more than the absolute tolerance."""
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        with torch.no_grad():
+            for parameter in self.mlp.parameters():
+                parameter.mul_(12.0)
+
+
+class LoudAndSabotaged(Loud, Sabotaged):
+    pass
+
+
+def test_tolerance_grows_with_actions_beyond_one(tmp_path: Path) -> None:
+    report = export_onnx(build(Loud), tmp_path / "policy.onnx")
+    assert report.max_difference is not None
+    assert report.max_difference > 1e-4
+    with pytest.raises(RuntimeError, match="does not act like the model"):
+        export_onnx(build(LoudAndSabotaged), tmp_path / "policy.onnx")
+
+
+@both_formats
+def test_model_that_diverged_is_named_as_the_culprit(export, load, name: str, tmp_path: Path) -> None:
+    model = build()
+    with torch.no_grad():
+        next(model.mlp.parameters())[0, 0] = float("inf")
+    with pytest.raises(RuntimeError, match="the model itself gives NaN or infinite actions"):
+        export(model, tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
 
 
 @both_formats
@@ -57,81 +152,97 @@ def test_model_and_random_state_stay_as_they_were(export, load, name: str, tmp_p
     model = build().train()
     before, state = copy.deepcopy(model.state_dict()), torch.get_rng_state()
     export(model, tmp_path / name)
-    assert model.training
+    assert all(module.training for module in model.modules())
     assert all(torch.equal(value, model.state_dict()[key]) for key, value in before.items())
     assert torch.equal(torch.get_rng_state(), state)
 
 
-@both_formats
-def test_file_describes_itself(export, load, name: str, tmp_path: Path) -> None:
-    export(build(), tmp_path / name)
-    _, metadata = load(tmp_path / name)
-    assert metadata.obs_groups == {"state": 4, "extra": 2}
-    assert list(metadata.obs_groups) == ["state", "extra"]
-    assert (metadata.num_actions, metadata.distribution) == (3, "GaussianDistribution")
-    assert {"rsl-rl-lib", "torch", "python"} <= set(metadata.versions)
+class BatchNormalized(MLPModel):
+    """A client's model that behaves differently in training, and whose exports share its own parts."""
 
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.batch_norm = nn.BatchNorm1d(self.obs_dim)
 
-class Sabotaged(MLPModel):
+    def get_latent(self, obs, masks=None, hidden_state=None) -> torch.Tensor:
+        return self.batch_norm(super().get_latent(obs))
+
     def as_jit(self) -> nn.Module:
-        return self._broken(TorchPolicy(self))
+        return self._shared(TorchPolicy(self))
 
     def as_onnx(self, verbose: bool = False) -> nn.Module:
-        return self._broken(OnnxPolicy(self, verbose))
+        return self._shared(OnnxPolicy(self, verbose))
 
-    @staticmethod
-    def _broken(module: nn.Module) -> nn.Module:
-        with torch.no_grad():
-            module.mlp[0].weight.mul_(1.01)
+    def _shared(self, module: TorchPolicy) -> nn.Module:
+        module.mlp = nn.Sequential(self.batch_norm, self.mlp)
         return module
 
 
 @both_formats
-def test_export_that_acts_differently_is_refused_and_the_old_file_survives(
-    export, load, name: str, tmp_path: Path
-) -> None:
-    export(build(), tmp_path / name)
-    before = (tmp_path / name).read_bytes()
-    with pytest.raises(RuntimeError, match="does not act like the model: its actions differ by up to"):
-        export(build(Sabotaged), tmp_path / name)
-    assert (tmp_path / name).read_bytes() == before
-    assert [file.name for file in tmp_path.iterdir()] == [name]
-
-
-class BatchNormalized(MLPModel):
-    """A client's model whose parts behave differently in training and evaluation."""
-
-    def __init__(self, *args, **kwargs) -> None:
-        super().__init__(*args, **kwargs)
-        self.mlp.insert(0, nn.BatchNorm1d(self.obs_dim))
-
-
-@both_formats
-def test_export_of_a_model_in_training_is_in_evaluation_mode(export, load, name: str, tmp_path: Path) -> None:
+def test_model_in_training_is_exported_in_evaluation_mode(export, load, name: str, tmp_path: Path) -> None:
     model = build(BatchNormalized).train()
     model(observations())  # moves the running statistics
     export(model, tmp_path / name)
+    assert all(module.training for module in model.modules())
     act, _ = load(tmp_path / name)
     obs = observations(5, seed=3)
-    concatenated = torch.cat([obs[group] for group in model.obs_groups], dim=1)
-    torch.testing.assert_close(act(concatenated), model.eval()(obs), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(act(concatenated(model, obs)), model.eval()(obs), rtol=1e-4, atol=1e-5)
 
 
-def test_onnx_interface_is_the_documented_one(tmp_path: Path) -> None:
-    export_onnx(build(), tmp_path / "policy.onnx")
-    proto = onnx.load(tmp_path / "policy.onnx")
-    assert [opset.version for opset in proto.opset_import if opset.domain == ""] == [18]
-    session = onnxruntime.InferenceSession(tmp_path / "policy.onnx", providers=["CPUExecutionProvider"])
-    assert [(i.name, i.shape[1]) for i in session.get_inputs()] == [("obs", 6)]
-    assert [o.name for o in session.get_outputs()] == ["actions"]
+@both_formats
+def test_export_right_after_a_forward_pass_with_gradients(export, load, name: str, tmp_path: Path) -> None:
+    model = build()
+    model(observations(), stochastic_output=True)
+    assert model.output_mean.requires_grad
+    assert export(model, tmp_path / name).max_difference < 1e-5
+    model.get_output_log_prob(torch.zeros(16, 3)).sum().backward()  # the graph is still whole
+
+
+@both_formats
+def test_another_default_device_does_not_matter(export, load, name: str, tmp_path: Path) -> None:
+    model = build()
+    torch.set_default_device("meta")
+    try:
+        export(model, tmp_path / name)
+        assert torch.get_default_device() == torch.device("meta")
+    finally:
+        torch.set_default_device(None)
+    obs = observations(3)
+    torch.testing.assert_close(load_policy(tmp_path / name)(obs), model(obs), rtol=1e-4, atol=1e-5)
+
+
+@both_formats
+def test_same_policy_same_bytes(export, load, name: str, tmp_path: Path) -> None:
+    model = build()
+    for folder in ("a", "b"):
+        export(model, tmp_path / folder / name)
+    assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+@both_formats
+def test_place_that_cannot_be_written_is_named(export, load, name: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OSError, match="Cannot write the exported policy: .*file/policy"):
+        export(build(), tmp_path / "file" / name)
+    (tmp_path / name).mkdir()
+    with pytest.raises(IsADirectoryError, match="is a folder: an export needs a file name"):
+        export(build(), tmp_path / name)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["file", name]
 
 
 def test_modules_offer_what_clients_call() -> None:
     model = build()
     module = model.as_onnx(verbose=False)
-    assert (module.input_names, module.output_names) == (["obs"], ["actions"])
+    assert isinstance(module, OnnxPolicy)
+    assert (module.input_names, module.output_names, module.input_size) == (["obs"], ["actions"], 6)
     assert [tuple(example.shape) for example in module.get_dummy_inputs()] == [(1, 6)]
-    script = torch.jit.script(model.as_jit())
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_torchscript_file_has_forward_and_reset(tmp_path: Path) -> None:
+    model = build()
+    export_torchscript(model, tmp_path / "policy.pt")
+    script = torch.jit.load(tmp_path / "policy.pt")
     script.reset()
     obs = observations(1)
-    torch.testing.assert_close(script(torch.cat([obs["state"], obs["extra"]], 1)), model(obs))
+    torch.testing.assert_close(script(concatenated(model, obs)), model(obs))

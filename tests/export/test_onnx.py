@@ -1,0 +1,130 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""What only ONNX files have: an interface of their own, an exporter that talks, and a runtime that may be missing."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import warnings
+from pathlib import Path
+
+import onnx
+import onnxruntime
+import pytest
+import torch
+from tensordict import TensorDict
+from torch import nn
+
+from rsl_rl.export import export_onnx, load_onnx, load_policy
+from rsl_rl.export.inference import OnnxPolicy
+from rsl_rl.models import MLPModel
+
+
+def build(model_class: type[MLPModel] = MLPModel) -> MLPModel:
+    obs = TensorDict({"policy": torch.randn(8, 6)}, [8])
+    model = model_class(obs, {"actor": ["policy"]}, "actor", 3, (16,), obs_normalization=True)
+    model.update_normalization(obs)
+    return model
+
+
+def test_interface_is_the_documented_one(tmp_path: Path) -> None:
+    export_onnx(build(), tmp_path / "policy.onnx")
+    proto = onnx.load(tmp_path / "policy.onnx")
+    assert [opset.version for opset in proto.opset_import if opset.domain == ""] == [18]
+    session = onnxruntime.InferenceSession(tmp_path / "policy.onnx", providers=["CPUExecutionProvider"])
+    assert [(entry.name, entry.shape) for entry in session.get_inputs()] == [("obs", ["batch", 6])]
+    assert [(entry.name, entry.shape) for entry in session.get_outputs()] == [("actions", ["batch", 3])]
+
+
+def test_one_file_holds_everything_and_nothing_about_the_machine(tmp_path: Path) -> None:
+    export_onnx(build(), tmp_path / "policy.onnx")
+    assert [file.name for file in tmp_path.iterdir()] == ["policy.onnx"]
+    content = (tmp_path / "policy.onnx").read_bytes()
+    assert str(Path(export_onnx.__code__.co_filename).parent.parent).encode() not in content
+    assert list(json.loads(_properties(tmp_path / "policy.onnx")["rsl_rl"])) == [
+        "obs_groups",
+        "obs_dim",
+        "num_actions",
+        "distribution",
+        "versions",
+    ]
+
+
+def _properties(path: Path) -> dict[str, str]:
+    return {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # torch's own, shown when verbose
+def test_export_is_quiet_unless_asked(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    threshold = logging.root.manager.disable
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        export_onnx(build(), tmp_path / "policy.onnx")
+    assert capfd.readouterr() == ("", "")
+    assert logging.root.manager.disable == threshold
+    export_onnx(build(), tmp_path / "policy.onnx", verbose=True)
+    assert capfd.readouterr().out != ""
+
+
+class OneAtATime(MLPModel):
+    """A client's model whose export is written for a single observation."""
+
+    def as_onnx(self, verbose: bool = False) -> nn.Module:
+        class Single(OnnxPolicy):
+            def forward(self, obs: torch.Tensor) -> torch.Tensor:
+                return super().forward(obs.reshape(1, 6))
+
+        return Single(self, verbose)
+
+
+def test_module_for_single_observations_is_exported_as_such(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    model = build(OneAtATime)
+    with pytest.warns(UserWarning, match="takes a batch size of 1 only") as warned:
+        report = export_onnx(model, tmp_path / "policy.onnx")
+    assert warned[0].filename == __file__
+    assert capfd.readouterr() == ("", "")
+    assert report.max_difference is not None
+    obs = torch.randn(1, 6)
+    torch.testing.assert_close(load_policy(tmp_path / "policy.onnx")({"policy": obs}), model({"policy": obs}))
+
+
+class Inexpressible(MLPModel):
+    def as_onnx(self, verbose: bool = False) -> nn.Module:
+        class ReadsNumbers(OnnxPolicy):
+            def forward(self, obs: torch.Tensor) -> torch.Tensor:
+                return obs.new_tensor([float(str(obs.sum().item()))])
+
+        return ReadsNumbers(self, verbose)
+
+
+def test_module_that_onnx_cannot_express_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="ReadsNumbers cannot be exported to ONNX"):
+        export_onnx(build(Inexpressible), tmp_path / "policy.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("package", ["onnx", "onnxscript"])
+def test_missing_exporter_is_named_with_its_install_line(
+    package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ImportError, match="pip install onnx onnxscript"):
+        export_onnx(build(), tmp_path / "policy.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_onnxruntime_the_file_is_written_and_reported_as_unchecked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "policy.onnx"
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "onnxruntime", None)
+        with pytest.warns(UserWarning, match="written but not checked: .*pip install onnxruntime"):
+            report = export_onnx(build(), path)
+        with pytest.raises(ImportError, match="pip install onnxruntime"):
+            load_onnx(path)
+    assert (report.max_difference, report.num_samples) == (None, 0)
+    assert load_policy(path)({"policy": torch.zeros(2, 6)}).shape == (2, 3)
