@@ -79,15 +79,16 @@ def load_policy(run: Run, task: TaskConfig, env: VecEnv, kind: str) -> tuple[Pol
         FileNotFoundError: The run has no such file.
         ValueError: The file cannot be used.
     """
+    exported = run.file if run.file is not None and run.file.parent.name == EXPORTS else None
     if kind == "auto":
-        kind = "checkpoint"
-        if run.file is not None and (run.file.suffix == ".onnx" or run.file.parent.name == EXPORTS):
-            kind = "onnx" if run.file.suffix == ".onnx" else "torchscript"
+        kind = "checkpoint" if exported is None else "onnx" if exported.suffix == ".onnx" else "torchscript"
     if kind == "checkpoint":
         path = run.checkpoint()
         return load_runner(task, env, path).get_inference_policy(), path
     name = {"onnx": "policy.onnx", "torchscript": "policy.pt"}[kind]
-    path = run.file if run.file is not None and run.file.suffix == Path(name).suffix else run.folder / EXPORTS / name
+    path = run.folder / EXPORTS / name
+    if exported is not None and exported.suffix == path.suffix:
+        path = exported
     if not path.is_file():
         raise FileNotFoundError(
             f"The run '{run.folder}' has no {EXPORTS}/{name}. Write it with: rsl-rl export {run.folder}"

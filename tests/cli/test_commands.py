@@ -198,6 +198,8 @@ def test_play_finds_a_checkpoint_and_an_exported_file_by_name(run: Path, capsys:
     for file in ("model_0.pt", "exports/policy.onnx"):
         main(["play", str(run / file), "--episodes", "1", "--json"])
         assert Path(json.loads(capsys.readouterr().out)["policy"]).name == Path(file).name
+    main(["play", str(run / "model_0.pt"), "--policy", "torchscript", "--episodes", "1", "--json"])
+    assert Path(json.loads(capsys.readouterr().out)["policy"]).name == "policy.pt"
 
 
 def test_export_writes_where_asked(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import copy
+import shutil
 
 import pytest
 import torch
@@ -19,6 +20,11 @@ CASES = ["ppo_mlp", "ppo_mlp_log_std_fixed_schedule"]
 @pytest.mark.parametrize("name", CASES)
 def test_training_case_replays(name: str) -> None:
     replay_training_case(name)
+
+
+@pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler")
+def test_training_case_replays_when_compiled() -> None:
+    replay_training_case("ppo_mlp", compile_mode="default")
 
 
 def replay_training_case(name: str, compile_mode: str | None = None) -> PPO:
