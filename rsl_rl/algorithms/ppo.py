@@ -95,6 +95,8 @@ class PPO:
         for name, section in (("rnd_cfg", rnd_cfg), ("symmetry_cfg", symmetry_cfg), ("multi_gpu", multi_gpu_cfg)):
             if section is not None:
                 raise ValueError(f"'{name}' is not available in this version: set it to None.")
+        if share_cnn_encoders:
+            raise ValueError("'share_cnn_encoders' is not available in this version: set it to False.")
 
         self.device = device
         self.actor = actor.to(device)
