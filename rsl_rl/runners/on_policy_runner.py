@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import copy
 import os
 import time
 from typing import Any
@@ -18,6 +17,7 @@ from rsl_rl.config import check_options, resolve_runner_config
 from rsl_rl.env import VecEnv
 from rsl_rl.env.finite_guard import FiniteGuard
 from rsl_rl.export import export_onnx, export_torchscript
+from rsl_rl.export.frozen import frozen_copy
 from rsl_rl.models import MLPModel
 from rsl_rl.telemetry import Logger
 from rsl_rl.utils import resolve_callable
@@ -191,7 +191,7 @@ class OnPolicyRunner:
         self.alg.eval_mode()
         policy = self.alg.get_policy()
         if device is not None and torch.device(device) != torch.device(self.device):
-            policy = copy.deepcopy(policy).to(device)
+            policy = frozen_copy(policy).to(device)
         return policy
 
     def export_policy_to_jit(self, path: str, filename: str = "policy.pt") -> None:

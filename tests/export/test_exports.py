@@ -14,6 +14,7 @@ from tensordict import TensorDict
 from torch import nn
 
 from rsl_rl.export import export_onnx, export_torchscript, load_onnx, load_policy, load_torchscript
+from rsl_rl.export.check import random_observations
 from rsl_rl.export.inference import OnnxPolicy, TorchPolicy
 from rsl_rl.models import MLPModel
 
@@ -115,6 +116,52 @@ def test_export_that_acts_differently_is_refused_and_the_old_file_survives(
     assert [file.name for file in tmp_path.iterdir()] == [name]
 
 
+class OtherInterface(MLPModel):
+    """Exports a policy of one action less, for batches of one only."""
+
+    actions, rows = 2, -1
+
+    def as_jit(self) -> nn.Module:
+        class Reshaped(TorchPolicy):
+            def __init__(self, model: OtherInterface) -> None:
+                super().__init__(model)
+                self.actions, self.rows = model.actions, model.rows
+
+            def forward(self, obs: torch.Tensor) -> torch.Tensor:
+                obs = obs.reshape(self.rows, 6)
+                return self.output(self.mlp(self.obs_normalizer(obs)))[:, : self.actions]
+
+        return Reshaped(self)
+
+
+class OneAtATime(OtherInterface):
+    actions, rows = 3, 1
+
+
+@pytest.mark.parametrize(
+    ("model_class", "message"),
+    [
+        (OtherInterface, r"gives actions of shape \[1, 2\], the model \[1, 3\]"),
+        (OneAtATime, "cannot be run with a batch of 64"),
+    ],
+)
+def test_export_with_another_interface_is_refused(model_class: type[MLPModel], message: str, tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match=message):
+        export_torchscript(build(model_class), tmp_path / "policy.pt")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_models_are_compared_on_observations_like_those_they_have_seen() -> None:
+    seen = observations(1000)
+    model = build()
+    model.update_normalization(seen)
+    near, far = (random_observations(model, 1000, scale, torch.Generator().manual_seed(1)) for scale in (1.0, 10.0))
+    for group in GROUPS["actor"]:
+        torch.testing.assert_close(near[group].mean(0), seen[group].mean(0), rtol=0, atol=0.4)
+        torch.testing.assert_close(near[group].std(0), seen[group].std(0), rtol=0.15, atol=0)
+        torch.testing.assert_close(far[group].std(0), 10 * seen[group].std(0), rtol=0.15, atol=0)
+
+
 class Loud(MLPModel):
     """Its actions are in the thousands, where float32 rounds by more than the absolute tolerance."""
 
@@ -178,9 +225,20 @@ class BatchNormalized(MLPModel):
         return module
 
 
+class BatchNormalizedHead(MLPModel):
+    """The same in a part that our own exports copy."""
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.mlp.insert(0, nn.BatchNorm1d(self.obs_dim))
+
+
 @both_formats
-def test_model_in_training_is_exported_in_evaluation_mode(export, load, name: str, tmp_path: Path) -> None:
-    model = build(BatchNormalized).train()
+@pytest.mark.parametrize("model_class", [BatchNormalized, BatchNormalizedHead])
+def test_model_in_training_is_exported_in_evaluation_mode(
+    export, load, name: str, model_class: type[MLPModel], tmp_path: Path
+) -> None:
+    model = build(model_class).train()
     model(observations())  # moves the running statistics
     export(model, tmp_path / name)
     assert all(module.training for module in model.modules())

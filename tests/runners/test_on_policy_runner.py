@@ -197,6 +197,15 @@ def test_inference_policy_is_deterministic_and_training_goes_on(tmp_path: Path) 
     assert runner.alg.actor.training
 
 
+def test_inference_policy_for_another_device_is_a_copy() -> None:
+    runner = OnPolicyRunner(PointEnv(), point_config())
+    # Leaves tensors with a gradient history in the model, which a plain copy refuses.
+    runner.alg.actor(runner.env.get_observations(), stochastic_output=True)
+    policy = runner.get_inference_policy(device="meta")
+    assert {parameter.device.type for parameter in policy.parameters()} == {"meta"}
+    assert {parameter.device.type for parameter in runner.alg.actor.parameters()} == {"cpu"}
+
+
 def test_exports_lie_where_asked(tmp_path: Path) -> None:
     runner = OnPolicyRunner(PointEnv(), point_config())
     runner.learn(1)
