@@ -18,6 +18,8 @@ from rsl_rl.utils.suggest import did_you_mean, listed
 
 __all__ = [
     "LogWriter",  # pyright: ignore[reportUnsupportedDunderAll] (given by __getattr__)
+    "NeptuneLogWriter",  # pyright: ignore[reportUnsupportedDunderAll]
+    "WandbLogWriter",  # pyright: ignore[reportUnsupportedDunderAll]
     "check_compile_mode",
     "check_nan",
     "check_state_dict",
@@ -35,8 +37,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     # The writers live in telemetry, which itself uses these helpers: a plain import would be a cycle.
-    if name == "LogWriter":
-        from rsl_rl.telemetry import LogWriter
+    if name in ("LogWriter", "NeptuneLogWriter", "WandbLogWriter"):
+        from rsl_rl import telemetry
 
-        return LogWriter
+        return getattr(telemetry, name)
     raise AttributeError(f"module 'rsl_rl.utils' has no attribute '{name}'")
