@@ -41,11 +41,11 @@ class OnPolicyRunner:
             ValueError, TypeError: The configuration is wrong; says where.
         """
         self.env = env
-        self.cfg = resolve_runner_config(train_cfg)
+        obs = env.get_observations().to(device)
+        self.cfg = resolve_runner_config(train_cfg, [str(group) for group in obs.keys()])  # noqa: SIM118 (a TensorDict)
         self.device = device
         self._configure_multi_gpu()
 
-        obs = env.get_observations().to(device)
         algorithm_class: Any = resolve_callable(self._algorithm_name())
         self.alg = algorithm_class.construct_algorithm(obs, env, self.cfg, device)
         if self.cfg.get("torch_compile_mode") is not None:
