@@ -19,6 +19,7 @@ from torch import nn
 from rsl_rl.algorithms.construction import build_models, load_parts, wanted_parts
 from rsl_rl.algorithms.optimization import Optimizer
 from rsl_rl.algorithms.time_outs import time_out_values, value_without_memory
+from rsl_rl.checkpoint import modernize
 from rsl_rl.config import check_options
 from rsl_rl.core import adapt_learning_rate, generalized_advantages, normalized, surrogate_loss, value_loss
 from rsl_rl.env import VecEnv
@@ -298,7 +299,7 @@ class PPO:
         """Take over a saved state, wholly or not at all.
 
         Args:
-            loaded_dict: What :meth:`save` returned.
+            loaded_dict: What :meth:`save` returned, here or in an earlier release.
             load_cfg: Which parts to take: actor, critic, optimizer, iteration, rnd. None for all.
             strict: Refuse missing and unexpected keys of the models.
 
@@ -308,6 +309,7 @@ class PPO:
         Raises:
             ValueError: The state lacks a part or does not fit; nothing was changed.
         """
+        loaded_dict = modernize(loaded_dict, {"actor": self.actor, "critic": self.critic})
         parts = wanted_parts(load_cfg, ("actor", "critic", "optimizer", "iteration", "rnd"))
         models = {name: model for name, model in (("actor", self.actor), ("critic", self.critic)) if parts[name]}
         load_parts(loaded_dict, models, self._optimizer if parts["optimizer"] else None, strict)

@@ -56,4 +56,8 @@ def _scalar(value: Any) -> str:
     if callable(value):
         value = f"{getattr(value, '__module__', '')}:{getattr(value, '__qualname__', value)}"
     text = value if isinstance(value, str) else str(value)
-    return text if _PLAIN.fullmatch(text) and text.lower() not in _WORDS else json.dumps(text, ensure_ascii=not text.isprintable())
+    return (
+        text
+        if _PLAIN.fullmatch(text) and text.lower() not in _WORDS
+        else json.dumps(text, ensure_ascii=not text.isprintable())
+    )

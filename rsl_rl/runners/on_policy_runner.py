@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from rsl_rl.algorithms import PPO
-from rsl_rl.checkpoint import read_checkpoint, write_checkpoint
+from rsl_rl.checkpoint import layout_of, read_checkpoint, write_checkpoint
 from rsl_rl.config import check_options, resolve_runner_config
 from rsl_rl.env import VecEnv
 from rsl_rl.env.finite_guard import FiniteGuard
@@ -176,6 +176,8 @@ class OnPolicyRunner:
             ValueError: The file is not a checkpoint, is damaged, or does not fit; nothing was changed.
         """
         document = read_checkpoint(path, map_location=map_location or self.device)
+        if layout := layout_of(document):
+            print(f"'{path}' was written by rsl_rl {layout} and is translated as it is loaded.")
         if self.alg.load(document, load_cfg, strict) and "iter" in document:
             self.current_learning_iteration, self._iteration_is_done = document["iter"], True
         return document.get("infos")
