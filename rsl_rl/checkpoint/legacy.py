@@ -82,12 +82,13 @@ def modernize(document: Mapping[str, Any], models: Mapping[str, nn.Module] | Non
 
 def _translate(document: dict[str, Any]) -> None:
     parts: dict[str, dict[str, Any]] = {}
-    if "model_state_dict" in document:
+    is_split = "model_state_dict" not in document
+    if not is_split:
         old = _split_model(document.pop("model_state_dict"))
     else:
         names = [part for part in ("actor", "critic", "student", "teacher") if f"{part}_state_dict" in document]
         old = [
-            _Parameter(part, _STD[key] if key in _STD else key, value)
+            _Parameter(part, str(_STD.get(key, key)), value)
             for part in names
             for key, value in document[f"{part}_state_dict"].items()
         ]
@@ -104,7 +105,7 @@ def _translate(document: dict[str, Any]) -> None:
             sorted(_mended_normalizer(state).items(), key=lambda item: _rank(item[0]))
         )
     if "optimizer_state_dict" in document:
-        document["optimizer_state_dict"] = _translated_optimizer(document["optimizer_state_dict"], old)
+        document["optimizer_state_dict"] = _translated_optimizer(document["optimizer_state_dict"], old, is_split)
 
 
 def _split_model(model: Mapping[str, Any]) -> list[_Parameter]:
@@ -153,7 +154,7 @@ def _mended_normalizer(state: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _translated_optimizer(state: Any, old: list[_Parameter]) -> Any:
+def _translated_optimizer(state: Any, old: list[_Parameter], is_split: bool) -> Any:
     """Number the optimizer's entries in the order of the present models: actor, then critic; or the student alone."""
     old = [item for item in old if item.key.rpartition(".")[2] not in _BUFFERS]
     learning = [item for item in old if item.part != "teacher"]
@@ -167,8 +168,8 @@ def _translated_optimizer(state: Any, old: list[_Parameter]) -> Any:
         return state  # Refused, with a message, by the optimizer that is to take it.
     # Some releases had the teacher among the optimizer's parameters.
     order = next((candidate for candidate in (learning, old) if len(candidate) == count), None)
-    if order is None and [item.key for item in learning] == [item.key for item in new]:
-        return state
+    if order is None and is_split and [item[:2] for item in learning] == [item[:2] for item in new]:
+        return state  # 4.x with parts that actor and critic share: the order has not changed.
     entries = {}
     if order is not None:
         by_position = {positions[index]: entry for index, entry in saved.items() if index in positions}
