@@ -61,7 +61,7 @@ def read_configuration(path: Path) -> dict[str, Any]:
     """
     if path.suffix not in _CONFIGURATIONS:
         advice = {
-            ".pkl": "Reading a pickle would execute what is in it: write its training configuration as JSON or YAML first.",
+            ".pkl": "Reading a pickle would execute what is in it: write the configuration as JSON or YAML first.",
             ".py": "A configuration in Python is translated when the runner gets it; the message shows the new form.",
         }.get(path.suffix, "")
         kinds = "a configuration (.yaml, .yml, .json), a checkpoint (.pt) or a folder"
@@ -88,18 +88,20 @@ def _translated(document: dict[str, Any], groups: Sequence[str]) -> tuple[dict[s
 
 
 def _migrate_configuration(
-    path: Path, document: dict[str, Any], output: Path | None, groups: Sequence[str], notes: Sequence[str] = ()
+    path: Path, document: dict[str, Any], output: Path | None, groups: Sequence[str], guess: str = ""
 ) -> None:
     new, changes = _translated(document, groups)
     runner = new["runner"] if "algorithm" not in new and "runner" in new else new
     second = "teacher" if "student" in runner else "critic"
     sets = runner.get("obs_groups")
+    notes: list[str] = []
+    if guess and any(change.startswith("obs_groups") and "missing" in change for change in changes):
+        notes.append(guess)
     if changes and isinstance(sets, Mapping) and second not in sets:
-        notes = [
-            *notes,
+        notes.append(
             f"obs_groups.{second}: earlier releases took the environment's group '{second}' if there was one, else "
-            "'policy'. Add it, or name the environment's groups with --groups",
-        ]
+            "'policy'. Add it, or name the environment's groups with --groups"
+        )
     if not changes:
         print(f"{path}: already in the present layout.", file=sys.stderr)
     heading = [f"Translated by 'rsl-rl migrate' from {path.name}:", *(f"  - {change}" for change in changes)]
@@ -149,28 +151,28 @@ def _migrate_folder(folder: Path, output: Path | None, groups: Sequence[str]) ->
                 continue
     if not checkpoints and not configurations:
         raise ValueError(f"The folder '{folder}' has neither a checkpoint (model_*.pt) nor a runner's configuration.")
-    notes: list[str] = []
+    guess = ""
     if checkpoints and not groups:
-        groups, notes = _groups_from(checkpoints[-1])
+        groups, guess = _groups_from(checkpoints[-1])
     for file in configurations:
         target = output / file.relative_to(folder) if output is not None else None
-        _migrate_configuration(file, configurations[file], target, groups, notes)
+        _migrate_configuration(file, configurations[file], target, groups, guess)
     for file in checkpoints:
         _migrate_checkpoint(file, output / file.name if output is not None else None)
 
 
-def _groups_from(checkpoint: Path) -> tuple[list[str], list[str]]:
+def _groups_from(checkpoint: Path) -> tuple[list[str], str]:
     """Guess the groups that 2.x took for granted from the sizes of the networks; return them and what to check."""
     document = modernize(read_checkpoint(checkpoint, map_location="cpu"))
-    sizes = []
+    sizes: list[int | None] = []
     for part in ("actor", "critic"):
         state = document.get(f"{part}_state_dict", {})
         weight = state.get("rnn.rnn.weight_ih_l0", state.get("mlp.0.weight"))
         sizes.append(None if weight is None else weight.shape[1])
     actor, critic = sizes
     if actor is None or critic is None:
-        return [], []
+        return [], ""
     if actor == critic:
-        return ["policy"], []
-    note = f"obs_groups.critic: the critic saw {critic} numbers, the actor {actor}, so it had a group of its own"
-    return ["policy", "critic"], [note]
+        return ["policy"], ""
+    guess = f"obs_groups.critic: the critic saw {critic} numbers, the actor {actor}, so it had a group of its own"
+    return ["policy", "critic"], guess
