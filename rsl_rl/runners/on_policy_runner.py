@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from rsl_rl.checkpoint import read_checkpoint, write_checkpoint
+from rsl_rl.checkpoint import layout_of, read_checkpoint, write_checkpoint
 from rsl_rl.config import check_options, resolve_runner_config
 from rsl_rl.env import VecEnv
 from rsl_rl.env.finite_guard import FiniteGuard
@@ -41,11 +41,11 @@ class OnPolicyRunner:
             ValueError, TypeError: The configuration is wrong; says where.
         """
         self.env = env
-        self.cfg = resolve_runner_config(train_cfg)
+        obs = env.get_observations().to(device)
+        self.cfg = resolve_runner_config(train_cfg, [str(group) for group in obs.keys()])  # noqa: SIM118 (a TensorDict)
         self.device = device
         self._configure_multi_gpu()
 
-        obs = env.get_observations().to(device)
         algorithm_class: Any = resolve_callable(self._algorithm_name())
         self.alg = algorithm_class.construct_algorithm(obs, env, self.cfg, device)
         if self.cfg.get("torch_compile_mode") is not None:
@@ -177,6 +177,8 @@ class OnPolicyRunner:
             ValueError: The file is not a checkpoint, is damaged, or does not fit; nothing was changed.
         """
         document = read_checkpoint(path, map_location=map_location or self.device)
+        if layout := layout_of(document):
+            print(f"'{path}' was written by rsl_rl {layout} and is translated as it is loaded.")
         if self.alg.load(document, load_cfg, strict) and "iter" in document:
             self.current_learning_iteration, self._iteration_is_done = document["iter"], True
         report = getattr(self.alg, "load_report", [])
