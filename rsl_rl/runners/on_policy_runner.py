@@ -13,7 +13,7 @@ import torch
 
 from rsl_rl.checkpoint import layout_of, read_checkpoint, write_checkpoint
 from rsl_rl.config import check_options, resolve_runner_config
-from rsl_rl.env import VecEnv
+from rsl_rl.env import VecEnv, as_vec_env
 from rsl_rl.env.finite_guard import FiniteGuard
 from rsl_rl.export import export_onnx, export_pt2, export_torchscript
 from rsl_rl.export.frozen import frozen_copy
@@ -32,7 +32,7 @@ class OnPolicyRunner:
         """Build algorithm and logger.
 
         Args:
-            env: The environment.
+            env: The environment. One of an earlier layout is adapted, see :func:`rsl_rl.env.as_vec_env`.
             train_cfg: Configuration, see :class:`rsl_rl.config.RunnerConfig`; it is not changed.
             log_dir: Where logs and checkpoints go; None to keep nothing.
             device: Where to learn.
@@ -40,7 +40,7 @@ class OnPolicyRunner:
         Raises:
             ValueError, TypeError: The configuration is wrong; says where.
         """
-        self.env = env
+        self.env = env = as_vec_env(env)
         obs = env.get_observations().to(device)
         self.cfg = resolve_runner_config(train_cfg, [str(group) for group in obs.keys()])  # noqa: SIM118 (a TensorDict)
         self.device = device
