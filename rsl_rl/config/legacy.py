@@ -105,7 +105,7 @@ def _split_policy(cfg: dict[str, Any], changes: list[str]) -> bool:
     policy = cfg.get("policy")
     if not _is_section(policy) or any(_is_section(cfg.get(role)) for role in ("actor", "student")):
         return False
-    policy = {key: value for key, value in policy.items() if not _absent(value)}
+    policy = {str(key): value for key, value in policy.items() if not _absent(value)}
     name = _policy_name(policy)
     first, second = roles = ("student", "teacher") if name.startswith("StudentTeacher") else ("actor", "critic")
     normalize = bool(cfg.get("empirical_normalization")) and not _absent(cfg.get("empirical_normalization"))
@@ -113,7 +113,7 @@ def _split_policy(cfg: dict[str, Any], changes: list[str]) -> bool:
     sections: dict[str, dict[str, Any]] = {}
     for role in roles:
         section: dict[str, Any] = {"class_name": "MLPModel"}
-        section["hidden_dims"] = list(policy.pop(f"{role}_hidden_dims", (256, 256, 256)))
+        section["hidden_dims"] = policy.pop(f"{role}_hidden_dims", [256, 256, 256])
         section["activation"] = policy.get("activation", "elu")
         section["obs_normalization"] = policy.pop(f"{role}_obs_normalization", normalize)
         if recurrent and (role != "teacher" or policy.get("teacher_recurrent", False)):
@@ -229,7 +229,7 @@ def _observation_sets(
         sets = {first if key == "policy" else key: value for key, value in sets.items()}
         changes.append(f"obs_groups.policy is now obs_groups.{first}")
     if had_policy and second not in sets and first in sets and available is not None:
-        sets[second] = [second] if second in available else list(sets[first])
+        sets[second] = [second] if second in available else copy.deepcopy(sets[first])
         changes.append(f"obs_groups.{second} was missing: {sets[second]}")
     if sets != given:
         cfg["obs_groups"] = sets

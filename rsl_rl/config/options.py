@@ -18,7 +18,10 @@ from rsl_rl.utils import check_compile_mode, did_you_mean, listed
 
 # Constructor arguments that the library fills in itself.
 _PROVIDED = frozenset(
-    {"obs", "obs_groups", "obs_set", "output_dim", "actor", "critic", "storage", "device", "multi_gpu_cfg"}
+    (
+        *("obs", "obs_groups", "obs_set", "output_dim", "num_states", "env", "device", "multi_gpu_cfg", "storage"),
+        *("actor", "critic", "student", "teacher"),
+    )
 )
 _REQUIRED = ("num_steps_per_env", "obs_groups", "save_interval")
 

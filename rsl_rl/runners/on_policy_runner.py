@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 
-from rsl_rl.algorithms import PPO
 from rsl_rl.checkpoint import layout_of, read_checkpoint, write_checkpoint
 from rsl_rl.config import check_options, resolve_runner_config
 from rsl_rl.env import VecEnv
@@ -26,7 +25,8 @@ from rsl_rl.utils import resolve_callable
 class OnPolicyRunner:
     """Trains an algorithm on the rollouts of its own policy."""
 
-    alg: PPO
+    alg: Any
+    """The algorithm, e.g. :class:`rsl_rl.algorithms.PPO`."""
 
     def __init__(self, env: VecEnv, train_cfg: dict, log_dir: str | None = None, device: str = "cpu") -> None:
         """Build algorithm and logger.
@@ -130,6 +130,7 @@ class OnPolicyRunner:
     def _log(
         self, iteration: int, start: int, end: int, collect_time: float, learn_time: float, losses: dict[str, float]
     ) -> None:
+        policy = self.alg.get_policy()
         self.logger.log(
             it=iteration,
             start_it=start,
@@ -138,8 +139,8 @@ class OnPolicyRunner:
             learn_time=learn_time,
             loss_dict=losses,
             learning_rate=self.alg.learning_rate,
-            action_std=self.alg.get_policy().output_std,
-            rnd_weight=None,
+            action_std=policy.output_std if policy.distribution is not None else torch.zeros(1),
+            rnd_weight=self.alg.rnd.weight if self.alg.rnd is not None else None,
         )
 
     # -- checkpoints ---------------------------------------------------------------------------------------------------
@@ -164,8 +165,8 @@ class OnPolicyRunner:
 
         Args:
             path: The file.
-            load_cfg: Which parts to take: actor, critic, optimizer, iteration, rnd. None for all.
-            strict: Refuse missing and unexpected keys of the models.
+            load_cfg: Which parts to take: actor, critic (or student, teacher), optimizer, iteration, rnd. None for all.
+            strict: Refuse missing and unexpected keys of the models; otherwise what does not fit is skipped.
             map_location: Where to put the tensors; None for this runner's device.
 
         Returns:
@@ -180,6 +181,9 @@ class OnPolicyRunner:
             print(f"'{path}' was written by rsl_rl {layout} and is translated as it is loaded.")
         if self.alg.load(document, load_cfg, strict) and "iter" in document:
             self.current_learning_iteration, self._iteration_is_done = document["iter"], True
+        report = getattr(self.alg, "load_report", [])
+        if any(not line.endswith(": taken") for line in report):
+            print(f"Loaded {path}:\n  " + "\n  ".join(report))
         return document.get("infos")
 
     # -- the trained policy --------------------------------------------------------------------------------------------

@@ -5,13 +5,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
+import re
 import warnings
 from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rsl_rl.config import resolve_runner_config
 from rsl_rl.config.legacy import legacy_message, modernize_config
@@ -237,6 +241,28 @@ def test_a_policy_class_of_the_users_own_is_explained() -> None:
 @pytest.mark.parametrize("name", ["rsl_rl.modules.ActorCritic", "rsl_rl.modules:ActorCritic"])
 def test_a_policy_class_may_be_named_with_its_package(name: str) -> None:
     assert modernize_config(with_policy({"class_name": name}))[0]["actor"]["class_name"] == "MLPModel"
+
+
+POLICY_KEYS = """class_name init_noise_std noise_std_type state_dependent_std actor_hidden_dims teacher_hidden_dims
+activation actor_obs_normalization rnn_type rnn_hidden_size teacher_recurrent stochastic"""
+SECTIONS = "policy runner algorithm obs_groups actor critic student policy_class_name empirical_normalization"
+texts = st.text(max_size=3)
+plain = st.none() | st.booleans() | st.integers(-2, 300) | texts | st.lists(texts, max_size=2)
+names = st.sampled_from(["ActorCritic", "ActorCriticRecurrent", "StudentTeacher", dataclasses.MISSING])
+options = st.dictionaries(st.sampled_from(re.findall(r"\w+", POLICY_KEYS)) | st.integers(), plain | names, max_size=4)
+sections = st.sampled_from(re.findall(r"\w+", SECTIONS))
+
+
+@pytest.mark.filterwarnings("ignore")
+@given(config=st.dictionaries(sections, options | plain, max_size=5), groups=st.none() | st.lists(texts))
+def test_any_old_configuration_is_translated_or_refused_with_a_message(config: dict, groups: list[str] | None) -> None:
+    before = repr(config)
+    with contextlib.suppress(ValueError, TypeError):
+        new, _ = modernize_config(config, groups)
+        assert modernize_config(new, groups)[1] == []
+    with contextlib.suppress(ValueError, TypeError):
+        resolve_runner_config({"num_steps_per_env": 1, "save_interval": 1, **config}, groups)
+    assert repr(config) == before
 
 
 def test_the_message_shows_the_new_form_as_yaml_that_works() -> None:
