@@ -25,7 +25,7 @@ from rsl_rl.cli.options import key_value_options
 from rsl_rl.cli.run_folder import CONFIG, EXPORTS, new_run_folder
 from rsl_rl.config.task import DEFAULT_TASK, TaskConfig, load_task, task_names, write_task
 from rsl_rl.env import VecEnv, make_env
-from rsl_rl.export import export_onnx, export_torchscript
+from rsl_rl.export import EXPORTERS
 from rsl_rl.runners import OnPolicyRunner
 from rsl_rl.telemetry.console import duration, number
 from rsl_rl.utils import listed, resolve_callable
@@ -222,7 +222,7 @@ def _conclude(task: TaskConfig, runner: OnPolicyRunner, folder: Path, seconds: f
         lines.append(f"  policy files: rsl-rl export {folder}")
     else:
         policy = runner.get_inference_policy()
-        for write, name in ((export_onnx, "policy.onnx"), (export_torchscript, "policy.pt")):
+        for write, name in EXPORTERS.values():
             try:
                 report = write(policy, folder / EXPORTS / name)
             except ImportError as error:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,7 @@ class GymnasiumVecEnv(VecEnv):
         seed: int | None = None,
         max_episode_length: int | None = None,
         cfg: dict | None = None,
+        groups: Mapping[str, Sequence[int]] | None = None,
     ) -> None:
         """Wrap a vector environment. It is reset when its first observation is asked for.
 
@@ -51,11 +52,14 @@ class GymnasiumVecEnv(VecEnv):
             max_episode_length: Steps after which an episode times out; None to ask the environment (1000 where it
                 does not say). The environment's own limit ends episodes, this number does not.
             cfg: Logged with the run.
+            groups: Divides a flat observation into groups, each a list of its entries, for example ``{"position":
+                [0, 1], "velocity": [2, 3]}``; None for one group named ``policy``.
 
         Raises:
             TypeError: ``envs`` is no vector environment, the action space is no Box, or an observation space is neither
                 a Box nor a Dict of Box.
-            ValueError: ``envs`` is configured so that single environments cannot be reset on their own.
+            ValueError: ``envs`` is configured so that single environments cannot be reset on their own, or ``groups``
+                does not fit the observation.
         """
         from gymnasium.spaces import Box
 
@@ -82,7 +86,7 @@ class GymnasiumVecEnv(VecEnv):
         """Infos of the last step's transitions (those of the reset after :meth:`reset`), in the vector environment's
         form: arrays with one row per environment, and their masks under ``_key`` where it gives them."""
 
-        self._readers = observation_readers(envs.single_observation_space)
+        self._readers = observation_readers(envs.single_observation_space, groups)
         self._is_dict = hasattr(envs.single_observation_space, "spaces")
         self._action_shape = (self.num_envs, *action_space.shape)
         self._action_dtype = action_space.dtype
@@ -183,9 +187,10 @@ class GymnasiumVecEnv(VecEnv):
         return values.astype(self._action_dtype, copy=False)
 
     def _read(self, observations: Any) -> dict[str, torch.Tensor]:
-        if not self._is_dict:
-            return {"policy": self._readers["policy"].read(observations)}
-        return {name: reader.read(observations[name]) for name, reader in self._readers.items()}
+        return {
+            name: reader.read(observations[name] if self._is_dict else observations)
+            for name, reader in self._readers.items()
+        }
 
     def _count_down(self, dones: np.ndarray) -> np.ndarray:
         """Return where an episode is to end because of the length that was assigned to it."""

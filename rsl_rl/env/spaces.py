@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -56,17 +57,51 @@ class GroupReader:
         return torch.from_numpy(np.array(values, dtype=self._dtype, order="C").reshape(len(values), *self._shape))
 
 
-def observation_readers(space: Any) -> dict[str, GroupReader]:
+class PartReader(GroupReader):
+    """Reads some entries of a flat observation as an observation group."""
+
+    def __init__(self, space: Any, name: str, entries: Sequence[int]) -> None:
+        """Decide what to read.
+
+        Args:
+            space: A flat ``gymnasium.spaces.Box`` of one environment.
+            name: The group, for messages.
+            entries: Indices into the observation, in the order of the group.
+
+        Raises:
+            TypeError: It is another kind of space.
+            ValueError: The observation has no such entries.
+        """
+        super().__init__(space, name)
+        if len(self._shape) != 1:
+            raise ValueError(f"The group '{name}' cannot be part of an image of shape {space.shape}.")
+        size = self._shape[0]
+        if not entries or not all(isinstance(entry, int) and 0 <= entry < size for entry in entries):
+            raise ValueError(f"The group '{name}' must list entries 0 to {size - 1} of the observation, got {entries}.")
+        self._entries = list(entries)
+
+    def read(self, values: np.ndarray) -> torch.Tensor:
+        """Return a new tensor [k, entries] for an array [k, ...] of k environments."""
+        return super().read(values)[:, self._entries]
+
+
+def observation_readers(space: Any, groups: Mapping[str, Sequence[int]] | None = None) -> dict[str, GroupReader]:
     """Return a reader per observation group: ``policy`` for a Box, one per key for a Dict.
 
     Args:
         space: The observation space of one environment.
+        groups: For a flat Box, the groups that it consists of, each as a list of entries; None for one group.
 
     Raises:
         TypeError: A space is neither a Box nor a Dict of Box.
+        ValueError: ``groups`` does not fit the space.
     """
     from gymnasium.spaces import Dict
 
+    if groups is not None:
+        if isinstance(space, Dict):
+            raise ValueError(f"'groups' divides a flat observation, and this one has groups: {list(space.spaces)}.")
+        return {name: PartReader(space, name, entries) for name, entries in groups.items()}
     if isinstance(space, Dict):
         return {name: GroupReader(part, name) for name, part in space.spaces.items()}
     return {"policy": GroupReader(space, "policy")}

@@ -13,9 +13,9 @@ import torch
 
 from rsl_rl.checkpoint import layout_of, read_checkpoint, write_checkpoint
 from rsl_rl.config import check_options, resolve_runner_config
-from rsl_rl.env import VecEnv
+from rsl_rl.env import VecEnv, as_vec_env
 from rsl_rl.env.finite_guard import FiniteGuard
-from rsl_rl.export import export_onnx, export_torchscript
+from rsl_rl.export import export_onnx, export_pt2, export_torchscript
 from rsl_rl.export.frozen import frozen_copy
 from rsl_rl.models import MLPModel
 from rsl_rl.telemetry import Logger
@@ -32,7 +32,7 @@ class OnPolicyRunner:
         """Build algorithm and logger.
 
         Args:
-            env: The environment.
+            env: The environment. One of an earlier layout is adapted, see :func:`rsl_rl.env.as_vec_env`.
             train_cfg: Configuration, see :class:`rsl_rl.config.RunnerConfig`; it is not changed.
             log_dir: Where logs and checkpoints go; None to keep nothing.
             device: Where to learn.
@@ -40,7 +40,7 @@ class OnPolicyRunner:
         Raises:
             ValueError, TypeError: The configuration is wrong; says where.
         """
-        self.env = env
+        self.env = env = as_vec_env(env)
         obs = env.get_observations().to(device)
         self.cfg = resolve_runner_config(train_cfg, [str(group) for group in obs.keys()])  # noqa: SIM118 (a TensorDict)
         self.device = device
@@ -198,6 +198,7 @@ class OnPolicyRunner:
         policy = self.alg.get_policy()
         if device is not None and torch.device(device) != torch.device(self.device):
             policy = frozen_copy(policy).to(device)
+            policy.reset()
         return policy
 
     def export_policy_to_jit(self, path: str, filename: str = "policy.pt") -> None:
@@ -215,6 +216,14 @@ class OnPolicyRunner:
             RuntimeError: It does not.
         """
         export_onnx(self.alg.get_policy(), os.path.join(path, filename), verbose=verbose)
+
+    def export_policy_to_pt2(self, path: str, filename: str = "policy.pt2") -> None:
+        """Write the policy with ``torch.export`` into the folder ``path``, and check that it acts like the policy.
+
+        Raises:
+            RuntimeError: It does not.
+        """
+        export_pt2(self.alg.get_policy(), os.path.join(path, filename))
 
     def add_git_repo_to_log(self, repo_file_path: str) -> None:
         """Keep the state of the git repository that holds this file with the run."""
