@@ -221,7 +221,10 @@ class Distillation(Algorithm):
         loaded_dict = modernize(loaded_dict)
         parts = wanted_parts(load_cfg, ("student", "teacher", "optimizer", "iteration"))
         if "actor_state_dict" in loaded_dict:
-            loaded_dict = {"teacher_state_dict": loaded_dict["actor_state_dict"]}
+            actor = loaded_dict["actor_state_dict"]
+            if self.teacher.distribution is None:  # A teacher does not explore.
+                actor = {key: value for key, value in actor.items() if not key.startswith("distribution.")}
+            loaded_dict = {"teacher_state_dict": actor}
             parts = dict.fromkeys(parts, False) | {"teacher": True}
         models: dict[str, nn.Module] = {"student": self.student, "teacher": self.teacher}
         wanted = {name: model for name, model in models.items() if parts[name]}
