@@ -185,6 +185,27 @@ def test_state_dependent_noise_becomes_a_heteroscedastic_distribution() -> None:
     assert of_3x["actor"]["distribution_cfg"] == of_4x["actor"]["distribution_cfg"] == expected
 
 
+def test_the_layout_of_genesis_is_half_nested() -> None:
+    config = with_policy({"class_name": "ActorCritic", "activation": "elu"}, empirical_normalization=None)
+    config |= {"runner": {"max_iterations": 101, "resume": False}, "runner_class_name": "OnPolicyRunner", "seed": 1}
+    new, _ = modernize_config(config, ["policy"])
+    assert not {"runner", "policy", "empirical_normalization", "runner_class_name"} & set(new)
+    assert (new["max_iterations"], new["class_name"], new["actor"]["obs_normalization"]) == (
+        101,
+        "OnPolicyRunner",
+        False,
+    )
+
+
+def test_a_vision_policy_becomes_two_vision_models() -> None:
+    encoder = {"camera": {"output_channels": [4], "kernel_size": 3}}
+    policy = {"class_name": "ActorCriticCNN", "actor_cnn_cfg": encoder, "critic_hidden_dims": [8]}
+    new, changes = modernize_config(with_policy(policy, obs_groups={"policy": ["camera"], "critic": ["state"]}))
+    assert (new["actor"]["class_name"], new["actor"]["cnn_cfg"]) == ("CNNModel", encoder)
+    assert new["critic"]["class_name"] == "MLPModel"  # Without an encoder of its own.
+    assert "left out" not in str(changes)
+
+
 def test_the_model_keys_of_4x_become_a_distribution() -> None:
     config = point_config()
     del config["actor"]["distribution_cfg"]
