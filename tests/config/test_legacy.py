@@ -210,7 +210,9 @@ def test_the_model_keys_of_4x_become_a_distribution() -> None:
     config = point_config()
     del config["actor"]["distribution_cfg"]
     config["actor"] |= {"stochastic": True, "init_noise_std": 0.3, "noise_std_type": "log"}
-    config["critic"] = config["critic"] | {"stochastic": False, "init_noise_std": 1.0}
+    config["critic"] = config["critic"] | {"init_noise_std": 1.0}
+    assert train(config).alg.critic.distribution is None
+    config["critic"] |= {"stochastic": False}
     runner = train(config)
     assert runner.alg.actor.state_dict().keys() >= {"distribution.log_std_param"}
     assert runner.alg.critic.distribution is None
