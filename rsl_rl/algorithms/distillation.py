@@ -220,6 +220,7 @@ class Distillation(Algorithm):
         """
         loaded_dict = modernize(loaded_dict)
         parts = wanted_parts(load_cfg, ("student", "teacher", "optimizer", "iteration"))
+        loaded_dict = modernize(loaded_dict, {"student": self.student, "teacher": self.teacher})
         if "actor_state_dict" in loaded_dict:
             actor = loaded_dict["actor_state_dict"]
             if self.teacher.distribution is None:  # A teacher does not explore.

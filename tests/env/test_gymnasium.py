@@ -299,7 +299,7 @@ def test_a_flat_observation_can_be_divided_into_groups() -> None:
     [
         ("Drift-v0", {"a": [3]}, r"'a' must list entries 0 to 2 of the observation, got \[3\]"),
         ("Drift-v0", {"a": []}, "'a' must list entries 0 to 2"),
-        ("DriftDict-v0", {"a": [0]}, "this one has groups"),
+        ("DriftDict-v0", {"a": [0]}, "must be a part of one of"),
     ],
 )
 def test_groups_that_do_not_fit_are_refused(name: str, groups: dict[str, list[int]], message: str) -> None:
