@@ -124,6 +124,32 @@ def test_a_file_in_the_layout_of_existing_users_works(
     assert len(metrics(tmp_path / "run")) == 2
 
 
+LEGGED_GYM_FILE = """
+seed: 7
+policy: {init_noise_std: 0.5, actor_hidden_dims: [8], critic_hidden_dims: [8], activation: elu}
+algorithm: {num_mini_batches: 2, learning_rate: 1e-3}
+runner:
+  policy_class_name: ActorCritic
+  algorithm_class_name: PPO
+  num_steps_per_env: 8
+  max_iterations: 2
+  save_interval: 50
+  experiment_name: walking
+"""
+
+
+def test_a_bare_configuration_of_an_early_release_trains(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("old.yaml").write_text(LEGGED_GYM_FILE)
+    main(["train", "old.yaml", "--env", "gym:Drift-v0", "--num-envs", "4", "--run-dir", "run"])
+    assert capsys.readouterr().err.count("was translated") == 1
+    task = read_task("run/config.yaml")
+    assert (task.seed, task.iterations, task.runner.actor.distribution_cfg.init_std) == (7, 2, 0.5)
+    assert Path("run/model_1.pt").is_file()
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
