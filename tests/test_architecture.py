@@ -37,7 +37,8 @@ ALLOWED = {
     "models": _LOW | {"modules", "core", "config", "export"},
     "storage": _LOW | {"modules", "core"},
     "extensions": _LOW | {"modules", "core", "config", "env", "storage"},
-    "algorithms": _LOW | {"models", "storage", "extensions", "modules", "core", "config", "env", "distributed"},
+    "algorithms": _LOW
+    | {"models", "storage", "extensions", "modules", "core", "config", "env", "distributed", "checkpoint"},
     "runners": _LOW | _SIDE | {"algorithms", "models", "storage", "extensions", "modules", "core"},
     "cli": _LOW | _SIDE | {"runners", "algorithms", "models", "storage", "extensions", "modules", "core"},
 }

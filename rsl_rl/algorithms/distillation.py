@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from rsl_rl.algorithms.algorithm import Algorithm
 from rsl_rl.algorithms.construction import build_models, load_parts, resolve_sets, wanted_parts
+from rsl_rl.checkpoint import modernize
 from rsl_rl.config import check_options
 from rsl_rl.env import VecEnv
 from rsl_rl.models import MLPModel
@@ -218,6 +219,7 @@ class Distillation(Algorithm):
             ValueError: The state lacks a part or does not fit; nothing was changed.
         """
         parts = wanted_parts(load_cfg, ("student", "teacher", "optimizer", "iteration"))
+        loaded_dict = modernize(loaded_dict, {"student": self.student, "teacher": self.teacher})
         if "actor_state_dict" in loaded_dict:
             loaded_dict = {"teacher_state_dict": loaded_dict["actor_state_dict"]}
             parts = dict.fromkeys(parts, False) | {"teacher": True}

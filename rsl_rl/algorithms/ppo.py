@@ -21,6 +21,7 @@ from torch import nn
 from rsl_rl.algorithms.algorithm import Algorithm
 from rsl_rl.algorithms.construction import build_models, load_parts, resolve_sets, wanted_parts
 from rsl_rl.algorithms.time_outs import time_out_values, value_without_memory
+from rsl_rl.checkpoint import modernize
 from rsl_rl.config import check_options
 from rsl_rl.core import adapt_learning_rate, generalized_advantages, normalized, surrogate_loss, value_loss
 from rsl_rl.env import VecEnv
@@ -332,7 +333,7 @@ class PPO(Algorithm):
         The checkpoint of a distillation fills the actor with its student.
 
         Args:
-            loaded_dict: What :meth:`save` returned.
+            loaded_dict: What :meth:`save` returned, here or in an earlier release.
             load_cfg: Which parts to take: actor, critic, optimizer, iteration, rnd. None for all.
             strict: Refuse missing and unexpected keys of the models, and other shapes; otherwise those are skipped.
 
@@ -342,6 +343,7 @@ class PPO(Algorithm):
         Raises:
             ValueError: The state lacks a part or does not fit; nothing was changed.
         """
+        loaded_dict = modernize(loaded_dict, {"actor": self.actor, "critic": self.critic})
         parts = wanted_parts(load_cfg, ("actor", "critic", "optimizer", "iteration", "rnd"))
         if "student_state_dict" in loaded_dict and "actor_state_dict" not in loaded_dict:
             loaded_dict = {"actor_state_dict": loaded_dict["student_state_dict"]}

@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-import copy
 import inspect
 import typing
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
+from rsl_rl.config.legacy import legacy_message, modernize_config
 from rsl_rl.config.schema import SCHEMAS, RunnerConfig
 from rsl_rl.config.typecheck import describe, has_type
 from rsl_rl.utils import check_compile_mode, did_you_mean, listed
@@ -61,13 +61,17 @@ def check_type(value: Any, expected: Any, where: str) -> None:
     raise TypeError(f"'{where}' must be {describe(expected)}, got {type(value).__name__}: {value!r}.{hint}")
 
 
-def resolve_runner_config(train_cfg: Mapping[str, Any]) -> dict[str, Any]:
+def resolve_runner_config(
+    train_cfg: Mapping[str, Any], obs_group_names: Collection[str] | None = None
+) -> dict[str, Any]:
     """Return a checked deep copy of a runner's configuration; the caller's is not changed.
 
-    Unknown keys at the top level are kept: environments and launchers put their own there.
+    Unknown keys at the top level are kept: environments and launchers put their own there. Layouts of earlier releases
+    are translated, with one warning that shows the new form.
 
     Args:
-        train_cfg: The configuration in the layout that the runners take.
+        train_cfg: The configuration in the layout that the runners take or took.
+        obs_group_names: Names of the environment's observation groups, for configurations without ``obs_groups``.
 
     Raises:
         ValueError: A required key is missing or a value is out of range.
@@ -75,6 +79,9 @@ def resolve_runner_config(train_cfg: Mapping[str, Any]) -> dict[str, Any]:
     """
     if not isinstance(train_cfg, Mapping):
         raise TypeError(f"The runner's configuration must be a dict, got {type(train_cfg).__name__}.")
+    given, (train_cfg, changes) = train_cfg, modernize_config(train_cfg, obs_group_names)
+    if changes:
+        warnings.warn(legacy_message(given, train_cfg, changes), stacklevel=3)
     types = typing.get_type_hints(RunnerConfig)
     for key in _REQUIRED:
         if key not in train_cfg:
@@ -90,7 +97,7 @@ def resolve_runner_config(train_cfg: Mapping[str, Any]) -> dict[str, Any]:
         if train_cfg[key] < 1:
             raise ValueError(f"'{key}' must be at least 1, got {train_cfg[key]}.")
     check_compile_mode(train_cfg.get("torch_compile_mode"))
-    return copy.deepcopy(dict(train_cfg))
+    return train_cfg
 
 
 def _constructor_options(configured: Any) -> tuple[list[str], bool]:

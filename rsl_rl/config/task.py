@@ -148,8 +148,11 @@ def _check_section(section: Mapping[str, Any], where: str) -> None:
 def parse_yaml_text(text: str) -> Any:
     """Return what a YAML text stands for. Nothing in it is executed.
 
+    Of the tags with which Python programs write their own objects, tuples are read as lists and names of functions and
+    classes as text.
+
     Raises:
-        ValueError: It is no YAML.
+        ValueError: It is no YAML, or holds an object that only code could make.
         ImportError: pyyaml is not installed.
     """
     try:
@@ -163,10 +166,20 @@ def parse_yaml_text(text: str) -> Any:
     Loader.add_implicit_resolver(
         "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
     )
+    Loader.add_constructor("tag:yaml.org,2002:python/tuple", Loader.construct_sequence)
+    Loader.add_multi_constructor("tag:yaml.org,2002:python/name:", lambda loader, suffix, node: suffix)
+    Loader.add_multi_constructor("tag:yaml.org,2002:python/", _refuse_python_object)
     try:
         return yaml.load(text, Loader)
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from error
+
+
+def _refuse_python_object(loader: Any, suffix: str, node: Any) -> Any:
+    raise ValueError(
+        f"line {node.start_mark.line + 1} holds a Python object (!!python/{suffix}), and reading that would execute "
+        "code from the file. Replace it by plain numbers, text, lists and mappings."
+    )
 
 
 def _parse_yaml(path: Path) -> Any:

@@ -43,8 +43,9 @@ def make_env(name: str, num_envs: int = 1, seed: int = 0, device: str = "cpu", *
         device: Where observations, rewards and dones go.
         **options: Passed on to the environment. For EnvPool ``num_threads`` is the number of simulation threads
             (0, the default: one per core); for Gymnasium ``vectorization_mode`` is ``"sync"`` (default: one process,
-            faster for environments whose step is short) or ``"async"`` (one process per environment). For mjlab and
-            Isaac Lab see :mod:`rsl_rl.env.simulators`.
+            faster for environments whose step is short) or ``"async"`` (one process per environment). For both,
+            ``groups`` divides a flat observation into groups, see :class:`GymnasiumVecEnv`. For mjlab and Isaac Lab
+            see :mod:`rsl_rl.env.simulators`.
 
     Raises:
         ValueError: The name is unknown; names near matches. An option is not accepted.
@@ -71,6 +72,8 @@ def _from_envpool(identifier: str, num_envs: int, seed: int, device: str, option
                 f"{sys.version_info.major}.{sys.version_info.minor}. Use a newer Python, or a 'gym:' environment."
             ) from error
         raise ImportError(f"EnvPool is not installed: {_INSTALL}") from error
+    cfg = {"env": f"envpool:{identifier}", "num_envs": num_envs, "seed": seed, **options}
+    groups = options.pop("groups", None)
     known = envpool.list_all_envs()
     if identifier not in known:
         raise ValueError(f"EnvPool has no environment '{identifier}'.{did_you_mean(identifier, known)}")
@@ -78,8 +81,7 @@ def _from_envpool(identifier: str, num_envs: int, seed: int, device: str, option
         envs = envpool.make(identifier, env_type="gymnasium", num_envs=num_envs, seed=seed, **options)
     except (TypeError, ValueError, AssertionError, KeyError) as error:
         raise ValueError(f"EnvPool cannot make '{identifier}' with {options}: {error}") from error
-    cfg = {"env": f"envpool:{identifier}", "num_envs": num_envs, "seed": seed, **options}
-    return GymnasiumVecEnv(envs, device=device, cfg=cfg)
+    return GymnasiumVecEnv(envs, device=device, cfg=cfg, groups=groups)
 
 
 def _from_gymnasium(identifier: str, num_envs: int, seed: int, device: str, options: dict[str, Any]) -> VecEnv:
@@ -89,7 +91,7 @@ def _from_gymnasium(identifier: str, num_envs: int, seed: int, device: str, opti
     except ImportError as error:
         raise ImportError(f"Gymnasium (1.1 or newer) is not installed: {_INSTALL}") from error
     cfg = {"env": f"gym:{identifier}", "num_envs": num_envs, "seed": seed, **options}
-    mode = options.pop("vectorization_mode", "sync")
+    mode, groups = options.pop("vectorization_mode", "sync"), options.pop("groups", None)
     try:
         envs = gymnasium.make_vec(
             identifier,
@@ -106,7 +108,7 @@ def _from_gymnasium(identifier: str, num_envs: int, seed: int, device: str, opti
         raise ValueError(f"Gymnasium has no environment '{identifier}'.{hint} ({error})") from error
     except (TypeError, ValueError) as error:
         raise ValueError(f"Gymnasium cannot make '{identifier}' with {options}: {error}") from error
-    return GymnasiumVecEnv(envs, device=device, seed=seed, cfg=cfg)
+    return GymnasiumVecEnv(envs, device=device, seed=seed, cfg=cfg, groups=groups)
 
 
 def _from_factory(name: str, num_envs: int, seed: int, device: str, options: dict[str, Any]) -> VecEnv:

@@ -11,11 +11,11 @@ from typing import Any
 
 import torch
 
-from rsl_rl.checkpoint import read_checkpoint, write_checkpoint
+from rsl_rl.checkpoint import layout_of, read_checkpoint, write_checkpoint
 from rsl_rl.config import check_options, resolve_runner_config
 from rsl_rl.env import VecEnv, as_vec_env
 from rsl_rl.env.finite_guard import FiniteGuard
-from rsl_rl.export import export_onnx, export_torchscript
+from rsl_rl.export import export_onnx, export_pt2, export_torchscript
 from rsl_rl.export.frozen import frozen_copy
 from rsl_rl.models import MLPModel
 from rsl_rl.telemetry import Logger
@@ -41,11 +41,11 @@ class OnPolicyRunner:
             ValueError, TypeError: The configuration is wrong; says where.
         """
         self.env = env = as_vec_env(env)
-        self.cfg = resolve_runner_config(train_cfg)
+        obs = env.get_observations().to(device)
+        self.cfg = resolve_runner_config(train_cfg, [str(group) for group in obs.keys()])  # noqa: SIM118 (a TensorDict)
         self.device = device
         self._configure_multi_gpu()
 
-        obs = env.get_observations().to(device)
         algorithm_class: Any = resolve_callable(self._algorithm_name())
         self.alg = algorithm_class.construct_algorithm(obs, env, self.cfg, device)
         if self.cfg.get("torch_compile_mode") is not None:
@@ -177,6 +177,8 @@ class OnPolicyRunner:
             ValueError: The file is not a checkpoint, is damaged, or does not fit; nothing was changed.
         """
         document = read_checkpoint(path, map_location=map_location or self.device)
+        if layout := layout_of(document):
+            print(f"'{path}' was written by rsl_rl {layout} and is translated as it is loaded.")
         if self.alg.load(document, load_cfg, strict) and "iter" in document:
             self.current_learning_iteration, self._iteration_is_done = document["iter"], True
         report = getattr(self.alg, "load_report", [])
@@ -196,6 +198,7 @@ class OnPolicyRunner:
         policy = self.alg.get_policy()
         if device is not None and torch.device(device) != torch.device(self.device):
             policy = frozen_copy(policy).to(device)
+            policy.reset()
         return policy
 
     def export_policy_to_jit(self, path: str, filename: str = "policy.pt") -> None:
@@ -213,6 +216,14 @@ class OnPolicyRunner:
             RuntimeError: It does not.
         """
         export_onnx(self.alg.get_policy(), os.path.join(path, filename), verbose=verbose)
+
+    def export_policy_to_pt2(self, path: str, filename: str = "policy.pt2") -> None:
+        """Write the policy with ``torch.export`` into the folder ``path``, and check that it acts like the policy.
+
+        Raises:
+            RuntimeError: It does not.
+        """
+        export_pt2(self.alg.get_policy(), os.path.join(path, filename))
 
     def add_git_repo_to_log(self, repo_file_path: str) -> None:
         """Keep the state of the git repository that holds this file with the run."""

@@ -5,7 +5,18 @@
 
 from rsl_rl.telemetry.logger import Logger
 from rsl_rl.telemetry.metrics_csv import CsvLogWriter
+from rsl_rl.telemetry.mlflow import MlflowLogWriter
+from rsl_rl.telemetry.neptune import NeptuneLogWriter
 from rsl_rl.telemetry.tensorboard import TensorboardLogWriter
+from rsl_rl.telemetry.wandb import WandbLogWriter
 from rsl_rl.telemetry.writer import LogWriter
 
-__all__ = ["CsvLogWriter", "LogWriter", "Logger", "TensorboardLogWriter"]
+__all__ = [
+    "CsvLogWriter",
+    "LogWriter",
+    "Logger",
+    "MlflowLogWriter",
+    "NeptuneLogWriter",
+    "TensorboardLogWriter",
+    "WandbLogWriter",
+]

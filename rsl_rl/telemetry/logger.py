@@ -21,6 +21,7 @@ from rsl_rl.telemetry.meters import EpisodeStatistics, MeanMeter
 from rsl_rl.telemetry.metrics_csv import FILE_NAME, CsvLogWriter
 from rsl_rl.telemetry.provenance import store_git_state
 from rsl_rl.telemetry.report import IterationReport
+from rsl_rl.telemetry.videos import VideoFolder
 from rsl_rl.telemetry.writer import LogWriter
 from rsl_rl.telemetry.writer_config import configured_writers
 
@@ -65,10 +66,12 @@ class Logger:
         self.device = device
         self.is_silent = is_distributed and gpu_global_rank != 0
         self.log_dir = None if self.is_silent else log_dir
-        self._configured_writers = configured_writers(cfg.get("logger", "tensorboard"))
+        self._configured_writers = configured_writers(cfg.get("logger", "tensorboard"), cfg)
         self.logger_type = self._configured_writers[0].name if self._configured_writers else "none"
         self.writer: LogWriter | None = None
         self._writers: list[LogWriter] = []
+        self._videos: VideoFolder | None = None
+        self._last_iteration = 0
         self.git_status_repos = [rsl_rl.__file__]
         self.console: PlainConsole | LiveConsole | SilentConsole = make_console()
 
@@ -94,14 +97,18 @@ class Logger:
         if self.log_dir is None or self._writers:
             return
         os.makedirs(self.log_dir, exist_ok=True)
+        self._videos = self._videos or VideoFolder(self.log_dir)
         for configured in self._configured_writers:
             try:
                 self._writers.append(configured.open(self.log_dir))
             except Exception as error:  # a missing package or token, a service that is down
-                _warn(f"The logger '{configured.name}' could not start and is not used, training goes on: {error!r}")
-        self.writer = self._writers[0] if self._writers else None
+                _warn(
+                    f"The logger '{configured.name}' could not start and is not used, training goes on: {_told(error)}"
+                )
         if not any(isinstance(writer, CsvLogWriter) for writer in self._writers):
             self._open_table(self.log_dir)
+        # Programs that write to the configured writer themselves find the local table where it could not start.
+        self.writer = self._writers[0] if self._writers and self._configured_writers else None
         self._tell("store_config", self.env_cfg, self.cfg)
         self._store_code_state()
 
@@ -181,17 +188,20 @@ class Logger:
         )
         if self.is_silent:
             return
+        self._last_iteration = it
         self._write(report)
         self._show(report)
 
     def save_model(self, path: str, it: int) -> None:
-        """Hand a checkpoint to the writers that keep files."""
+        """Hand a checkpoint, and the videos made since the last one, to the writers that keep files."""
         self._tell("save_model", path, it)
+        self._save_videos(it)
 
     def stop_logging_writer(self) -> None:
         """Close console and writers. A later :meth:`init_logging_writer` opens them anew."""
         with contextlib.suppress(Exception):  # nothing can be shown any more anyway
             self.console.close()
+        self._save_videos(self._last_iteration, is_end=True)
         self._tell("stop")
         self._writers, self.writer = [], None
 
@@ -214,6 +224,12 @@ class Logger:
         for path in written:
             self._tell("save_file", path)
         return written
+
+    def _save_videos(self, it: int, is_end: bool = False) -> None:
+        if self._videos is None or not self._writers:
+            return
+        for video in self._videos.new(all_of_them=is_end):
+            self._tell("save_video", video, it)
 
     def _show(self, report: IterationReport) -> None:
         try:
@@ -244,13 +260,20 @@ class Logger:
                     call(*arguments)
             except Exception as error:  # whatever it is, a log is not worth a run
                 self._writers.remove(writer)
+                if self.writer is writer:
+                    self.writer = self._writers[0] if self._writers else None
                 _warn(
-                    f"{type(writer).__name__} failed in {method} and is not used any more, training goes on: {error!r}"
+                    f"{type(writer).__name__} failed in {method} and is not used any more, "
+                    f"training goes on: {_told(error)}"
                 )
 
 
 def _warn(text: str) -> None:
     warnings.warn(text, stacklevel=3)
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _mean(history: deque[float]) -> float | None:

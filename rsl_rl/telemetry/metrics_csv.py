@@ -21,8 +21,8 @@ def is_timing(tag: str) -> bool:
     return tag.startswith("Perf/") or tag.endswith("/time")
 
 
-def _is_over_wall_time(tag: str) -> bool:
-    """Return whether a number's step is seconds: it has no place in a row per iteration."""
+def is_over_wall_time(tag: str) -> bool:
+    """Return whether a number's step is seconds: it has no place among numbers per iteration."""
     return tag.startswith("Train/") and tag.endswith("/time")
 
 
@@ -48,7 +48,7 @@ class CsvLogWriter(LogWriter):
                 self._columns = next(csv.reader(file), [])
 
     def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> None:  # noqa: D102
-        if not _is_over_wall_time(tag):
+        if not is_over_wall_time(tag):
             self._row[_STEP] = global_step
             self._row[tag] = scalar_value
 

@@ -19,6 +19,8 @@ from rsl_rl.utils.suggest import did_you_mean, listed
 
 __all__ = [
     "LogWriter",  # pyright: ignore[reportUnsupportedDunderAll] (given by __getattr__)
+    "NeptuneLogWriter",  # pyright: ignore[reportUnsupportedDunderAll]
+    "WandbLogWriter",  # pyright: ignore[reportUnsupportedDunderAll]
     "check_compile_mode",
     "check_nan",
     "check_state_dict",
@@ -39,10 +41,10 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     # These live in packages that themselves use the helpers here: a plain import would be a cycle.
-    if name == "LogWriter":
-        from rsl_rl.telemetry import LogWriter
+    if name in ("LogWriter", "NeptuneLogWriter", "WandbLogWriter"):
+        from rsl_rl import telemetry
 
-        return LogWriter
+        return getattr(telemetry, name)
     if name == "reduce_gradients_in_buckets":
         from rsl_rl.distributed import reduce_gradients_in_buckets
 

@@ -52,7 +52,7 @@ def metrics(folder: Path) -> list[dict[str, str]]:
 def test_a_run_folder_holds_everything(run: Path) -> None:
     names = {str(file.relative_to(run)) for file in run.rglob("*") if file.is_file()}
     expected = {"config.yaml", "metrics.csv", "model_0.pt", "model_2.pt", "learning_curve.png"}
-    assert expected | {"exports/policy.onnx", "exports/policy.pt"} <= names
+    assert expected | {"exports/policy.onnx", "exports/policy.pt", "exports/policy.pt2"} <= names
     assert any(name.startswith("events.out.tfevents") for name in names)
     assert [row["iteration"] for row in metrics(run)] == ["0", "1", "2"]
     assert (run / "learning_curve.png").read_bytes().startswith(b"\x89PNG")
@@ -186,12 +186,12 @@ def test_wrong_arguments_are_explained(
 
 def test_play_gives_the_same_result_from_every_file(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     results = {}
-    for kind in ("checkpoint", "onnx", "torchscript"):
+    for kind in ("checkpoint", "onnx", "torchscript", "pt2"):
         main(["play", str(run), "--policy", kind, "--episodes", "6", "--json"])
         results[kind] = json.loads(capsys.readouterr().out)
     assert Path(results["onnx"]["policy"]).name == "policy.onnx"
     assert len(results["checkpoint"]["returns"]) == 6
-    for kind in ("onnx", "torchscript"):
+    for kind in ("onnx", "torchscript", "pt2"):
         assert results[kind]["lengths"] == results["checkpoint"]["lengths"]
         assert results[kind]["returns"] == pytest.approx(results["checkpoint"]["returns"], rel=1e-4)
 

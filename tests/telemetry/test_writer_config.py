@@ -93,8 +93,11 @@ def test_a_state_of_the_code_that_cannot_be_kept_is_reported_and_the_rest_goes_o
 @pytest.mark.parametrize(
     ("configured", "error", "message"),
     [
-        ("wandb", ValueError, "logger 'wandb' is not available in this version. Valid: tensorboard, none"),
-        (["tensorboard", "neptune"], ValueError, "logger 'neptune' is not available in this version"),
+        ("wandb", ValueError, "'wandb' needs the name of a project: logger: {class_name: WandbLogWriter, project_name"),
+        (["tensorboard", "neptune"], ValueError, "'neptune' needs the name of a project: .*NeptuneLogWriter"),
+        ("wand", ValueError, "Unknown logger 'wand'. Did you mean 'wandb'"),
+        ({"class_name": "WandbLogWriter"}, TypeError, "WandbLogWriter does not take these options: .*project_name"),
+        ({"class_name": "MlflowLogWriter", "uri": 1}, TypeError, "'uri'.*It takes .*tracking_uri"),
         (
             {"class_name": Service, "tokn": 1},
             TypeError,

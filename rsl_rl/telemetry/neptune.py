@@ -1,0 +1,148 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Neptune."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rsl_rl.telemetry.metrics_csv import is_over_wall_time
+from rsl_rl.telemetry.plain import flat
+from rsl_rl.telemetry.remote import STOP_TIMEOUT, RunIdentity, ends_with_an_error, import_client, place_in_run
+from rsl_rl.telemetry.writer import LogWriter
+
+_WITHOUT_SERVER = ("offline", "debug")
+_MAX_INT = 2**31 - 1
+
+
+class NeptuneLogWriter(LogWriter):
+    """Writes numbers, configuration, checkpoints, code state and videos to Neptune.
+
+    The environment variable ``NEPTUNE_API_TOKEN`` holds the token, ``NEPTUNE_USERNAME`` the workspace.
+    """
+
+    def __init__(
+        self,
+        log_dir: str,
+        project_name: str,
+        name: str | None = None,
+        tags: list[str] | None = None,
+        mode: str | None = None,
+        options: dict[str, Any] | None = None,
+        stop_timeout: float = STOP_TIMEOUT,
+    ) -> None:
+        """Start a run, or go on with the one that ``log_dir`` belongs to.
+
+        Args:
+            log_dir: Folder of the run; what is not uploaded yet lies in its ``.neptune``.
+            project_name: The project, with or without its workspace: "project" or "workspace/project".
+            name: Name of the run; None for the name of the folder.
+            tags: Tags of the run.
+            mode: "async", "sync", "offline" or "debug"; None for ``NEPTUNE_MODE``, else async.
+            options: Further arguments of ``neptune.init_run``.
+            stop_timeout: Seconds to wait at the end for what is not uploaded yet.
+
+        Raises:
+            ImportError: neptune is not installed.
+            RuntimeError: Token or workspace are missing, or the run cannot be started; says what to do.
+        """
+        mode = mode or os.environ.get("NEPTUNE_MODE", "async")
+        neptune = import_client("neptune", "Neptune")
+        project = self._project(project_name, mode)
+        identity = RunIdentity(log_dir, "neptune")
+        run_id = identity.read() or secrets.token_hex(16)
+        arguments: dict[str, Any] = {
+            "project": project,
+            "custom_run_id": run_id,
+            "name": name or Path(log_dir).resolve().name,
+            "tags": tags,
+            "mode": mode,
+            # The console redraws itself, and the state of the code is kept by the run.
+            "capture_stdout": False,
+            "capture_stderr": False,
+            "source_files": [],
+        }
+        try:
+            with _data_in(log_dir):
+                self._run: Any = neptune.init_run(**arguments | (options or {}))
+        except Exception as error:
+            raise RuntimeError(
+                f"{_summary(error)} Check the project '{project}', the token in NEPTUNE_API_TOKEN and the workspace in "
+                "NEPTUNE_USERNAME, or keep the run locally with mode='offline' (NEPTUNE_MODE=offline)."
+            ) from error
+        self._log_dir = log_dir
+        self._stop_timeout = stop_timeout
+        identity.write(run_id)
+
+    @staticmethod
+    def _project(project_name: str, mode: str) -> str:
+        """Return ``workspace/project``, after what a server asks for was found."""
+        username = os.environ.get("NEPTUNE_USERNAME")
+        if mode not in _WITHOUT_SERVER:
+            if not os.environ.get("NEPTUNE_API_TOKEN"):
+                raise RuntimeError(
+                    "Neptune needs a token: set the environment variable NEPTUNE_API_TOKEN, or keep the run locally "
+                    "with mode='offline' (NEPTUNE_MODE=offline)."
+                )
+            if not username and "/" not in project_name:
+                raise RuntimeError(
+                    f"Neptune needs the workspace of the project '{project_name}': set the environment variable "
+                    f"NEPTUNE_USERNAME, or name the project 'WORKSPACE/{project_name}'."
+                )
+        return f"{username}/{project_name}" if username and "/" not in project_name else project_name
+
+    def store_config(self, env_cfg: dict | object, train_cfg: dict) -> None:  # noqa: D102
+        for path, value in (flat(train_cfg, "runner_cfg") | flat(env_cfg, "env_cfg")).items():
+            self._run[path] = str(value) if type(value) is int and abs(value) > _MAX_INT else value
+
+    def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> None:  # noqa: D102
+        # A series is no folder: there is no place for "Train/mean_reward/time" beside "Train/mean_reward".
+        if not is_over_wall_time(tag) and math.isfinite(scalar_value):
+            self._run[tag].append(float(scalar_value), step=global_step)
+
+    def save_model(self, model_path: str, it: int) -> None:  # noqa: D102
+        self._run[f"models/{_key(Path(model_path).name)}"].upload(model_path)
+
+    def save_file(self, path: str) -> None:  # noqa: D102
+        self._run[_key(place_in_run(path, self._log_dir).as_posix())].upload(path)
+
+    def save_video(self, video: Path, it: int) -> None:  # noqa: D102
+        place = place_in_run(video, self._log_dir).as_posix()
+        self._run[_key(place if place.startswith("videos/") else f"videos/{place}")].upload(str(video))
+
+    def stop(self) -> None:  # noqa: D102
+        if ends_with_an_error():
+            self._run["sys/failed"] = True
+        self._run.stop(seconds=self._stop_timeout)
+
+
+def _key(path: str) -> str:
+    """Return a path without the suffix, which the service adds by itself."""
+    return path.removesuffix(Path(path).suffix)
+
+
+def _summary(error: Exception) -> str:
+    """Return the first sentence of an error: the service's messages fill a screen with colors."""
+    lines = [line.strip() for line in str(error).splitlines() if any(character.isalpha() for character in line)]
+    return f"{type(error).__name__}: {lines[0] if lines else 'no reason given'}."
+
+
+@contextlib.contextmanager
+def _data_in(log_dir: str) -> Iterator[None]:
+    """Keep the data of a run that starts within the run's folder, unless the user named another."""
+    name = "NEPTUNE_DATA_DIRECTORY"
+    if name in os.environ:
+        yield
+        return
+    os.environ[name] = os.path.join(os.path.abspath(log_dir), ".neptune")
+    try:
+        yield
+    finally:
+        del os.environ[name]

@@ -1,0 +1,48 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Finds the videos that an environment's recorder leaves in the folder of a run."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+_SUFFIXES = (".mp4", ".webm", ".gif")
+_SETTLED = 2.0
+"""A file that changed within so many seconds may still be written."""
+
+
+class VideoFolder:
+    """Tells of each video in ``<log_dir>/videos`` once. It is asked when a checkpoint is saved, and at the end."""
+
+    def __init__(self, log_dir: str) -> None:
+        """Remember the folder; it need not exist.
+
+        Args:
+            log_dir: Folder of the run.
+        """
+        self._folder = os.path.join(log_dir, "videos")
+        self._told: set[str] = set()
+
+    def new(self, all_of_them: bool = False) -> list[Path]:
+        """Return the videos not told of before, the oldest first.
+
+        Args:
+            all_of_them: Also those that may still be written.
+        """
+        found: list[tuple[float, str]] = []
+        for folder, _, files in os.walk(self._folder):
+            for file in files:
+                path = os.path.join(folder, file)
+                if path in self._told or not file.lower().endswith(_SUFFIXES):
+                    continue
+                try:
+                    changed = os.stat(path).st_mtime
+                except OSError:  # removed meanwhile
+                    continue
+                if all_of_them or abs(time.time() - changed) > _SETTLED:
+                    found.append((changed, path))
+        self._told.update(path for _, path in found)
+        return [Path(path) for _, path in sorted(found)]

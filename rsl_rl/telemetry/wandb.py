@@ -1,0 +1,130 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Weights & Biases."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+from rsl_rl.telemetry.metrics_csv import is_over_wall_time
+from rsl_rl.telemetry.plain import plain
+from rsl_rl.telemetry.remote import (
+    START_TIMEOUT,
+    STOP_TIMEOUT,
+    RunIdentity,
+    ends_with_an_error,
+    import_client,
+    place_in_run,
+)
+from rsl_rl.telemetry.writer import LogWriter
+
+
+class WandbLogWriter(LogWriter):
+    """Writes numbers, configuration, checkpoints, code state and videos to Weights & Biases.
+
+    The entity is taken from the environment variable ``WANDB_USERNAME`` where it is set. A run that the caller has
+    already started with ``wandb.init`` (a sweep, for one) is used as it is, and left open.
+    """
+
+    def __init__(
+        self,
+        log_dir: str,
+        project_name: str,
+        entity: str | None = None,
+        name: str | None = None,
+        group: str | None = None,
+        tags: list[str] | None = None,
+        mode: str | None = None,
+        settings: dict[str, Any] | None = None,
+        stop_timeout: float = STOP_TIMEOUT,
+    ) -> None:
+        """Start a run, or go on with the one that ``log_dir`` belongs to.
+
+        Args:
+            log_dir: Folder of the run.
+            project_name: The project.
+            entity: User or team; None for ``WANDB_USERNAME``, else the default of the account.
+            name: Name of the run; None for the name of the folder.
+            group: Group of the run.
+            tags: Tags of the run.
+            mode: "online", "offline" or "disabled"; None for ``WANDB_MODE``, else online.
+            settings: Further fields of ``wandb.Settings``.
+            stop_timeout: Seconds to wait at the end for what is not uploaded yet.
+
+        Raises:
+            ImportError: wandb is not installed.
+            RuntimeError: The run cannot be started; says what to do.
+        """
+        wandb = import_client("wandb", "Weights & Biases")
+        self._wandb = wandb
+        self._log_dir = log_dir
+        self._step: int | None = None
+        self._row: dict[str, float] = {}
+        self._owns_run = wandb.run is None
+        if not self._owns_run:
+            self._run: Any = wandb.run
+            return
+        identity = RunIdentity(log_dir, "wandb")
+        run_id = identity.read() or secrets.token_hex(4)
+        limits = {"init_timeout": START_TIMEOUT, "login_timeout": START_TIMEOUT}
+        limits |= {"finish_timeout": stop_timeout, "finish_timeout_raises": True}
+        known = wandb.Settings.model_fields
+        try:
+            self._run = wandb.init(
+                dir=log_dir,
+                project=project_name,
+                entity=entity or os.environ.get("WANDB_USERNAME"),
+                name=name or Path(log_dir).resolve().name,
+                group=group,
+                tags=tags,
+                mode=mode,
+                id=run_id,
+                resume="allow",
+                settings=wandb.Settings(
+                    **{key: value for key, value in limits.items() if key in known} | (settings or {})
+                ),
+            )
+        except Exception as error:
+            raise RuntimeError(
+                f"{error}. Check the project '{project_name}' and the entity, log in with 'wandb login' or the "
+                "environment variable WANDB_API_KEY, or keep the run locally with mode='offline' (WANDB_MODE=offline)."
+            ) from error
+        identity.write(run_id)
+
+    def store_config(self, env_cfg: dict | object, train_cfg: dict) -> None:  # noqa: D102
+        self._run.config.update({"runner_cfg": plain(train_cfg), "env_cfg": plain(env_cfg)}, allow_val_change=True)
+
+    def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> None:  # noqa: D102
+        if is_over_wall_time(tag):  # the service shows every number over wall time by itself
+            return
+        if global_step != self._step:
+            self.flush()
+            self._step = global_step
+        self._row[tag] = float(scalar_value)
+
+    def flush(self) -> None:  # noqa: D102
+        if self._row:
+            row, self._row = self._row, {}
+            self._run.log(row, step=self._step)
+
+    def save_model(self, model_path: str, it: int) -> None:  # noqa: D102
+        self.save_file(model_path)
+
+    def save_file(self, path: str) -> None:  # noqa: D102
+        path = os.path.abspath(path)
+        place = place_in_run(path, self._log_dir)
+        base = path[: -len(str(place))] if path.endswith(str(place)) else os.path.dirname(path)
+        self._run.save(path, base_path=base, policy="now")
+
+    def save_video(self, video: Path, it: int) -> None:  # noqa: D102
+        shown = self._wandb.Video(str(video), format=video.suffix.removeprefix("."))
+        self._run.log({f"videos/{video.parent.name}": shown}, step=it)
+
+    def stop(self) -> None:  # noqa: D102
+        self.flush()
+        if self._owns_run:
+            self._run.finish(exit_code=int(ends_with_an_error()))
