@@ -174,11 +174,13 @@ def make_runner(task: TaskConfig, env: VecEnv, log_dir: str | None) -> OnPolicyR
 
 
 def with_observation_groups(task: TaskConfig, env: VecEnv) -> TaskConfig:
-    """Let actor and critic see everything where the task does not say what they see."""
+    """Say what actor and critic see where the task does not: the groups named after them, else everything."""
     if task.runner.obs_groups:
         return task
     groups = [str(group) for group in env.get_observations().keys()]  # noqa: SIM118 (a TensorDict)
-    runner = dataclasses.replace(task.runner, obs_groups={"actor": groups, "critic": groups})
+    actor = next(([name] for name in ("actor", "policy") if name in groups), groups)
+    critic = ["critic"] if "critic" in groups else groups
+    runner = dataclasses.replace(task.runner, obs_groups={"actor": actor, "critic": critic})
     return dataclasses.replace(task, runner=runner)
 
 

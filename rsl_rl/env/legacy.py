@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -45,14 +46,19 @@ def as_vec_env(env: Any) -> Any:
     if is_raw and isinstance(observed, Mapping):
         return _in_manager_based(env)
     adapted = LegacyVecEnv(env)
-    print(f"{type(env).__name__}: {adapted.layout}", flush=True)
+    _say(f"{type(env).__name__}: {adapted.layout}")
     return adapted
 
 
 def _in_manager_based(env: Any) -> ManagerBasedVecEnv:
     adapted = ManagerBasedVecEnv(env)
-    print(f"{type(env).__name__}: an environment of Isaac Lab's interface, adapted by ManagerBasedVecEnv.", flush=True)
+    _say(f"{type(env).__name__}: an environment of Isaac Lab's interface, adapted by ManagerBasedVecEnv.")
     return adapted
+
+
+def _say(line: str) -> None:
+    # Standard output may be a command's result, read by a program.
+    print(line, file=sys.stderr, flush=True)
 
 
 class LegacyVecEnv(VecEnv):

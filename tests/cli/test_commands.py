@@ -93,6 +93,17 @@ def test_every_value_is_reachable(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert metrics(tmp_path / "run")[-1]["Loss/learning_rate"] == "0.0003"
 
 
+def test_actor_and_critic_see_the_groups_named_after_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    main(["train", "tests.env.layouts:old_point", *SMALL, "--iterations", "1", "--run-dir", "run"])
+    assert read_task("run/config.yaml").runner.obs_groups == {"actor": ["policy"], "critic": ["policy", "privileged"]}
+    capsys.readouterr()
+    main(["play", "run", "--episodes", "2", "--json"])
+    assert len(json.loads(capsys.readouterr().out)["returns"]) == 2
+
+
 USER_FILE = """
 runner:
   class_name: OnPolicyRunner

@@ -153,3 +153,7 @@ class LabEnv:
                 self.extras["terminal"] = {"env_ids": done_ids, "observations": groups}
             self.reset(env_ids=done_ids)
         return self._observe(), rewards, terminated, truncated, self.extras
+
+
+def old_point(num_envs: int, seed: int, device: str) -> Point1x:
+    return Point1x(num_envs, seed=seed)

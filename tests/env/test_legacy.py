@@ -66,14 +66,14 @@ def test_an_environment_of_the_present_layout_is_taken_as_it_is(capsys: pytest.C
     assert OnPolicyRunner(env, point_config()).env is env
     adapted = LegacyVecEnv(Point1x())
     assert as_vec_env(adapted) is adapted
-    assert capsys.readouterr().out == ""
+    assert capsys.readouterr().err == ""
 
 
 def test_one_line_says_what_was_found(capsys: pytest.CaptureFixture[str]) -> None:
     as_vec_env(Point1x())
     as_vec_env(Point2x())
     as_vec_env(LabEnv())
-    assert capsys.readouterr().out.splitlines() == [
+    assert capsys.readouterr().err.splitlines() == [
         "Point1x: an environment in the layout of rsl_rl 1.x, adapted by LegacyVecEnv; observation groups 'policy' "
         "[4, 2], 'privileged' [4, 3].",
         "Point2x: an environment in the layout of rsl_rl 2.x, adapted by LegacyVecEnv; observation groups 'policy' "
@@ -166,16 +166,12 @@ def test_entries_that_are_no_tensors_are_left_out_and_named(capsys: pytest.Captu
             return obs, extras
 
     env = as_vec_env(WithNames())
-    assert "Not tensors, and left out: names." in capsys.readouterr().out
+    assert "Not tensors, and left out: names." in capsys.readouterr().err
     assert set(env.step(torch.zeros(4, 1))[0].keys()) == {"policy", "privileged"}
 
 
-def old_point(num_envs: int, seed: int, device: str) -> Point1x:
-    return Point1x(num_envs, seed=seed)
-
-
 def test_factories_may_return_them() -> None:
-    env = make_env(f"{__name__}:old_point", num_envs=2)
+    env = make_env("tests.env.layouts:old_point", num_envs=2)
     assert isinstance(env, LegacyVecEnv)
     assert env.num_envs == 2
 
