@@ -174,9 +174,14 @@ def _model_section(section: Mapping[str, Any], role: str, import_classes: bool, 
     if old:
         # Only a model that acts had noise; 4.x wrote the keys of the others, too.
         acts = role in ("actor", "student")
-        if old.get("stochastic", acts) and _absent(new.get("distribution_cfg")):
+        names = listed(f"{role}.{key}" for key in old)
+        if not _absent(new.get("distribution_cfg")):
+            changes.append(f"{names}: left out, {role}.distribution_cfg says it")
+        elif old.get("stochastic", acts):
             new["distribution_cfg"] = _distribution(old)
-        changes.append(f"{listed(f'{role}.{key}' for key in old)}: now {role}.distribution_cfg")
+            changes.append(f"{names}: now {role}.distribution_cfg")
+        else:
+            changes.append(f"{names}: left out, a model without distribution_cfg is deterministic")
     distribution = new.get("distribution_cfg")
     if _is_section(distribution) and _absent(distribution.get("class_name")):
         new["distribution_cfg"] = {**distribution, "class_name": "GaussianDistribution"}

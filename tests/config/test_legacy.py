@@ -218,6 +218,14 @@ def test_the_model_keys_of_4x_become_a_distribution() -> None:
     assert runner.alg.critic.distribution is None
 
 
+def test_a_distribution_that_is_configured_counts_more_than_old_keys_beside_it() -> None:
+    config = point_config()
+    config["actor"] |= {"stochastic": True, "init_noise_std": 9.0}
+    new, changes = modernize_config(config)
+    assert new == point_config()
+    assert changes == ["actor.stochastic, actor.init_noise_std: left out, actor.distribution_cfg says it"]
+
+
 class Warm(MLPModel):
     """A client's model with an option that has an old name."""
 
