@@ -1,17 +1,19 @@
-# make help lists the targets. Everything needed is installed into .venv, from any state of the clone.
+# make help lists the targets. Everything needed is installed into .venv, from any state of the clone; the programs of
+# others that make test-clients runs, into .venv-clients.
 .DEFAULT_GOAL := help
-.PHONY: help install train test lint wheel clean
+.PHONY: help install train test test-clients lint wheel clean
 
 ARGS ?=
 # What other software puts on these paths (ROS, for one) is not part of this environment.
 unexport PYTHONPATH PYTHONHOME
 
 help:
-	@echo "make train   install, train a Unitree Go1 to walk (or ARGS='TASK --option ...'), show the result"
-	@echo "make test    install, run all tests (ARGS='tests/core -x' for some)"
-	@echo "make lint    install, check style, formatting and types"
-	@echo "make wheel   install, build the package in dist/"
-	@echo "make clean   remove what the other targets made, except runs/"
+	@echo "make train         install, train a Unitree Go1 to walk (or ARGS='TASK --option ...'), show the result"
+	@echo "make test          install, run all tests (ARGS='tests/core -x' for some)"
+	@echo "make test-clients  install mjlab beside this package, let it train and play (ARGS='-k vision' for some)"
+	@echo "make lint          install, check style, formatting and types"
+	@echo "make wheel         install, build the package in dist/"
+	@echo "make clean         remove what the other targets made, except runs/"
 
 install:
 	@sh scripts/install.sh
@@ -21,6 +23,10 @@ train: install
 
 test: install
 	.venv/bin/python -m pytest $(ARGS)
+
+test-clients:
+	@sh scripts/install.sh clients
+	.venv-clients/bin/python -m pytest clients $(ARGS)
 
 lint: install
 	.venv/bin/ruff check .
@@ -32,5 +38,5 @@ wheel: install
 	.venv/bin/python -m pip wheel --no-deps --no-build-isolation --wheel-dir dist .
 
 clean:
-	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-clients build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -3,12 +3,17 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 # Brings .venv into the state that pyproject.toml and constraints.txt describe; instant when it is already there.
-# With PYTHON set, .venv is made with that interpreter.
+# With the argument "clients" it is .venv-clients and the files of clients/: other people's programs, with this package in
+# place of the rsl-rl-lib they ask for. With PYTHON set, the environment is made with that interpreter.
 
 set -eu
 cd "$(dirname "$0")/.."
 
-VENV=.venv
+case "${1:-}" in
+    "") VENV=.venv SOURCES="pyproject.toml constraints.txt scripts/install.sh" ;;
+    clients) VENV=.venv-clients SOURCES="pyproject.toml clients/requirements.txt clients/constraints.txt scripts/install.sh" ;;
+    *) echo "usage: sh scripts/install.sh [clients]" >&2 && exit 2 ;;
+esac
 # Written last, removed first: an installation without it was interrupted.
 STAMP=$VENV/.installed
 
@@ -51,7 +56,8 @@ find_python() { # Sets $python.
 
 version_of() { "$1" -c 'import platform; print(platform.python_version())' 2>/dev/null; }
 
-requirements() { cat pyproject.toml constraints.txt scripts/install.sh | cksum; }
+# shellcheck disable=SC2086 # a list of files
+requirements() { cat $SOURCES | cksum; }
 
 identity() { # A moved clone, or a Python that was replaced or removed, changes this.
     "$VENV/bin/python" -c 'import sys; print(sys.prefix)' 2>/dev/null && version_of "$VENV/bin/python"
@@ -62,13 +68,23 @@ is_sound() {
     [ -z "${PYTHON:-}" ] || [ "$(version_of "$PYTHON")" = "$(version_of "$VENV/bin/python")" ]
 }
 
+pip_install() { "$VENV/bin/python" -m pip install "$@"; }
+
 install() {
     rm -f "$STAMP"
     # Metadata of an earlier installation would shadow the new one.
     rm -rf ./*.egg-info
     # The build backend comes first, so that it is the pinned one as well.
-    "$VENV/bin/python" -m pip install --constraint constraints.txt setuptools
-    "$VENV/bin/python" -m pip install --constraint constraints.txt --no-build-isolation --editable '.[dev]'
+    if [ "$VENV" = .venv ]; then
+        pip_install --constraint constraints.txt setuptools
+        pip_install --constraint constraints.txt --no-build-isolation --editable '.[dev]'
+    else
+        pip_install --constraint clients/constraints.txt setuptools
+        pip_install --constraint clients/constraints.txt --no-build-isolation --editable . \
+            --requirement clients/requirements.txt
+        # Without its dependencies: it asks for one release of rsl-rl-lib.
+        pip_install --constraint clients/constraints.txt --no-deps mjlab
+    fi
     identity >"$STAMP.part"
     requirements >>"$STAMP.part"
     mv "$STAMP.part" "$STAMP"
@@ -82,6 +98,6 @@ if ! is_sound; then
     "$python" -m venv "$VENV"
     install
 elif [ "$(requirements)" != "$(sed -n '$p' "$STAMP")" ]; then
-    echo "pyproject.toml or constraints.txt changed: updating $VENV."
+    echo "What $VENV is made from changed: updating it."
     install
 fi

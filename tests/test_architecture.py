@@ -16,7 +16,9 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "rsl_rl"
 FILES = sorted(PACKAGE.rglob("*.py"))
 SOURCES = [
-    file for name in ("rsl_rl", "tests", "benchmarks", "examples") for file in sorted((ROOT / name).rglob("*.py"))
+    file
+    for name in ("rsl_rl", "tests", "clients", "benchmarks", "examples")
+    for file in sorted((ROOT / name).rglob("*.py"))
 ]
 
 # What each package may import of the others.
@@ -34,13 +36,19 @@ ALLOWED = {
     "export": _LOW | {"modules", "core", "telemetry"},
     "models": _LOW | {"modules", "core", "config", "export"},
     "storage": _LOW | {"modules", "core"},
-    "extensions": _LOW | {"modules", "core", "config", "env"},
-    "algorithms": _LOW | {"models", "storage", "extensions", "modules", "core", "config", "env", "distributed"},
+    "extensions": _LOW | {"modules", "core", "config", "env", "storage"},
+    "algorithms": _LOW
+    | {"models", "storage", "extensions", "modules", "core", "config", "env", "distributed", "checkpoint"},
     "runners": _LOW | _SIDE | {"algorithms", "models", "storage", "extensions", "modules", "core"},
     "cli": _LOW | _SIDE | {"runners", "algorithms", "models", "storage", "extensions", "modules", "core"},
 }
 # Names that api.md fixes in another place are re-exported there.
-RE_EXPORTS = {("utils/__init__.py", "telemetry"), ("utils/logger.py", "telemetry")}
+RE_EXPORTS = {
+    ("utils/__init__.py", "telemetry"),
+    ("utils/__init__.py", "core"),
+    ("utils/__init__.py", "distributed"),
+    ("utils/logger.py", "telemetry"),
+}
 OPTIONAL = (
     "tensorboard wandb neptune mlflow gymnasium envpool onnx onnxscript onnxruntime rich tyro yaml matplotlib git"
 )
@@ -101,7 +109,7 @@ def test_every_package_has_its_rule() -> None:
 def test_core_is_arithmetic_only() -> None:
     for file in (PACKAGE / "core").glob("*.py"):
         roots = {module.split(".")[0] for module in imports(file)}
-        assert roots <= {"torch", "rsl_rl", "__future__", "collections", "math"}, file
+        assert roots <= {"torch", "tensordict", "rsl_rl", "__future__", "collections", "math", "typing"}, file
 
 
 def test_only_distributed_talks_to_other_processes() -> None:
@@ -115,7 +123,7 @@ def test_only_distributed_talks_to_other_processes() -> None:
 @pytest.mark.parametrize("file", SOURCES, ids=lambda file: str(file.relative_to(ROOT)))
 def test_files_are_small_and_name_their_licence(file: Path) -> None:
     lines = file.read_text().splitlines()
-    assert len(lines) <= 400 or file.is_relative_to(ROOT / "tests")
+    assert len(lines) <= 400 or file.is_relative_to(ROOT / "tests") or file.is_relative_to(ROOT / "clients")
     assert not lines or lines[:2] == [
         "# Copyright (c) 2026, The RSL-RL Independent Authors",
         "# SPDX-License-Identifier: BSD-3-Clause",

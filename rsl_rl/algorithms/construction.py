@@ -12,35 +12,62 @@ from tensordict import TensorDict
 from torch import nn
 
 from rsl_rl.algorithms.optimization import Optimizer
+from rsl_rl.checkpoint import modernize
 from rsl_rl.config import check_options
 from rsl_rl.models import MLPModel
-from rsl_rl.utils import check_state_dict, did_you_mean, resolve_class, resolve_obs_groups
+from rsl_rl.utils import check_state_dict, did_you_mean, listed, resolve_class, resolve_obs_groups
+
+
+def resolve_sets(obs: TensorDict, cfg: Mapping[str, Any], sets: list[str]) -> dict[str, list[str]]:
+    """Return the observation groups of every set, of those in ``sets`` by their default where none are given.
+
+    Raises:
+        ValueError: A section is missing, or a group does not exist; says where.
+    """
+    for section in ("algorithm", "obs_groups"):
+        if section not in cfg:
+            raise ValueError(f"The configuration lacks the section '{section}'. Sections: {', '.join(cfg)}.")
+    return resolve_obs_groups(obs, cfg["obs_groups"], sets)
 
 
 def build_models(
-    obs: TensorDict, cfg: Mapping[str, Any], output_dims: Mapping[str, int], device: str
+    obs: TensorDict,
+    cfg: Mapping[str, Any],
+    obs_groups: dict[str, list[str]],
+    output_dims: Mapping[str, int],
+    device: str,
+    share_cnn_encoders: bool = False,
 ) -> dict[str, MLPModel]:
     """Build the models of a runner's configuration, which is not changed.
 
     Args:
         obs: Example observation groups of the environment.
-        cfg: Configuration with ``obs_groups`` and one section per model.
+        cfg: Configuration with one section per model.
+        obs_groups: Groups of every observation set.
         output_dims: Names of the models, which are also their sections and observation sets, with their output sizes.
         device: Where they go.
+        share_cnn_encoders: Give the image encoders of the first model to the others.
 
     Raises:
         ValueError, TypeError: The configuration is wrong; says where.
     """
-    for section in ("algorithm", *output_dims, "obs_groups"):
-        if section not in cfg:
-            raise ValueError(f"The configuration lacks the section '{section}'. Sections: {', '.join(cfg)}.")
-    obs_groups = resolve_obs_groups(obs, cfg["obs_groups"], list(output_dims))
     models: dict[str, MLPModel] = {}
     for name, output_dim in output_dims.items():
+        if name not in cfg:
+            raise ValueError(f"The configuration lacks the section '{name}'. Sections: {', '.join(cfg)}.")
         model_class, options = resolve_class(cfg[name])
         check_options(model_class, options, name)
+        if share_cnn_encoders and models:
+            options["cnns"] = _encoders(models)
         models[name] = model_class(obs, obs_groups, name, output_dim, **options).to(device)
     return models
+
+
+def _encoders(models: Mapping[str, MLPModel]) -> Any:
+    name, model = next(iter(models.items()))
+    if not hasattr(model, "cnns"):
+        raise ValueError(f"share_cnn_encoders needs CNN models, but the {name} is a {type(model).__name__}.")
+    return model.cnns
 
 
 def wanted_parts(load_cfg: Mapping[str, bool] | None, available: tuple[str, ...]) -> dict[str, bool]:
@@ -60,29 +87,52 @@ def wanted_parts(load_cfg: Mapping[str, bool] | None, available: tuple[str, ...]
 
 def load_parts(
     state: Mapping[str, Any], models: Mapping[str, nn.Module], optimizer: Optimizer | None, strict: bool
-) -> None:
+) -> list[str]:
     """Fill models and optimizer from a saved state, all of them or none.
 
     Args:
-        state: With the keys ``<model>_state_dict`` and ``optimizer_state_dict``.
+        state: With the keys ``<model>_state_dict`` and ``optimizer_state_dict``, or what earlier releases had for them.
         models: The models to fill, by name.
         optimizer: The optimizer to fill; None to leave it.
-        strict: Refuse missing and unexpected keys of the models.
+        strict: Refuse what does not fit; otherwise tensors that are missing, unknown or of another shape are skipped,
+            and an optimizer that does not fit starts anew.
+
+    Returns:
+        What was taken and what was not, one line each.
 
     Raises:
         ValueError: The state lacks a part or does not fit; nothing was changed.
     """
+    state = modernize(state, models)
     for part in (*models, *(["optimizer"] if optimizer is not None else [])):
         if f"{part}_state_dict" not in state:
             raise ValueError(
                 f"The checkpoint has no '{part}_state_dict'; nothing was loaded. It has: {', '.join(state)}."
             )
+    report, skipped = [], False
+    fitting: dict[str, dict[str, Any]] = {}
     for part, model in models.items():
-        check_state_dict(model, state[f"{part}_state_dict"], part, strict)
+        saved = state[f"{part}_state_dict"]
+        if strict:
+            check_state_dict(model, saved, part)
+        own = model.state_dict()
+        fitting[part] = {key: value for key, value in saved.items() if key in own and own[key].shape == value.shape}
+        left_out = [f"{key} (kept as it is)" for key in own if key not in fitting[part]]
+        left_out += [f"{key} (not a part of this {part})" for key in saved if key not in own]
+        skipped |= bool(left_out)
+        report.append(f"{part}: taken" + (", except " + listed(left_out) if left_out else ""))
     if optimizer is not None:
-        optimizer.check_state(state["optimizer_state_dict"])
+        try:
+            optimizer.check_state(state["optimizer_state_dict"])
+        except ValueError:
+            if strict or not skipped:
+                raise
+            optimizer = None
+            report.append("optimizer: starts anew, it does not fit")
 
     for part, model in models.items():
-        model.load_state_dict(state[f"{part}_state_dict"], strict=strict)
+        model.load_state_dict(fitting[part], strict=False)
     if optimizer is not None:
         optimizer.load_state_dict(state["optimizer_state_dict"])
+        report.append("optimizer: taken")
+    return report

@@ -30,7 +30,7 @@ class Optimizer:
 
         Args:
             name: adam, adamw, sgd or rmsprop.
-            parameters: What it optimizes.
+            parameters: What it optimizes. One that stands there twice, since two models share it, is optimized once.
             learning_rate: Initial learning rate.
 
         Raises:
@@ -39,7 +39,11 @@ class Optimizer:
         optimizer_class = resolve_optimizer(name)
         if learning_rate < 0:
             raise ValueError(f"learning_rate must not be negative, got {learning_rate}.")
-        parameters = list(parameters)
+        given = list(parameters)
+        parameters = list(dict.fromkeys(given))
+        positions = {parameter: index for index, parameter in enumerate(parameters)}
+        # Release 5.5.1 keeps shared parameters twice and compares the lengths.
+        self._saved_positions = [positions[parameter] for parameter in given]
         device = parameters[0].device
         self.learning_rate = torch.tensor(learning_rate, dtype=torch.float64, device=device)
         # CUDA kernels read the rate as float32.
@@ -73,21 +77,27 @@ class Optimizer:
         for group in state["param_groups"]:
             group["lr"] = float(self.learning_rate)
             group.update({switch: value for switch, value in _PORTABLE_SWITCHES.items() if switch in group})
+            group["params"] = list(self._saved_positions)
         return state
 
     def check_state(self, state: dict[str, Any]) -> None:
         """Raise ValueError if a saved state does not fit this optimizer."""
         try:
-            saved = [len(group["params"]) for group in state["param_groups"]]
+            saved = [len(set(group["params"])) for group in state["param_groups"]]
             rates = [float(group["lr"]) for group in state["param_groups"]]
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"The checkpoint's optimizer state cannot be read: {error!r}.") from error
         own = [len(group["params"]) for group in self.torch_optimizer.param_groups]
+        hint = "nothing was loaded. To take over the networks only, load with load_cfg={'actor': True, 'critic': True}."
         if saved != own or not rates:
-            raise ValueError(
-                f"The checkpoint's optimizer has {saved} parameters, this one {own}; nothing was loaded. "
-                "To take over the networks only, load with load_cfg={'actor': True, 'critic': True}."
-            )
+            raise ValueError(f"The checkpoint's optimizer has {saved} parameters, this one {own}; {hint}")
+        for index, parameter in enumerate(self.torch_optimizer.param_groups[0]["params"]):
+            for key, value in state["state"].get(index, {}).items():
+                if isinstance(value, torch.Tensor) and value.ndim > 0 and value.shape != parameter.shape:
+                    raise ValueError(
+                        f"The checkpoint's optimizer keeps '{key}' of shape {list(value.shape)} for parameter {index}, "
+                        f"which has {list(parameter.shape)}; {hint}"
+                    )
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over a saved state, its learning rate included."""
@@ -96,6 +106,7 @@ class Optimizer:
         learning_rate = float(state["param_groups"][0]["lr"])
         for group in state["param_groups"]:
             group.update(self._switches)
+            group["params"] = list(dict.fromkeys(group["params"]))
         # The optimizer would otherwise share its tensors with the caller's document.
         self.torch_optimizer.load_state_dict(copy.deepcopy(state))
         self.set_learning_rate(learning_rate)

@@ -8,6 +8,8 @@ Legend: T steps, N environments, A actions, B samples of a mini-batch.
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import warnings
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -16,12 +18,20 @@ import torch
 from tensordict import TensorDict
 from torch import nn
 
-from rsl_rl.algorithms.construction import build_models, load_parts, wanted_parts
-from rsl_rl.algorithms.optimization import Optimizer
+from rsl_rl.algorithms.algorithm import Algorithm
+from rsl_rl.algorithms.construction import build_models, load_parts, resolve_sets, wanted_parts
 from rsl_rl.algorithms.time_outs import time_out_values, value_without_memory
+from rsl_rl.checkpoint import modernize
 from rsl_rl.config import check_options
 from rsl_rl.core import adapt_learning_rate, generalized_advantages, normalized, surrogate_loss, value_loss
 from rsl_rl.env import VecEnv
+from rsl_rl.extensions import (
+    Extension,
+    RandomNetworkDistillation,
+    Symmetry,
+    resolve_rnd_config,
+    resolve_symmetry_config,
+)
 from rsl_rl.models import MLPModel
 from rsl_rl.storage import RolloutStorage
 from rsl_rl.utils import check_compile_mode, did_you_mean, resolve_class
@@ -31,13 +41,12 @@ class Losses(NamedTuple):
     """What a mini-batch says about actor and critic; scalars."""
 
     total: torch.Tensor
-    value: torch.Tensor
-    surrogate: torch.Tensor
-    entropy: torch.Tensor
     kl: torch.Tensor
+    logged: torch.Tensor
+    """[number of losses], those of :meth:`PPO.update` in their order, without gradient."""
 
 
-class PPO:
+class PPO(Algorithm):
     """Proximal policy optimization (Schulman et al., 2017) with an adaptive learning rate.
 
     Per step: :meth:`act`, then :meth:`process_env_step`. Per iteration: :meth:`compute_returns`, then :meth:`update`.
@@ -72,6 +81,8 @@ class PPO:
         multi_gpu_cfg: dict | None = None,
         grad_reduce_bucket_mb: float = 25,
         share_cnn_encoders: bool = False,
+        critic_warmup_iterations: int = 0,
+        shared_encoders_twice: bool = False,
     ) -> None:
         """Set up the algorithm; the options are described in :class:`rsl_rl.config.PPOConfig`.
 
@@ -92,20 +103,18 @@ class PPO:
             raise ValueError(f"The adaptive schedule needs a positive desired_kl, got {desired_kl}.")
         if num_learning_epochs < 1 or num_mini_batches < 1:
             raise ValueError("num_learning_epochs and num_mini_batches must be at least 1.")
-        for name, section in (("rnd_cfg", rnd_cfg), ("symmetry_cfg", symmetry_cfg), ("multi_gpu", multi_gpu_cfg)):
-            if section is not None:
-                raise ValueError(f"'{name}' is not available in this version: set it to None.")
-        if share_cnn_encoders:
-            raise ValueError("'share_cnn_encoders' is not available in this version: set it to False.")
+        self.is_recurrent = actor.is_recurrent or critic.is_recurrent
+        if symmetry_cfg is not None and self.is_recurrent:
+            raise ValueError("symmetry_cfg needs feed-forward models: the hidden state of a mirror image is not known.")
 
-        self.device = device
         self.actor = actor.to(device)
         self.critic = critic.to(device)
-        self.storage = storage
-        self.transition = RolloutStorage.Transition()
-        self.rnd = None
-        self.symmetry = None
-        self.intrinsic_rewards: torch.Tensor | None = None
+        actor_parameters, critic_parameters = list(self.actor.parameters()), list(self.critic.parameters())
+        parameters = [*actor_parameters, *critic_parameters]
+        super().__init__(storage, parameters, optimizer, learning_rate, use_mixed_precision, device, multi_gpu_cfg)
+        self.rnd = None if rnd_cfg is None else RandomNetworkDistillation(device=device, **rnd_cfg)
+        self.symmetry = None if symmetry_cfg is None else Symmetry(**symmetry_cfg)
+        self._extensions: list[Extension] = [part for part in (self.rnd, self.symmetry) if part is not None]
 
         self.num_learning_epochs = num_learning_epochs
         self.num_mini_batches = num_mini_batches
@@ -119,36 +128,29 @@ class PPO:
         self.schedule = schedule
         self.desired_kl = desired_kl
         self.normalize_advantage_per_mini_batch = normalize_advantage_per_mini_batch
-        self.use_mixed_precision = use_mixed_precision
         self.share_cnn_encoders = share_cnn_encoders
         self.grad_reduce_bucket_mb = grad_reduce_bucket_mb
 
-        self._optimizer = Optimizer(optimizer, [*self.actor.parameters(), *self.critic.parameters()], learning_rate)
-        self._learning_rate = float(learning_rate)
+        self.critic_warmup_iterations = critic_warmup_iterations
+        self._warmup_left = critic_warmup_iterations
+
+        shared = set(actor_parameters) & set(critic_parameters)
+        # Release 5.5.1 clipped and stepped shared encoders with the actor and once more with the critic.
+        self._stepped_once = [p for p in parameters if p not in shared]
+        self._steps_twice = shared_encoders_twice and bool(shared)
+        own_critic_parameters = [p for p in critic_parameters if p not in shared]
+        self._clipped = [actor_parameters, critic_parameters if self._steps_twice else own_critic_parameters]
         self._losses = self._mini_batch_losses
-        self._autocast_device = torch.device(device).type
-        num_samples = storage.num_envs * storage.num_transitions_per_env
-        if remainder := num_samples % num_mini_batches:
+        kind, number = "samples", storage.num_envs * storage.num_transitions_per_env
+        if self.is_recurrent:
+            # Mini-batches of recurrent models are whole environments.
+            kind, number = "environments", storage.num_envs
+        if remainder := number % num_mini_batches:
             warnings.warn(
-                f"{remainder} of the {num_samples} samples of every rollout are not learned from: {num_samples} is not "
-                f"divisible by num_mini_batches = {num_mini_batches}.",
+                f"{remainder} of the {number} {kind} of every rollout are not learned from: {number} is not divisible "
+                f"by num_mini_batches = {num_mini_batches}.",
                 stacklevel=2,
             )
-
-    @property
-    def optimizer(self) -> torch.optim.Optimizer:
-        """The torch optimizer of actor and critic."""
-        return self._optimizer.torch_optimizer
-
-    @property
-    def learning_rate(self) -> float:
-        """Learning rate after the last update; may be set."""
-        return self._learning_rate
-
-    @learning_rate.setter
-    def learning_rate(self, learning_rate: float) -> None:
-        self._learning_rate = float(learning_rate)
-        self._optimizer.set_learning_rate(self._learning_rate)
 
     # -- rollout -------------------------------------------------------------------------------------------------------
 
@@ -181,6 +183,11 @@ class PPO:
             dones: [N], non-zero where an episode ended.
             extras: See :class:`rsl_rl.env.VecEnv`; ``time_outs``, ``final_obs`` and ``terminal`` are used.
         """
+        for extension in self._extensions:
+            intrinsic_rewards = extension.intrinsic_rewards(obs)
+            if intrinsic_rewards is not None:
+                self.intrinsic_rewards = intrinsic_rewards
+                rewards = rewards + intrinsic_rewards
         if "time_outs" in extras:
             rewards = rewards + self.gamma * time_out_values(self.critic, self.transition.values, extras)  # type: ignore[arg-type]
         self.transition.rewards = rewards
@@ -211,11 +218,15 @@ class PPO:
         """Learn from the rollout and empty it.
 
         Returns:
-            Mean losses over all mini-batches: value, surrogate, entropy.
+            Mean losses over all mini-batches: value, surrogate, entropy, and those of the extensions.
         """
         self._optimizer.adopt()
-        sums = torch.zeros(3, device=self.device)
-        for batch in self.storage.mini_batch_generator(self.num_mini_batches, self.num_learning_epochs):
+        names = ["value", "surrogate", "entropy", *(extension.loss_name for extension in self._extensions)]
+        sums = torch.zeros(len(names), device=self.device)
+        generator = self.storage.mini_batch_generator
+        if self.is_recurrent:
+            generator = self.storage.recurrent_mini_batch_generator
+        for batch in generator(self.num_mini_batches, self.num_learning_epochs):
             losses = self._losses(batch)
             if self.schedule == "adaptive":
                 self._optimizer.set_learning_rate(
@@ -223,58 +234,73 @@ class PPO:
                 )
             self.optimizer.zero_grad()
             losses.total.backward()
-            nn.utils.clip_grad_norm_(self.actor.parameters(), self.max_grad_norm)
-            nn.utils.clip_grad_norm_(self.critic.parameters(), self.max_grad_norm)
+            if self._warmup_left > 0:
+                self.actor.zero_grad()
+            for parameters in self._clipped:
+                nn.utils.clip_grad_norm_(parameters, self.max_grad_norm)
             self.optimizer.step()
-            sums += torch.stack([losses.value, losses.surrogate, losses.entropy]).detach()
+            if self._steps_twice:
+                for parameter in self._stepped_once:
+                    parameter.grad = None
+                self.optimizer.step()
+            for extension in self._extensions:
+                extension.step()
+            sums += losses.logged
 
-        self.actor.update_normalization(self.storage.observations)
-        self.critic.update_normalization(self.storage.observations)
+        if self._warmup_left > 0:
+            self._warmup_left -= 1
+        else:
+            self.actor.update_normalization(self.storage.observations)
+        for learner in (self.critic, *self._extensions):
+            learner.update_normalization(self.storage.observations)
         self.storage.clear()
         # The only transfer from the device.
         means = sums.double() / (self.num_learning_epochs * self.num_mini_batches)
-        value, surrogate, entropy, self._learning_rate = torch.cat(
-            [means, self._optimizer.learning_rate.view(1)]
-        ).tolist()
-        return {"value": value, "surrogate": surrogate, "entropy": entropy}
+        *means, self._learning_rate = torch.cat([means, self._optimizer.learning_rate.view(1)]).tolist()
+        return dict(zip(names, means, strict=True))
 
     def _mini_batch_losses(self, batch: RolloutStorage.Batch) -> Losses:
         """Return the losses of one mini-batch: a function of parameters and batch, without side effects."""
-        assert batch.actions is not None
-        assert batch.advantages is not None
-        assert batch.values is not None
-        assert batch.returns is not None
-        assert batch.old_actions_log_prob is not None
-        assert batch.observations is not None
-        assert batch.old_distribution_params is not None
-        with torch.autocast(self._autocast_device, dtype=torch.bfloat16, enabled=self.use_mixed_precision):
-            policy = self.actor.output_distribution(batch.observations, batch.masks, batch.hidden_states[0])
-            log_prob = policy.log_prob(batch.actions)
-            entropy = policy.entropy.mean()
-            value = self.critic(batch.observations, batch.masks, batch.hidden_states[1])
+        # A copy: extensions may change it, and the generator yields the same mini-batch again.
+        samples: Any = dataclasses.replace(batch)
+        if self.normalize_advantage_per_mini_batch:
+            samples.advantages = normalized(samples.advantages)
+        num_samples = len(samples.actions)
+        for extension in self._extensions:
+            extension.prepare_batch(samples)
+        with self._autocast():
+            policy = self.actor.output_distribution(samples.observations, samples.masks, samples.hidden_states[0])
+            log_prob = policy.log_prob(samples.actions)
+            # What was appended to the mini-batch says nothing of its own about entropy and KL divergence.
+            entropy = policy.entropy[:num_samples].mean()
+            value = self.critic(samples.observations, samples.masks, samples.hidden_states[1])
 
-            advantages = batch.advantages.squeeze(-1)
-            if self.normalize_advantage_per_mini_batch:
-                advantages = normalized(advantages)
-            surrogate = surrogate_loss(log_prob, batch.old_actions_log_prob.squeeze(-1), advantages, self.clip_param)
+            advantages, old_log_prob = samples.advantages.squeeze(-1), samples.old_actions_log_prob.squeeze(-1)
+            surrogate = surrogate_loss(log_prob, old_log_prob, advantages, self.clip_param)
             value_clip = self.clip_param if self.use_clipped_value_loss else None
-            value_error = value_loss(value, batch.values, batch.returns, value_clip)
+            value_error = value_loss(value, samples.values, samples.returns, value_clip)
             total = surrogate + self.value_loss_coef * value_error - self.entropy_coef * entropy
+            logged = [value_error, surrogate, entropy]
+            for extension in self._extensions:
+                loss = extension.batch_loss(self.actor, samples, num_samples, policy)
+                total = total if loss.added is None else total + loss.added
+                logged.append(loss.logged)
         with torch.no_grad():
-            kl = self.actor.get_kl_divergence(batch.old_distribution_params, policy.params).mean()
-        return Losses(total, value_error, surrogate, entropy, kl)
+            new_params = tuple(param[:num_samples] for param in policy.params)
+            kl = self.actor.get_kl_divergence(samples.old_distribution_params, new_params).mean()
+        return Losses(total, kl, torch.stack([loss.detach().float() for loss in logged]))
 
     # -- modes, state, construction ------------------------------------------------------------------------------------
 
     def train_mode(self) -> None:
         """Put the models into training mode."""
-        self.actor.train()
-        self.critic.train()
+        for learner in (self.actor, self.critic, *self._extensions):
+            learner.train()
 
     def eval_mode(self) -> None:
         """Put the models into evaluation mode."""
-        self.actor.eval()
-        self.critic.eval()
+        for learner in (self.actor, self.critic, *self._extensions):
+            learner.train(False)
 
     def get_policy(self) -> MLPModel:
         """Return the model that acts."""
@@ -288,19 +314,28 @@ class PPO:
 
     def save(self) -> dict[str, Any]:
         """Return everything that :meth:`load` needs to go on, as tensors and plain data."""
-        return {
+        state: dict[str, Any] = {
             "actor_state_dict": self.actor.state_dict(),
             "critic_state_dict": self.critic.state_dict(),
             "optimizer_state_dict": self._optimizer.state_dict(),
         }
+        if self.rnd is not None:
+            state["rnd_state_dict"] = self.rnd.state_dict()
+            state["rnd_optimizer_state_dict"] = self.rnd.optimizer.state_dict()
+            state["rnd_schedule"] = self.rnd.schedule_state()
+        if self.critic_warmup_iterations:
+            state["critic_warmup_left"] = self._warmup_left
+        return state
 
     def load(self, loaded_dict: dict[str, Any], load_cfg: dict[str, bool] | None = None, strict: bool = True) -> bool:
-        """Take over a saved state, wholly or not at all.
+        """Take over a saved state, wholly or not at all; :attr:`load_report` says what was taken.
+
+        The checkpoint of a distillation fills the actor with its student.
 
         Args:
-            loaded_dict: What :meth:`save` returned.
+            loaded_dict: What :meth:`save` returned, here or in an earlier release.
             load_cfg: Which parts to take: actor, critic, optimizer, iteration, rnd. None for all.
-            strict: Refuse missing and unexpected keys of the models.
+            strict: Refuse missing and unexpected keys of the models, and other shapes; otherwise those are skipped.
 
         Returns:
             Whether the iteration should be taken over too.
@@ -308,12 +343,33 @@ class PPO:
         Raises:
             ValueError: The state lacks a part or does not fit; nothing was changed.
         """
+        loaded_dict = modernize(loaded_dict)
         parts = wanted_parts(load_cfg, ("actor", "critic", "optimizer", "iteration", "rnd"))
-        models = {name: model for name, model in (("actor", self.actor), ("critic", self.critic)) if parts[name]}
-        load_parts(loaded_dict, models, self._optimizer if parts["optimizer"] else None, strict)
+        if "student_state_dict" in loaded_dict and "actor_state_dict" not in loaded_dict:
+            loaded_dict = {"actor_state_dict": loaded_dict["student_state_dict"]}
+            parts = dict.fromkeys(parts, False) | {"actor": parts["actor"]}
+        models: dict[str, nn.Module] = {"actor": self.actor, "critic": self.critic}
+        if self.rnd is not None and (load_cfg is not None or "rnd_state_dict" in loaded_dict):
+            models["rnd"] = self.rnd
+        wanted = {name: model for name, model in models.items() if parts[name]}
+        self.load_report = load_parts(loaded_dict, wanted, self._optimizer if parts["optimizer"] else None, strict)
+        self.load_report += [f"{name}: not taken" for name in models if name not in wanted]
+        if self.rnd is not None and "rnd" in wanted:
+            self._load_rnd(loaded_dict)
         # Else an adaptive schedule would go on from the configured rate and throw the policy off.
         self._learning_rate = float(self._optimizer.learning_rate)
+        if parts["iteration"]:
+            self._warmup_left = loaded_dict.get("critic_warmup_left", 0)
         return parts["iteration"]
+
+    def _load_rnd(self, state: dict[str, Any]) -> None:
+        assert self.rnd is not None
+        if "rnd_optimizer_state_dict" in state:
+            self.rnd.optimizer.load_state_dict(copy.deepcopy(state["rnd_optimizer_state_dict"]))
+        if "rnd_schedule" in state:
+            self.rnd.load_schedule_state(state["rnd_schedule"])
+        else:
+            self.load_report.append("rnd: the checkpoint does not keep the weight schedule, it starts anew")
 
     @staticmethod
     def construct_algorithm(obs: TensorDict, env: VecEnv, cfg: dict[str, Any], device: str) -> PPO:
@@ -328,10 +384,17 @@ class PPO:
         Raises:
             ValueError, TypeError: The configuration is wrong; says where.
         """
-        models = build_models(obs, cfg, {"actor": env.num_actions, "critic": 1}, device)
         algorithm_class, options = resolve_class(cfg["algorithm"])
         check_options(algorithm_class, options, "algorithm")
+        sets = ["actor", "critic", *(["rnd_state"] if options.get("rnd_cfg") is not None else [])]
+        obs_groups = resolve_sets(obs, cfg, sets)
+        output_dims = {"actor": env.num_actions, "critic": 1}
+        models = build_models(obs, cfg, obs_groups, output_dims, device, options.get("share_cnn_encoders", False))
+        options = resolve_symmetry_config(resolve_rnd_config(options, obs, obs_groups, env), env)
         storage = RolloutStorage("rl", env.num_envs, cfg["num_steps_per_env"], obs, [env.num_actions], device)
-        return algorithm_class(
+        alg = algorithm_class(
             models["actor"], models["critic"], storage, device=device, multi_gpu_cfg=cfg.get("multi_gpu"), **options
         )
+        if alg.symmetry is not None:
+            alg.symmetry.check(obs, env.num_actions)
+        return alg

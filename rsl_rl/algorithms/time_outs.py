@@ -37,15 +37,28 @@ def time_out_values(critic: MLPModel, values_N1: torch.Tensor, extras: Mapping[s
         values_N1 = value_without_memory(critic, final_obs, device)
     elif terminal is not None and _can_see(critic, terminal["observations"]):
         env_ids = torch.as_tensor(terminal["env_ids"], device=device, dtype=torch.long)
-        final_values_k1 = value_without_memory(critic, terminal["observations"], device)
+        final_values_k1 = value_without_memory(critic, terminal["observations"], device, env_ids)
         values_N1 = values_N1.index_copy(0, env_ids, final_values_k1.to(values_N1.dtype))
     # Not a product: rows of environments that are not done may hold anything, also NaN.
     return torch.where(time_outs, values_N1.view(-1), 0.0)
 
 
-def value_without_memory(critic: MLPModel, obs: Mapping[str, torch.Tensor], device: Any) -> torch.Tensor:
-    """Return the value [k, 1] of observations [k, ...] without moving the critic's hidden state."""
+def value_without_memory(
+    critic: MLPModel, obs: Mapping[str, torch.Tensor], device: Any, env_ids: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Return the value [k, 1] of observations [k, ...] without moving the critic's hidden state.
+
+    Args:
+        critic: The model of the value.
+        obs: Observation groups, each [k, ...].
+        device: Where the critic lives.
+        env_ids: [k], the environments they come from; None for all of them.
+    """
     hidden_state = critic.get_hidden_state()
+    if env_ids is not None and hidden_state is not None:
+        parts = hidden_state if isinstance(hidden_state, tuple) else (hidden_state,)
+        selected = tuple(part[:, env_ids] for part in parts)
+        critic.reset(None, selected if len(selected) > 1 else selected[0])  # type: ignore[arg-type]
     values = critic({group: value.to(device) for group, value in obs.items()}).detach()
     critic.reset(None, hidden_state)
     return values

@@ -4,5 +4,6 @@
 """Checkpoints."""
 
 from rsl_rl.checkpoint.files import read_checkpoint, write_checkpoint
+from rsl_rl.checkpoint.legacy import layout_of, modernize
 
-__all__ = ["read_checkpoint", "write_checkpoint"]
+__all__ = ["layout_of", "modernize", "read_checkpoint", "write_checkpoint"]

@@ -41,17 +41,20 @@ def play_episodes(env: VecEnv, policy: Callable[[TensorDict], torch.Tensor], num
 
     Args:
         env: N environments at the start of their episodes.
-        policy: Groups [N, ...] -> actions [N, A].
+        policy: Groups [N, ...] -> actions [N, A]; its ``reset(dones)``, where it has one, is told of episode ends.
         num_episodes: How many; at least one per environment is run.
     """
     share, left_over = divmod(num_episodes, env.num_envs)
     quota = [share + (index < left_over) for index in range(env.num_envs)]
     result, sums, steps = Episodes(), dict[str, float](), 0
     returns, lengths = torch.zeros(env.num_envs), torch.zeros(env.num_envs, dtype=torch.long)
+    reset = getattr(policy, "reset", lambda dones=None: None)
     obs = env.get_observations()
     with torch.inference_mode():
+        reset()
         while any(quota):
             obs, rewards, dones, extras = env.step(policy(obs).to(env.device))
+            reset(dones)
             returns += rewards.cpu()
             lengths += 1
             steps += 1

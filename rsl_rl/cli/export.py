@@ -15,9 +15,7 @@ from rsl_rl.cli.main import UserError, user_errors
 from rsl_rl.cli.play import load_runner
 from rsl_rl.cli.run_folder import EXPORTS, Run
 from rsl_rl.env import make_env
-from rsl_rl.export import export_onnx, export_torchscript
-
-_FORMATS = {"onnx": (export_onnx, "policy.onnx"), "torchscript": (export_torchscript, "policy.pt")}
+from rsl_rl.export import EXPORTERS
 
 
 @dataclass(frozen=True)
@@ -26,7 +24,7 @@ class ExportArguments:
 
     run: Annotated[str, tyro.conf.Positional]
     """A run's folder, a checkpoint in it, or a task's name for its newest run."""
-    formats: tuple[Literal["onnx", "torchscript"], ...] = ("onnx", "torchscript")
+    formats: tuple[Literal["onnx", "torchscript", "pt2"], ...] = ("onnx", "torchscript", "pt2")
     """What to write."""
     output: Path | None = None
     """Folder of the files; the run's own exports/ if left out."""
@@ -41,7 +39,7 @@ def run(arguments: list[str]) -> None:
         env = make_env(task.env, num_envs=1, seed=task.seed, **task.env_options)
         policy = load_runner(task, env, found.checkpoint()).get_inference_policy()
         for name in chosen.formats:
-            write, file = _FORMATS[name]
+            write, file = EXPORTERS[name]
             try:
                 report = write(policy, (chosen.output or found.folder / EXPORTS) / file)
             except RuntimeError as error:

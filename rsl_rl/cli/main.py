@@ -19,6 +19,7 @@ _COMMANDS = {
     "train": "train a task, an environment, or what a YAML file describes",
     "play": "run a trained policy and say how well it does",
     "export": "write a trained policy as ONNX and TorchScript files",
+    "migrate": "translate configurations and checkpoints of earlier releases",
     "tasks": "list the tasks that come with the library",
 }
 

@@ -16,6 +16,8 @@ import torch
 import tyro
 from tensordict import TensorDict
 
+from rsl_rl.algorithms import Distillation
+from rsl_rl.checkpoint import read_checkpoint
 from rsl_rl.cli.episodes import Episodes, play_episodes
 from rsl_rl.cli.main import user_errors
 from rsl_rl.cli.run_folder import EXPORTS, Run
@@ -23,6 +25,7 @@ from rsl_rl.cli.train import make_runner, seed_everything
 from rsl_rl.cli.video import prepare_rendering, record_video, video_writers
 from rsl_rl.config.task import TaskConfig
 from rsl_rl.env import VecEnv, make_env
+from rsl_rl.export import EXPORTERS
 from rsl_rl.export import load_policy as load_exported_policy
 from rsl_rl.runners import OnPolicyRunner
 
@@ -37,7 +40,7 @@ class PlayArguments:
     """A run's folder, a checkpoint or exported policy in it, or a task's name for its newest run."""
     episodes: int = 16
     """Episodes to run, side by side."""
-    policy: Literal["auto", "onnx", "torchscript", "checkpoint"] = "auto"
+    policy: Literal["auto", "onnx", "torchscript", "pt2", "checkpoint"] = "auto"
     """Which file acts; auto: the one that was named, else the newest checkpoint."""
     seed: int = 1000
     """Seed of the environments."""
@@ -81,11 +84,11 @@ def load_policy(run: Run, task: TaskConfig, env: VecEnv, kind: str) -> tuple[Pol
     """
     exported = run.file if run.file is not None and run.file.parent.name == EXPORTS else None
     if kind == "auto":
-        kind = "checkpoint" if exported is None else "onnx" if exported.suffix == ".onnx" else "torchscript"
+        kind = "checkpoint" if exported is None else _kind_of(exported)
     if kind == "checkpoint":
         path = run.checkpoint()
         return load_runner(task, env, path).get_inference_policy(), path
-    name = {"onnx": "policy.onnx", "torchscript": "policy.pt"}[kind]
+    _, name = EXPORTERS[kind]
     path = run.folder / EXPORTS / name
     if exported is not None and exported.suffix == path.suffix:
         path = exported
@@ -96,10 +99,19 @@ def load_policy(run: Run, task: TaskConfig, env: VecEnv, kind: str) -> tuple[Pol
     return load_exported_policy(path), path
 
 
+def _kind_of(exported: Path) -> str:
+    """Return the format of an exported file; TorchScript, the most common, for a suffix that nobody writes."""
+    suffixes = {Path(name).suffix: kind for kind, (_, name) in EXPORTERS.items()}
+    return suffixes.get(exported.suffix, "torchscript")
+
+
 def load_runner(task: TaskConfig, env: VecEnv, checkpoint: Path) -> OnPolicyRunner:
     """Return a runner of a task, on the CPU, with the models of a checkpoint."""
-    runner = make_runner(dataclasses.replace(task, device="cpu"), env, None)
-    runner.load(str(checkpoint), load_cfg={"actor": True})
+    # A student's teacher is not needed to act.
+    options = dataclasses.replace(task.runner, teacher_checkpoint=None)
+    runner = make_runner(dataclasses.replace(task, device="cpu", runner=options), env, None)
+    model = "student" if isinstance(runner.alg, Distillation) else "actor"
+    runner.alg.load(read_checkpoint(str(checkpoint), map_location="cpu"), {model: True}, True)
     return runner
 
 

@@ -19,13 +19,14 @@ import numpy as np
 import torch
 import tyro
 
+from rsl_rl.algorithms import Distillation
 from rsl_rl.cli.curve import draw_learning_curve
 from rsl_rl.cli.main import UserError, user_errors
 from rsl_rl.cli.options import key_value_options
-from rsl_rl.cli.run_folder import CONFIG, EXPORTS, new_run_folder
+from rsl_rl.cli.run_folder import CONFIG, EXPORTS, Run, new_run_folder
 from rsl_rl.config.task import DEFAULT_TASK, TaskConfig, load_task, task_names, write_task
 from rsl_rl.env import VecEnv, make_env
-from rsl_rl.export import export_onnx, export_torchscript
+from rsl_rl.export import EXPORTERS
 from rsl_rl.runners import OnPolicyRunner
 from rsl_rl.telemetry.console import duration, number
 from rsl_rl.utils import listed, resolve_callable
@@ -39,6 +40,8 @@ class TrainArguments(TaskConfig):
     """Folder of the run; a new one under runs/ if left out."""
     checkpoint: Path | None = None
     """Start from the models and the optimizer in this checkpoint."""
+    teacher: str | None = None
+    """For a student: the run to learn from (a folder, a checkpoint in it, or a task's name for its newest run)."""
 
 
 def run(arguments: list[str]) -> None:
@@ -69,7 +72,11 @@ def run(arguments: list[str]) -> None:
     if not preset.runner.obs_groups:
         obs_groups = {name: groups for name, groups in obs_groups.items() if groups}
     values["runner"] = dataclasses.replace(chosen.runner, others=others, obs_groups=obs_groups)
-    train(TaskConfig(**values), chosen.run_dir, chosen.checkpoint)
+    task = TaskConfig(**values)
+    if chosen.teacher is not None:
+        with user_errors():
+            task = with_teacher(task, Run(chosen.teacher))
+    train(task, chosen.run_dir, chosen.checkpoint)
 
 
 def train(task: TaskConfig, run_dir: Path | None = None, checkpoint: Path | None = None) -> Path:
@@ -114,6 +121,8 @@ def _train(
         runner = make_runner(task, env, None)
         if checkpoint is not None:
             runner.load(str(checkpoint))
+        if isinstance(runner.alg, Distillation) and not runner.alg.teacher_loaded:
+            raise ValueError(f"'{task.name}' is a student and needs a teacher: add --teacher RUN.")
         folder = new_run_folder(task, run_dir)
         write_task(task, folder / CONFIG)
     runner.logger.log_dir = str(folder)
@@ -165,11 +174,33 @@ def make_runner(task: TaskConfig, env: VecEnv, log_dir: str | None) -> OnPolicyR
 
 
 def with_observation_groups(task: TaskConfig, env: VecEnv) -> TaskConfig:
-    """Let actor and critic see everything where the task does not say what they see."""
+    """Say what actor and critic see where the task does not: the groups named after them, else everything."""
     if task.runner.obs_groups:
         return task
     groups = [str(group) for group in env.get_observations().keys()]  # noqa: SIM118 (a TensorDict)
-    runner = dataclasses.replace(task.runner, obs_groups={"actor": groups, "critic": groups})
+    actor = next(([name] for name in ("actor", "policy") if name in groups), groups)
+    critic = ["critic"] if "critic" in groups else groups
+    runner = dataclasses.replace(task.runner, obs_groups={"actor": actor, "critic": critic})
+    return dataclasses.replace(task, runner=runner)
+
+
+def with_teacher(task: TaskConfig, run: Run) -> TaskConfig:
+    """Let a student learn from the policy of a run: its model, what it sees, and its checkpoint.
+
+    Raises:
+        FileNotFoundError: The run has no checkpoint yet.
+        ValueError: The task is no student.
+    """
+    if task.runner.student is None:
+        raise ValueError(f"'{task.name}' takes no teacher: it has no section 'student'.")
+    taught = run.task().runner
+    name = "actor" if taught.student is None else "student"
+    runner = dataclasses.replace(
+        task.runner,
+        teacher=getattr(taught, name),
+        teacher_checkpoint=str(run.checkpoint()),
+        obs_groups={**task.runner.obs_groups, "teacher": taught.obs_groups[name]},
+    )
     return dataclasses.replace(task, runner=runner)
 
 
@@ -222,7 +253,7 @@ def _conclude(task: TaskConfig, runner: OnPolicyRunner, folder: Path, seconds: f
         lines.append(f"  policy files: rsl-rl export {folder}")
     else:
         policy = runner.get_inference_policy()
-        for write, name in ((export_onnx, "policy.onnx"), (export_torchscript, "policy.pt")):
+        for write, name in EXPORTERS.values():
             try:
                 report = write(policy, folder / EXPORTS / name)
             except ImportError as error:

@@ -77,6 +77,7 @@ def record_video(task: TaskConfig, policy: Callable[[TensorDict], torch.Tensor],
 
 def _frames(env: Any, policy: Callable[[TensorDict], torch.Tensor], max_steps: int, every: int) -> Iterator[np.ndarray]:
     """Yield the picture [height, width, 3] before every so many steps of the first episode."""
+    getattr(policy, "reset", lambda: None)()
     obs = env.get_observations()
     for step in range(max_steps):
         if step % every == 0:

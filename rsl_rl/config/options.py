@@ -5,20 +5,23 @@
 
 from __future__ import annotations
 
-import copy
 import inspect
 import typing
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
+from rsl_rl.config.legacy import legacy_message, modernize_config
 from rsl_rl.config.schema import SCHEMAS, RunnerConfig
 from rsl_rl.config.typecheck import describe, has_type
 from rsl_rl.utils import check_compile_mode, did_you_mean, listed
 
 # Constructor arguments that the library fills in itself.
 _PROVIDED = frozenset(
-    {"obs", "obs_groups", "obs_set", "output_dim", "actor", "critic", "storage", "device", "multi_gpu_cfg"}
+    (
+        *("obs", "obs_groups", "obs_set", "output_dim", "num_states", "env", "device", "multi_gpu_cfg", "storage"),
+        *("actor", "critic", "student", "teacher"),
+    )
 )
 _REQUIRED = ("num_steps_per_env", "obs_groups", "save_interval")
 
@@ -58,13 +61,17 @@ def check_type(value: Any, expected: Any, where: str) -> None:
     raise TypeError(f"'{where}' must be {describe(expected)}, got {type(value).__name__}: {value!r}.{hint}")
 
 
-def resolve_runner_config(train_cfg: Mapping[str, Any]) -> dict[str, Any]:
+def resolve_runner_config(
+    train_cfg: Mapping[str, Any], obs_group_names: Collection[str] | None = None
+) -> dict[str, Any]:
     """Return a checked deep copy of a runner's configuration; the caller's is not changed.
 
-    Unknown keys at the top level are kept: environments and launchers put their own there.
+    Unknown keys at the top level are kept: environments and launchers put their own there. Layouts of earlier releases
+    are translated, with one warning that shows the new form.
 
     Args:
-        train_cfg: The configuration in the layout that the runners take.
+        train_cfg: The configuration in the layout that the runners take or took.
+        obs_group_names: Names of the environment's observation groups, for configurations without ``obs_groups``.
 
     Raises:
         ValueError: A required key is missing or a value is out of range.
@@ -72,6 +79,9 @@ def resolve_runner_config(train_cfg: Mapping[str, Any]) -> dict[str, Any]:
     """
     if not isinstance(train_cfg, Mapping):
         raise TypeError(f"The runner's configuration must be a dict, got {type(train_cfg).__name__}.")
+    given, (train_cfg, changes) = train_cfg, modernize_config(train_cfg, obs_group_names)
+    if changes:
+        warnings.warn(legacy_message(given, train_cfg, changes), stacklevel=3)
     types = typing.get_type_hints(RunnerConfig)
     for key in _REQUIRED:
         if key not in train_cfg:
@@ -87,17 +97,18 @@ def resolve_runner_config(train_cfg: Mapping[str, Any]) -> dict[str, Any]:
         if train_cfg[key] < 1:
             raise ValueError(f"'{key}' must be at least 1, got {train_cfg[key]}.")
     check_compile_mode(train_cfg.get("torch_compile_mode"))
-    return copy.deepcopy(dict(train_cfg))
+    return train_cfg
 
 
 def _constructor_options(configured: Any) -> tuple[list[str], bool]:
     """Return the names of the options and whether any other is accepted as well.
 
-    ``**kwargs`` of a subclass are taken to reach the constructor of the next class.
+    ``**kwargs`` of a user's subclass are taken to reach the constructor of the next class.
     """
     names: list[str] = []
     constructors = [configured] if not inspect.isclass(configured) else configured.__mro__
     for constructor in constructors:
+        is_ours = constructor.__module__.startswith("rsl_rl.")
         if inspect.isclass(constructor):
             if "__init__" not in vars(constructor) or constructor is object:
                 continue
@@ -105,8 +116,9 @@ def _constructor_options(configured: Any) -> tuple[list[str], bool]:
         parameters = inspect.signature(constructor).parameters.values()
         named = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
         names += [name for name in named if name != "self" and name not in _PROVIDED and name not in names]
-        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
-            return names, False
+        accepts_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
+        if is_ours or not accepts_any:
+            return names, accepts_any
     return names, True
 
 

@@ -31,6 +31,31 @@ class GaussianDistributionConfig:
 
 
 @dataclass(frozen=True)
+class HeteroscedasticGaussianDistributionConfig:
+    """Gaussian actions whose standard deviation is an output of the network, too."""
+
+    class_name: str = "HeteroscedasticGaussianDistribution"
+    init_std: float = 1.0
+    """Initial standard deviation, in units of the action."""
+    std_range: tuple[float, float] = (1e-6, 1e6)
+    """The standard deviation stays within this range."""
+    std_type: Literal["scalar", "log"] = "scalar"
+    """Whether the network gives the standard deviation itself or its logarithm."""
+
+
+@dataclass(frozen=True)
+class BetaDistributionConfig:
+    """Actions within a range, drawn from Beta distributions."""
+
+    class_name: str = "BetaDistribution"
+    action_range: tuple[float, float] = (-1.0, 1.0)
+    """Lowest and highest action."""
+
+
+DistributionConfig = GaussianDistributionConfig | HeteroscedasticGaussianDistributionConfig | BetaDistributionConfig
+
+
+@dataclass(frozen=True)
 class MLPModelConfig:
     """Feed-forward actor or critic."""
 
@@ -41,8 +66,32 @@ class MLPModelConfig:
     """elu, selu, relu, crelu, lrelu, tanh, sigmoid, softplus, gelu, swish, mish or identity."""
     obs_normalization: bool = False
     """Normalize observations by their running mean and standard deviation."""
-    distribution_cfg: GaussianDistributionConfig | None = None
+    distribution_cfg: DistributionConfig | None = None
     """Output distribution; None for a deterministic model such as a critic."""
+
+
+@dataclass(frozen=True)
+class RNNModelConfig(MLPModelConfig):
+    """Recurrent actor or critic."""
+
+    class_name: str = "RNNModel"
+    rnn_type: str = "lstm"
+    """lstm or gru."""
+    rnn_hidden_dim: int = 256
+    """Size of each layer's hidden state."""
+    rnn_num_layers: int = 1
+    """Number of recurrent layers."""
+
+
+@dataclass(frozen=True)
+class CNNModelConfig(MLPModelConfig):
+    """Actor or critic that sees images."""
+
+    class_name: str = "CNNModel"
+    cnn_cfg: dict[str, Any] | None = None
+    """Options of :class:`rsl_rl.modules.CNN` for all image groups, or a dict of them by group."""
+    cnns: Any = None
+    """Ready encoders by group, to share them with another model."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +138,34 @@ class PPOConfig:
     grad_reduce_bucket_mb: float = 25.0
     """Size of the buckets in which gradients are averaged over processes, in MiB."""
 
+    critic_warmup_iterations: int = 0
+    """For so many iterations only the critic learns, so that a pretrained actor is not destroyed by a new critic."""
+    shared_encoders_twice: bool = False
+    """Clip and step encoders that actor and critic share twice per mini-batch, as release 5.5.1 did."""
+
+
+@dataclass(frozen=True)
+class DistillationConfig:
+    """A student learns to act like a teacher."""
+
+    class_name: str = "Distillation"
+    num_learning_epochs: int = 1
+    """Passes over the rollout per iteration."""
+    gradient_length: int = 15
+    """Steps in time over which the loss is summed, and a recurrent student learns, before the optimizer steps."""
+    learning_rate: float = 1e-3
+    """Learning rate."""
+    max_grad_norm: float | None = None
+    """The student's gradient is clipped to this norm; None for no clipping."""
+    loss_type: Literal["mse", "huber"] = "mse"
+    """How the difference of the actions is measured."""
+    optimizer: str = "adam"
+    """adam, adamw, sgd or rmsprop."""
+    use_mixed_precision: bool = False
+    """Forward pass and loss in bfloat16."""
+    grad_reduce_bucket_mb: float = 25.0
+    """Size of the buckets in which gradients are averaged over processes, in MiB."""
+
 
 @dataclass(frozen=True)
 class RunnerConfig:
@@ -109,11 +186,17 @@ class RunnerConfig:
     """Compile the update with this mode of torch.compile."""
     logger: Any = "tensorboard"
     """A logger's name, a dict with class_name and constructor arguments, a list of these, or None."""
-    algorithm: PPOConfig | dict[str, Any] = field(default_factory=PPOConfig)
-    actor: MLPModelConfig | dict[str, Any] = field(
+    algorithm: PPOConfig | DistillationConfig | dict[str, Any] = field(default_factory=PPOConfig)
+    actor: MLPModelConfig | dict[str, Any] | None = field(
         default_factory=lambda: MLPModelConfig(distribution_cfg=GaussianDistributionConfig())
     )
-    critic: MLPModelConfig | dict[str, Any] = field(default_factory=MLPModelConfig)
+    critic: MLPModelConfig | dict[str, Any] | None = field(default_factory=MLPModelConfig)
+    student: MLPModelConfig | dict[str, Any] | None = None
+    """The model that learns, for distillation."""
+    teacher: MLPModelConfig | dict[str, Any] | None = None
+    """The model that is learned from, for distillation."""
+    teacher_checkpoint: str | None = None
+    """Checkpoint that fills the teacher, for distillation."""
     others: dict[str, Any] = field(default_factory=dict)
     """Keys of launchers and environments that the runner keeps but does not use."""
 
@@ -121,13 +204,20 @@ class RunnerConfig:
     def from_dict(cls, section: Mapping[str, Any]) -> RunnerConfig:
         """Read the layout that the runners take; sections of classes that are not ours stay as they are."""
         known = {field.name for field in dataclasses.fields(cls)} - {"others"}
-        values = {key: _typed(value) for key, value in section.items() if key in known}
+        values: dict[str, Any] = {key: _typed(value) for key, value in section.items() if key in known}
+        if "student" in values:
+            values = {"actor": None, "critic": None, **values}
         return cls(**values, others={key: value for key, value in section.items() if key not in known})
 
     def to_dict(self) -> dict[str, Any]:
         """Return the configuration in the layout that the runners take."""
         section = dataclasses.asdict(self)
-        return section | section.pop("others")
+        section |= section.pop("others")
+        unused = [name for name in _OPTIONAL_SECTIONS if section[name] is None]
+        return {key: value for key, value in section.items() if key not in unused}
+
+
+_OPTIONAL_SECTIONS = ("actor", "critic", "student", "teacher", "teacher_checkpoint")
 
 
 def _typed(value: Any) -> Any:
@@ -142,8 +232,13 @@ def _typed(value: Any) -> Any:
 
 
 SCHEMAS: dict[str, type] = {
+    "BetaDistribution": BetaDistributionConfig,
+    "CNNModel": CNNModelConfig,
+    "Distillation": DistillationConfig,
     "GaussianDistribution": GaussianDistributionConfig,
+    "HeteroscedasticGaussianDistribution": HeteroscedasticGaussianDistributionConfig,
     "MLPModel": MLPModelConfig,
     "PPO": PPOConfig,
+    "RNNModel": RNNModelConfig,
 }
 """The section of every configurable class of ``rsl_rl``, by class name."""

@@ -88,6 +88,8 @@ def load_task(name: str) -> TaskConfig:
 def read_task(path: str | os.PathLike[str]) -> TaskConfig:
     """Read a task from a YAML file: ``runner`` in the layout of the runners, beside it the fields of the task.
 
+    A file may also hold nothing but what a runner takes, now or in an earlier release.
+
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: It is no YAML file, a key is unknown or missing.
@@ -97,6 +99,8 @@ def read_task(path: str | os.PathLike[str]) -> TaskConfig:
     if not path.is_file():
         raise FileNotFoundError(f"There is no file '{path}'.")
     document = _parse_yaml(path)
+    if isinstance(document, Mapping) and {"algorithm", "policy"} & set(document):
+        document = {"runner": document}
     if not isinstance(document, Mapping) or not isinstance(document.get("runner"), Mapping):
         raise ValueError(f"'{path}' is no task: it needs a section 'runner' at the top.")
     types = typing.get_type_hints(TaskConfig)
@@ -129,7 +133,7 @@ def write_task(task: TaskConfig, path: str | os.PathLike[str]) -> None:
 
 def _checked_runner_section(section: Mapping[str, Any]) -> dict[str, Any]:
     resolved = resolve_runner_config(section)
-    for part in ("algorithm", "actor", "critic"):
+    for part in ("algorithm", "actor", "critic", "student", "teacher"):
         if isinstance(resolved.get(part), Mapping):
             _check_section(resolved[part], part)
     return resolved
@@ -148,8 +152,11 @@ def _check_section(section: Mapping[str, Any], where: str) -> None:
 def parse_yaml_text(text: str) -> Any:
     """Return what a YAML text stands for. Nothing in it is executed.
 
+    Of the tags with which Python programs write their own objects, tuples are read as lists and names of functions and
+    classes as text.
+
     Raises:
-        ValueError: It is no YAML.
+        ValueError: It is no YAML, or holds an object that only code could make.
         ImportError: pyyaml is not installed.
     """
     try:
@@ -163,10 +170,20 @@ def parse_yaml_text(text: str) -> Any:
     Loader.add_implicit_resolver(
         "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
     )
+    Loader.add_constructor("tag:yaml.org,2002:python/tuple", Loader.construct_sequence)
+    Loader.add_multi_constructor("tag:yaml.org,2002:python/name:", lambda loader, suffix, node: suffix)
+    Loader.add_multi_constructor("tag:yaml.org,2002:python/", _refuse_python_object)
     try:
         return yaml.load(text, Loader)
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from error
+
+
+def _refuse_python_object(loader: Any, suffix: str, node: Any) -> Any:
+    raise ValueError(
+        f"line {node.start_mark.line + 1} holds a Python object (!!python/{suffix}), and reading that would execute "
+        "code from the file. Replace it by plain numbers, text, lists and mappings."
+    )
 
 
 def _parse_yaml(path: Path) -> Any:

@@ -41,6 +41,7 @@ class GymnasiumVecEnv(VecEnv):
         seed: int | None = None,
         max_episode_length: int | None = None,
         cfg: dict | None = None,
+        groups: Mapping[str, Any] | None = None,
     ) -> None:
         """Wrap a vector environment. It is reset when its first observation is asked for.
 
@@ -51,11 +52,15 @@ class GymnasiumVecEnv(VecEnv):
             max_episode_length: Steps after which an episode times out; None to ask the environment (1000 where it
                 does not say). The environment's own limit ends episodes, this number does not.
             cfg: Logged with the run.
+            groups: Divides a flat observation into groups, each a list of its entries or a range, for example
+                ``{"position": [0, 1], "velocity": "2:4"}``, or adds parts of groups to a Dict observation:
+                ``{"proprioception": {"state": "3:48"}}``; None for the groups as they are.
 
         Raises:
             TypeError: ``envs`` is no vector environment, the action space is no Box, or an observation space is neither
                 a Box nor a Dict of Box.
-            ValueError: ``envs`` is configured so that single environments cannot be reset on their own.
+            ValueError: ``envs`` is configured so that single environments cannot be reset on their own, or ``groups``
+                does not fit the observation.
         """
         from gymnasium.spaces import Box
 
@@ -82,8 +87,7 @@ class GymnasiumVecEnv(VecEnv):
         """Infos of the last step's transitions (those of the reset after :meth:`reset`), in the vector environment's
         form: arrays with one row per environment, and their masks under ``_key`` where it gives them."""
 
-        self._readers = observation_readers(envs.single_observation_space)
-        self._is_dict = hasattr(envs.single_observation_space, "spaces")
+        self._readers = observation_readers(envs.single_observation_space, groups)
         self._action_shape = (self.num_envs, *action_space.shape)
         self._action_dtype = action_space.dtype
         self._low, self._high = action_space.low, action_space.high
@@ -183,9 +187,10 @@ class GymnasiumVecEnv(VecEnv):
         return values.astype(self._action_dtype, copy=False)
 
     def _read(self, observations: Any) -> dict[str, torch.Tensor]:
-        if not self._is_dict:
-            return {"policy": self._readers["policy"].read(observations)}
-        return {name: reader.read(observations[name]) for name, reader in self._readers.items()}
+        return {
+            name: reader.read(observations if reader.source is None else observations[reader.source])
+            for name, reader in self._readers.items()
+        }
 
     def _count_down(self, dones: np.ndarray) -> np.ndarray:
         """Return where an episode is to end because of the length that was assigned to it."""
@@ -225,10 +230,11 @@ class GymnasiumVecEnv(VecEnv):
         for index in np.flatnonzero(ended):
             # Gymnasium collects Dict observations into a dict of arrays, or one dict per environment.
             for name, reader in self._readers.items():
-                if not self._is_dict:
+                if reader.source is None:
                     final = finals[index]
                 else:
-                    final = finals[name][index] if isinstance(finals, Mapping) else finals[index][name]
+                    source = reader.source
+                    final = finals[source][index] if isinstance(finals, Mapping) else finals[index][source]
                 final_groups[name][index] = reader.read(np.asarray(final)[None])[0]
         return final_groups
 

@@ -12,11 +12,13 @@ from collections.abc import Callable
 from typing import Any
 
 from rsl_rl.env.gymnasium import GymnasiumVecEnv
+from rsl_rl.env.legacy import as_vec_env
+from rsl_rl.env.simulators import make_isaaclab, make_mjlab
 from rsl_rl.env.vec_env import VecEnv
 from rsl_rl.utils import did_you_mean, resolve_callable
 
 _INSTALL = 'pip install "rsl-rl-lib[envs]"'
-_FORMS = "'envpool:ID', 'gym:ID' or 'package.module:factory'"
+_FORMS = "'envpool:ID', 'gym:ID', 'mjlab:ID', 'isaaclab:ID' or 'package.module:factory'"
 _CONTRACT = (
     "num_envs",
     "num_actions",
@@ -32,14 +34,18 @@ def make_env(name: str, num_envs: int = 1, seed: int = 0, device: str = "cpu", *
     """Make a vectorized environment.
 
     Args:
-        name: ``"envpool:ID"`` for EnvPool, ``"gym:ID"`` for Gymnasium, or ``"package.module:factory"`` for a callable
-            that takes ``num_envs``, ``seed``, ``device`` and the options, and returns a :class:`VecEnv`.
+        name: ``"envpool:ID"`` for EnvPool, ``"gym:ID"`` for Gymnasium, ``"mjlab:ID"`` for mjlab, ``"isaaclab:ID"`` for
+            Isaac Lab (whose simulator must have been started), or ``"package.module:factory"`` for a callable that
+            takes ``num_envs``, ``seed``, ``device`` and the options, and returns a :class:`VecEnv` or an environment
+            of an earlier layout.
         num_envs: Number of environments.
         seed: Environments of the same seed behave the same.
         device: Where observations, rewards and dones go.
         **options: Passed on to the environment. For EnvPool ``num_threads`` is the number of simulation threads
             (0, the default: one per core); for Gymnasium ``vectorization_mode`` is ``"sync"`` (default: one process,
-            faster for environments whose step is short) or ``"async"`` (one process per environment).
+            faster for environments whose step is short) or ``"async"`` (one process per environment). For both,
+            ``groups`` divides a flat observation into groups, see :class:`GymnasiumVecEnv`. For mjlab and Isaac Lab
+            see :mod:`rsl_rl.env.simulators`.
 
     Raises:
         ValueError: The name is unknown; names near matches. An option is not accepted.
@@ -66,6 +72,8 @@ def _from_envpool(identifier: str, num_envs: int, seed: int, device: str, option
                 f"{sys.version_info.major}.{sys.version_info.minor}. Use a newer Python, or a 'gym:' environment."
             ) from error
         raise ImportError(f"EnvPool is not installed: {_INSTALL}") from error
+    cfg = {"env": f"envpool:{identifier}", "num_envs": num_envs, "seed": seed, **options}
+    groups = options.pop("groups", None)
     known = envpool.list_all_envs()
     if identifier not in known:
         raise ValueError(f"EnvPool has no environment '{identifier}'.{did_you_mean(identifier, known)}")
@@ -73,8 +81,7 @@ def _from_envpool(identifier: str, num_envs: int, seed: int, device: str, option
         envs = envpool.make(identifier, env_type="gymnasium", num_envs=num_envs, seed=seed, **options)
     except (TypeError, ValueError, AssertionError, KeyError) as error:
         raise ValueError(f"EnvPool cannot make '{identifier}' with {options}: {error}") from error
-    cfg = {"env": f"envpool:{identifier}", "num_envs": num_envs, "seed": seed, **options}
-    return GymnasiumVecEnv(envs, device=device, cfg=cfg)
+    return GymnasiumVecEnv(envs, device=device, cfg=cfg, groups=groups)
 
 
 def _from_gymnasium(identifier: str, num_envs: int, seed: int, device: str, options: dict[str, Any]) -> VecEnv:
@@ -84,7 +91,7 @@ def _from_gymnasium(identifier: str, num_envs: int, seed: int, device: str, opti
     except ImportError as error:
         raise ImportError(f"Gymnasium (1.1 or newer) is not installed: {_INSTALL}") from error
     cfg = {"env": f"gym:{identifier}", "num_envs": num_envs, "seed": seed, **options}
-    mode = options.pop("vectorization_mode", "sync")
+    mode, groups = options.pop("vectorization_mode", "sync"), options.pop("groups", None)
     try:
         envs = gymnasium.make_vec(
             identifier,
@@ -101,7 +108,7 @@ def _from_gymnasium(identifier: str, num_envs: int, seed: int, device: str, opti
         raise ValueError(f"Gymnasium has no environment '{identifier}'.{hint} ({error})") from error
     except (TypeError, ValueError) as error:
         raise ValueError(f"Gymnasium cannot make '{identifier}' with {options}: {error}") from error
-    return GymnasiumVecEnv(envs, device=device, seed=seed, cfg=cfg)
+    return GymnasiumVecEnv(envs, device=device, seed=seed, cfg=cfg, groups=groups)
 
 
 def _from_factory(name: str, num_envs: int, seed: int, device: str, options: dict[str, Any]) -> VecEnv:
@@ -112,7 +119,7 @@ def _from_factory(name: str, num_envs: int, seed: int, device: str, options: dic
         raise ValueError(f"Cannot import the environment '{name}'.{hint} It must be {_FORMS}. ({error})") from error
     except AttributeError as error:
         raise ValueError(f"Cannot find the environment '{name}': {error}{_scheme_hint(name)}") from error
-    env = factory(num_envs=num_envs, seed=seed, device=device, **options)
+    env = as_vec_env(factory(num_envs=num_envs, seed=seed, device=device, **options))
     missing = [attribute for attribute in _CONTRACT if not hasattr(env, attribute)]
     if missing:
         raise TypeError(f"'{name}' returned a {type(env).__name__}, which is no VecEnv: it lacks {', '.join(missing)}.")
@@ -137,6 +144,9 @@ def _suggestion(identifier: str) -> str:
         import envpool
 
         known["envpool"] = envpool.list_all_envs()
+    for prefix, scheme in (("Mjlab-", "mjlab"), ("Isaac-", "isaaclab")):
+        if identifier.startswith(prefix):  # Importing these to ask them takes long, or is not possible.
+            return f" Did you mean '{scheme}:{identifier}'?"
     exact = [f"'{scheme}:{identifier}'" for scheme, names in known.items() if identifier in names]
     if exact:
         return f" Did you mean {' or '.join(exact)}?"
@@ -147,4 +157,6 @@ def _suggestion(identifier: str) -> str:
 _MAKERS: dict[str, Callable[[str, int, int, str, dict[str, Any]], VecEnv]] = {
     "envpool": _from_envpool,
     "gym": _from_gymnasium,
+    "isaaclab": make_isaaclab,
+    "mjlab": make_mjlab,
 }

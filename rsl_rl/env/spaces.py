@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,18 +23,20 @@ class GroupReader:
     and its first is not; one of two dimensions and type uint8 gets one channel. Any other shape is flattened to [N, d].
     """
 
-    def __init__(self, space: Any, name: str) -> None:
+    def __init__(self, space: Any, name: str, source: str | None = None) -> None:
         """Decide how to read.
 
         Args:
             space: A ``gymnasium.spaces.Box`` of one environment.
             name: The group, for messages.
+            source: The key of a Dict observation to read from; None for an observation that is no Dict.
 
         Raises:
             TypeError: It is another kind of space.
         """
         from gymnasium.spaces import Box
 
+        self.source = source
         if not isinstance(space, Box):
             raise TypeError(
                 f"The observation '{name}' is a {type(space).__name__} space. Supported: Box, and Dict of Box."
@@ -56,17 +60,71 @@ class GroupReader:
         return torch.from_numpy(np.array(values, dtype=self._dtype, order="C").reshape(len(values), *self._shape))
 
 
-def observation_readers(space: Any) -> dict[str, GroupReader]:
+class PartReader(GroupReader):
+    """Reads some entries of a flat observation as an observation group."""
+
+    def __init__(self, space: Any, name: str, entries: Sequence[int] | str, source: str | None = None) -> None:
+        """Decide what to read.
+
+        Args:
+            space: A flat ``gymnasium.spaces.Box`` of one environment.
+            name: The group, for messages.
+            entries: Indices into the observation, in the order of the group, or a range ``"first:last + 1"``.
+            source: The key of a Dict observation to read from; None for an observation that is no Dict.
+
+        Raises:
+            TypeError: It is another kind of space.
+            ValueError: The observation has no such entries.
+        """
+        super().__init__(space, name, source)
+        if isinstance(entries, str) and re.fullmatch(r"\d+:\d+", entries):
+            first, last = map(int, entries.split(":"))
+            entries = list(range(first, last))
+        if len(self._shape) != 1:
+            raise ValueError(f"The group '{name}' cannot be part of an image of shape {space.shape}.")
+        size = self._shape[0]
+        if (
+            not entries
+            or isinstance(entries, str)
+            or not all(isinstance(entry, int) and 0 <= entry < size for entry in entries)
+        ):
+            raise ValueError(
+                f"The group '{name}' must list entries 0 to {size - 1} of the observation, or be a range like '0:3', "
+                f"got {entries!r}."
+            )
+        self._entries = list(entries)
+
+    def read(self, values: np.ndarray) -> torch.Tensor:
+        """Return a new tensor [k, entries] for an array [k, ...] of k environments."""
+        return super().read(values)[:, self._entries]
+
+
+def observation_readers(space: Any, groups: Mapping[str, Any] | None = None) -> dict[str, GroupReader]:
     """Return a reader per observation group: ``policy`` for a Box, one per key for a Dict.
 
     Args:
         space: The observation space of one environment.
+        groups: For a flat Box the groups that it consists of, each as a list of entries or a range like ``"0:3"``. For
+            a Dict further groups, each a part of one of its own: ``{"proprioception": {"state": "3:48"}}``. None for
+            no change.
 
     Raises:
         TypeError: A space is neither a Box nor a Dict of Box.
+        ValueError: ``groups`` does not fit the space.
     """
     from gymnasium.spaces import Dict
 
-    if isinstance(space, Dict):
-        return {name: GroupReader(part, name) for name, part in space.spaces.items()}
-    return {"policy": GroupReader(space, "policy")}
+    if not isinstance(space, Dict):
+        if groups is None:
+            return {"policy": GroupReader(space, "policy")}
+        return {name: PartReader(space, name, entries) for name, entries in groups.items()}
+    readers = {name: GroupReader(part, name, source=name) for name, part in space.spaces.items()}
+    for name, part in (groups or {}).items():
+        if not isinstance(part, Mapping) or len(part) != 1 or not set(part) <= set(space.spaces):
+            raise ValueError(
+                f"The group '{name}' must be a part of one of {list(space.spaces)}, like "
+                f"{{'{next(iter(space.spaces))}': '0:3'}}, got {part!r}."
+            )
+        [(source, entries)] = part.items()
+        readers[name] = PartReader(space.spaces[source], name, entries, source=source)
+    return readers

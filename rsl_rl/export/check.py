@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from tensordict import TensorDict
+
+from rsl_rl.export.metadata import PolicyMetadata
+from rsl_rl.export.observations import random_observations
+from rsl_rl.export.program import Program
 
 TOLERANCE = 1e-4
 """Largest accepted difference of an action, in units of the action.
@@ -18,6 +22,8 @@ TOLERANCE = 1e-4
 Where the largest action of an observation exceeds 1, it is relative to that action: float32 rounding grows with it.
 """
 BATCH_SIZES = (1, 64)
+EPISODE_LENGTH = 20
+"""Steps over which recurrent policies are compared."""
 _SCALES = (0.1, 1.0, 10.0)
 
 
@@ -31,24 +37,27 @@ class ExportReport:
     num_samples: int
     """Random observations it was measured on."""
     format: str
-    """``"onnx"`` or ``"torchscript"``."""
+    """``"onnx"``, ``"torchscript"`` or ``"pt2"``."""
 
 
 def check_export(
     reference: Any,
-    act: Callable[[torch.Tensor], torch.Tensor],
+    program: Program,
+    metadata: PolicyMetadata,
     path: str,
     file_format: str,
     batch_sizes: Sequence[int] = BATCH_SIZES,
 ) -> ExportReport:
     """Compare an exported policy with its model on random observations, one by one and in batches.
 
-    The observations lie around what the model's normalizer has seen, close by and far outside. The global random
+    Recurrent policies are compared step by step over episodes of 20 steps, each carrying its own hidden state. The
+    observations lie around what the model's normalizer has seen, close by and far outside. The global random
     state is neither used nor moved.
 
     Args:
         reference: The model on the CPU in evaluation mode.
-        act: The exported policy: concatenated observation [B, obs_dim] -> actions [B, A].
+        program: The exported policy.
+        metadata: What its file says about it.
         path: The file's name in the report and in errors.
         file_format: The file's format in the report.
         batch_sizes: Batch sizes B that the file takes.
@@ -60,35 +69,23 @@ def check_export(
     worst, num_samples = 0.0, 0
     for batch_size in batch_sizes:
         for scale in _SCALES:
-            observations = random_observations(reference, batch_size, scale, generator)
-            worst = max(worst, _difference(reference, act, observations, path))
-            num_samples += batch_size
+            reference.reset()
+            program.reset()
+            for _ in range(EPISODE_LENGTH if reference.is_recurrent else 1):
+                observations = random_observations(reference, batch_size, scale, generator)
+                worst = max(worst, _difference(reference, program, metadata.inputs, observations, path))
+                num_samples += batch_size
     return ExportReport(path, worst, num_samples, file_format)
 
 
-def random_observations(model: Any, batch_size: int, scale: float, generator: torch.Generator) -> TensorDict:
-    """Return random observation groups, each [batch_size, d].
-
-    Args:
-        model: A model on the CPU.
-        batch_size: Number of observations.
-        scale: Distance from the mean in standard deviations of what the model's normalizer has seen.
-        generator: Source of the random numbers.
-    """
-    mean, std = _observation_scale(model)
-    obs = mean + scale * std * torch.randn(batch_size, model.obs_dim, generator=generator)
-    groups = obs.split(list(model.obs_group_dims.values()), dim=-1)
-    return TensorDict(dict(zip(model.obs_group_dims, groups, strict=True)), [batch_size])
-
-
-def _difference(reference: Any, act: Callable[[torch.Tensor], torch.Tensor], obs: TensorDict, path: str) -> float:
+def _difference(reference: Any, program: Program, inputs: Any, obs: TensorDict, path: str) -> float:
     """Return the largest absolute difference of an action; an unacceptable one raises."""
     with torch.no_grad():
         expected = reference(obs)
     if not expected.isfinite().all():
         raise RuntimeError(f"'{path}' was not written: the model itself gives NaN or infinite actions.")
     try:
-        actual = act(torch.cat([obs[group] for group in reference.obs_group_dims], dim=-1)).to(expected.dtype)
+        actual = program(*inputs(obs)).to(expected.dtype)
     except Exception as error:
         raise RuntimeError(
             f"The exported policy '{path}' cannot be run with a batch of {len(obs)}: {error} The file was not kept."
@@ -109,12 +106,3 @@ def _difference(reference: Any, act: Callable[[torch.Tensor], torch.Tensor], obs
             "and as_onnx() that match."
         )
     return difference.max().item()
-
-
-def _observation_scale(model: Any) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return mean and standard deviation [1, obs_dim] of what the model has seen, where it knows them."""
-    normalizer = model.obs_normalizer
-    if hasattr(normalizer, "_mean"):
-        # A constant entry has no spread; eps, in units of the input, stands for its sensor noise.
-        return normalizer._mean, normalizer._std + normalizer.eps
-    return torch.zeros(1, model.obs_dim), torch.ones(1, model.obs_dim)

@@ -8,6 +8,7 @@ A model is only asked for its parts (normalizer, head, distribution), never impo
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import torch
@@ -61,3 +62,22 @@ class OnnxPolicy(TorchPolicy):
     def output_names(self) -> list[str]:
         """Names of the outputs."""
         return ["actions"]
+
+
+def batched_examples(module: Any, examples: tuple[torch.Tensor, ...]) -> tuple[tuple[torch.Tensor, ...], tuple]:
+    """Return example inputs with a batch of 2, and where torch.export finds the dimension that counts the batch.
+
+    An example with a batch of 1 would fix the batch size to 1.
+
+    Args:
+        module: Module for export; ``batch_dims`` names the dimension of every input where it is not the first.
+        examples: Its example inputs with a batch of 1.
+    """
+    dims = getattr(module, "batch_dims", [0] * len(examples))
+    pairs = tuple(torch.cat([example, example], dim=dim) for example, dim in zip(examples, dims, strict=True))
+    batch = torch.export.Dim("batch", min=1, max=2**20)
+    shapes: tuple = tuple({dim: batch} for dim in dims)
+    parameters = inspect.signature(module.forward).parameters.values()
+    if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters):
+        shapes = (shapes,)
+    return pairs, shapes

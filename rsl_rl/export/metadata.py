@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
+from tensordict import TensorDict
 
-from rsl_rl.export.check import random_observations
+from rsl_rl.export.observations import random_observations
+from rsl_rl.export.program import STATE_INPUTS
 from rsl_rl.telemetry.provenance import versions
+from rsl_rl.utils import listed
 
 KEY = "rsl_rl"
 """Name of the metadata entry in exported files."""
@@ -24,7 +28,7 @@ class PolicyMetadata:
     """What a robot controller has to know to feed an exported policy."""
 
     obs_groups: dict[str, int]
-    """Size of every observation group, in the order in which they are concatenated."""
+    """Size of every 1D observation group, in the order in which they are concatenated."""
     obs_dim: int
     """Size of the concatenated observation."""
     num_actions: int
@@ -32,6 +36,34 @@ class PolicyMetadata:
     """Class of the distribution whose deterministic output the policy gives; None for a deterministic model."""
     versions: dict[str, str]
     """Versions of this library, torch and Python, and for ONNX the operator set."""
+    images: dict[str, list[int]] = field(default_factory=dict)
+    """Channels, height and width of every image group, in the order of the inputs."""
+    image_types: dict[str, str] = field(default_factory=dict)
+    """Type of every image group: uint8, or float32 for images that are scaled already."""
+    hidden_state: dict[str, list[int]] = field(default_factory=dict)
+    """Layers and size of every part of the hidden state, by the name of its input; zeros start an episode."""
+
+    def inputs(self, obs: TensorDict | Mapping[str, torch.Tensor]) -> list[torch.Tensor]:
+        """Return the inputs of a :class:`rsl_rl.export.program.Program` for observation groups [B, ...].
+
+        Raises:
+            ValueError: A group is missing or has another shape.
+        """
+        vectors = [self._group(obs, name, [size]) for name, size in self.obs_groups.items()]
+        images = [self._group(obs, name, shape) for name, shape in self.images.items()]
+        return [*([torch.cat(vectors, dim=-1)] if vectors else []), *images]
+
+    @staticmethod
+    def _group(obs: TensorDict | Mapping[str, torch.Tensor], name: str, shape: list[int]) -> torch.Tensor:
+        available = [str(group) for group in obs.keys()]  # noqa: SIM118 (a TensorDict iterates over its batch)
+        if name not in available:
+            raise ValueError(f"The policy needs the observation group '{name}', not one of {listed(available)}.")
+        if list(obs[name].shape[1:]) != shape:
+            raise ValueError(
+                f"The policy needs the observation group '{name}' with the shape [B, {listed(shape)}], got "
+                f"{list(obs[name].shape)}."
+            )
+        return obs[name]
 
     def to_json(self) -> str:
         """Return the metadata as text; the same policy always gives the same text."""
@@ -46,8 +78,10 @@ class PolicyMetadata:
         """
         try:
             values = json.loads(text)
-            # A later version may say more.
-            return cls(**{field.name: values[field.name] for field in dataclasses.fields(cls)})
+            # A later version may say more, an earlier one less.
+            later = ("images", "image_types", "hidden_state")
+            names = [field.name for field in dataclasses.fields(cls)]
+            return cls(**{name: values[name] for name in names if name in values or name not in later})
         except (ValueError, TypeError, KeyError) as error:
             raise ValueError(f"Its metadata entry '{KEY}' is not a policy's description: {error!r}") from error
 
@@ -55,7 +89,12 @@ class PolicyMetadata:
 def describe_policy(model: Any, **more_versions: str) -> PolicyMetadata:
     """Return the metadata of a model on the CPU in evaluation mode."""
     with torch.no_grad():
+        model.reset()
         actions = model(random_observations(model, 1, 1.0, torch.Generator().manual_seed(0)))
+    state = model.get_hidden_state()
+    model.reset()
+    states = state if isinstance(state, tuple) else () if state is None else (state,)
+    image_groups = getattr(model, "obs_groups_2d", [])
     distribution = getattr(model, "distribution", None)
     return PolicyMetadata(
         obs_groups={group: int(size) for group, size in model.obs_group_dims.items()},
@@ -63,4 +102,11 @@ def describe_policy(model: Any, **more_versions: str) -> PolicyMetadata:
         num_actions=actions.shape[-1],
         distribution=None if distribution is None else type(distribution).__name__,
         versions={**versions(), **more_versions},
+        images={
+            group: [model.obs_channels_2d[index], *model.obs_dims_2d[index]] for index, group in enumerate(image_groups)
+        },
+        image_types={
+            group: str(model.obs_dtypes_2d[index]).removeprefix("torch.") for index, group in enumerate(image_groups)
+        },
+        hidden_state={name: [part.shape[0], part.shape[2]] for name, part in zip(STATE_INPUTS, states, strict=False)},
     )

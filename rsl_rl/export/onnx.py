@@ -10,7 +10,7 @@ import io
 import logging
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,16 @@ import torch
 from rsl_rl.export.check import BATCH_SIZES, ExportReport, check_export
 from rsl_rl.export.files import policy_file
 from rsl_rl.export.frozen import cpu_by_default, frozen_copy
+from rsl_rl.export.inference import batched_examples
 from rsl_rl.export.metadata import KEY, PolicyMetadata, describe_policy
+from rsl_rl.export.program import STATE_INPUTS, FunctionalProgram
 
 OPSET = 18
-_INPUT_TYPES = {"tensor(double)": torch.float64, "tensor(float16)": torch.float16}
+_INPUT_TYPES = {
+    "tensor(double)": torch.float64,
+    "tensor(float16)": torch.float16,
+    "tensor(uint8)": torch.uint8,
+}
 
 
 def export_onnx(model: Any, path: str | os.PathLike[str], verbose: bool = False) -> ExportReport:
@@ -52,19 +58,18 @@ def export_onnx(model: Any, path: str | os.PathLike[str], verbose: bool = False)
         reference = frozen_copy(model)
         module = reference.as_onnx(verbose=verbose).cpu().eval()
         batch_sizes = _write(module, partial, verbose)
-        _finish(partial, describe_policy(reference, onnx_opset=str(OPSET)))
+        metadata = describe_policy(reference, onnx_opset=str(OPSET))
+        _finish(partial, metadata)
         try:
-            act, _ = load_onnx(partial)
+            program, _ = load_onnx(partial)
         except ImportError as error:
             warnings.warn(f"'{path}' was written but not checked: {error}", stacklevel=2)
             return ExportReport(str(path), None, 0, "onnx")
-        return check_export(reference, act, str(path), "onnx", batch_sizes)
+        return check_export(reference, program, metadata, str(path), "onnx", batch_sizes)
 
 
-def load_onnx(
-    path: str | os.PathLike[str],
-) -> tuple[Callable[[torch.Tensor], torch.Tensor], PolicyMetadata | None]:
-    """Return a policy, concatenated observation [B, obs_dim] -> actions [B, A], and what its file says about it.
+def load_onnx(path: str | os.PathLike[str]) -> tuple[FunctionalProgram, PolicyMetadata | None]:
+    """Return a policy and what its file says about it.
 
     Raises:
         ImportError: onnxruntime is not installed.
@@ -86,24 +91,26 @@ def load_onnx(
         metadata = PolicyMetadata.from_json(text) if text else None
     except Exception as error:  # onnxruntime's exceptions share no base class of their own
         raise ValueError(f"'{path}' is not an ONNX policy, or it is damaged: {error}") from error
-    entry = session.get_inputs()[0]
-    dtype = _INPUT_TYPES.get(entry.type, torch.float32)
+    entries = session.get_inputs()
+    types = [_INPUT_TYPES.get(entry.type, torch.float32) for entry in entries]
+    states = {entry.name: (entry.shape[0], entry.shape[2]) for entry in entries if entry.name in STATE_INPUTS}
 
-    def act(obs: torch.Tensor) -> torch.Tensor:
-        actions = session.run(None, {entry.name: obs.detach().to("cpu", dtype).contiguous().numpy()})[0]
-        return torch.from_numpy(actions).to(obs.device)
+    def run(inputs: list[torch.Tensor]) -> list[torch.Tensor]:
+        feed = {
+            entry.name: value.to(dtype).contiguous().numpy()
+            for entry, value, dtype in zip(entries, inputs, types, strict=True)
+        }
+        return [torch.from_numpy(output) for output in session.run(None, feed)]
 
-    return act, metadata
+    return FunctionalProgram(run, states), metadata
 
 
 def _write(module: Any, path: str, verbose: bool) -> tuple[int, ...]:
     """Write the module's graph, for any batch size where it can, and return batch sizes to check it with."""
     examples = tuple(example.cpu() for example in module.get_dummy_inputs())
-    # An example with a batch of 1 would fix the batch size to 1.
-    pairs = tuple(example.expand(2, *example.shape[1:]).clone() for example in examples)
-    batch = torch.export.Dim("batch", min=1, max=2**20)
     try:
-        _run_exporter(module, pairs, path, verbose, tuple({0: batch} for _ in examples))
+        pairs, shapes = batched_examples(module, examples)
+        _run_exporter(module, pairs, path, verbose, shapes)
     except Exception as any_batch_size:
         # A client's module may be written for one observation at a time, as a controller needs it.
         try:

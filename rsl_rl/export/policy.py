@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -14,46 +14,40 @@ from tensordict import TensorDict
 
 from rsl_rl.export.metadata import PolicyMetadata
 from rsl_rl.export.onnx import load_onnx
+from rsl_rl.export.program import Program
+from rsl_rl.export.pt2 import load_pt2
 from rsl_rl.export.torchscript import load_torchscript
 from rsl_rl.utils import listed
 
-_LOADERS = {".onnx": load_onnx, ".pt": load_torchscript}
+_LOADERS = {".onnx": load_onnx, ".pt": load_torchscript, ".pt2": load_pt2}
 
 
 class ExportedPolicy:
     """A policy read from a file, called like the model it was made from."""
 
-    def __init__(self, act: Callable[[torch.Tensor], torch.Tensor], metadata: PolicyMetadata) -> None:
-        """Put the order of groups in ``metadata`` before ``act``, concatenated observation -> actions."""
+    def __init__(self, program: Program, metadata: PolicyMetadata) -> None:
+        """Put the groups that ``metadata`` names before a program."""
         self.metadata = metadata
-        self._act = act
+        self._program = program
 
     def __call__(self, obs: TensorDict | Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """Return the actions [B, A], on the device of the observations.
+        """Return the actions [B, A], on the device of the observations; a recurrent policy remembers them.
 
         Args:
-            obs: Observation groups, each [B, d]; groups that the policy does not use are passed over.
+            obs: Observation groups, each [B, ...]; groups that the policy does not use are passed over.
 
         Raises:
-            ValueError: A group is missing or has another size.
+            ValueError: A group is missing or has another shape.
         """
-        return self._act(torch.cat([self._group(obs, name) for name in self.metadata.obs_groups], dim=-1))
+        return self._program(*self.metadata.inputs(obs))
 
-    def _group(self, obs: TensorDict | Mapping[str, torch.Tensor], name: str) -> torch.Tensor:
-        available = [str(group) for group in obs.keys()]  # noqa: SIM118 (a TensorDict iterates over its batch)
-        if name not in available:
-            raise ValueError(f"The policy needs the observation group '{name}', not one of {listed(available)}.")
-        size = self.metadata.obs_groups[name]
-        if obs[name].shape[1:] != (size,):
-            raise ValueError(
-                f"The policy needs the observation group '{name}' with the shape [B, {size}], got "
-                f"{list(obs[name].shape)}."
-            )
-        return obs[name]
+    def reset(self, dones: torch.Tensor | None = None) -> None:
+        """Start a new episode where ``dones`` [B] is set, or everywhere."""
+        self._program.reset(dones)
 
 
 def load_policy(path: str | os.PathLike[str]) -> ExportedPolicy:
-    """Read a policy that :func:`export_onnx` (``.onnx``) or :func:`export_torchscript` (``.pt``) wrote.
+    """Read a policy that this package exported: ``.onnx``, ``.pt`` (TorchScript) or ``.pt2``.
 
     Raises:
         ImportError: onnxruntime is needed and not installed.
@@ -63,7 +57,7 @@ def load_policy(path: str | os.PathLike[str]) -> ExportedPolicy:
     suffix = Path(path).suffix
     if suffix not in _LOADERS:
         raise ValueError(f"'{path}' is not an exported policy: known are files ending in {listed(_LOADERS)}.")
-    act, metadata = _LOADERS[suffix](path)
+    program, metadata = _LOADERS[suffix](path)
     if metadata is None:
         raise ValueError(f"'{path}' does not say which observation groups it needs: it was not exported by rsl-rl.")
-    return ExportedPolicy(act, metadata)
+    return ExportedPolicy(program, metadata)

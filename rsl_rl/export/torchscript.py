@@ -9,7 +9,7 @@ import contextlib
 import io
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from rsl_rl.export.check import ExportReport, check_export
 from rsl_rl.export.files import policy_file
 from rsl_rl.export.frozen import cpu_by_default, frozen_copy
 from rsl_rl.export.metadata import KEY, PolicyMetadata, describe_policy
+from rsl_rl.export.program import ScriptProgram
 
 
 def export_torchscript(model: Any, path: str | os.PathLike[str]) -> ExportReport:
@@ -38,16 +39,15 @@ def export_torchscript(model: Any, path: str | os.PathLike[str]) -> ExportReport
         content = io.BytesIO()
         with _deprecation_accepted():
             # Into memory first: a file would carry the random name of the temporary file inside.
-            torch.jit.save(torch.jit.script(module), content, _extra_files={KEY: describe_policy(reference).to_json()})
+            metadata = describe_policy(reference)
+            torch.jit.save(torch.jit.script(module), content, _extra_files={KEY: metadata.to_json()})
         Path(partial).write_bytes(content.getvalue())
-        act, _ = load_torchscript(partial)
-        return check_export(reference, act, str(path), "torchscript")
+        program, _ = load_torchscript(partial)
+        return check_export(reference, program, metadata, str(path), "torchscript")
 
 
-def load_torchscript(
-    path: str | os.PathLike[str],
-) -> tuple[Callable[[torch.Tensor], torch.Tensor], PolicyMetadata | None]:
-    """Return a policy, concatenated observation [B, obs_dim] -> actions [B, A], and what its file says about it.
+def load_torchscript(path: str | os.PathLike[str]) -> tuple[ScriptProgram, PolicyMetadata | None]:
+    """Return a policy and what its file says about it.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -66,11 +66,9 @@ def load_torchscript(
         reason = str(error).splitlines()[0]
         raise ValueError(f"'{path}' is not a TorchScript policy, or it is damaged: {reason}") from error
 
-    def act(obs: torch.Tensor) -> torch.Tensor:
-        with torch.no_grad():
-            return script(obs.cpu()).to(obs.device)
-
-    return act, metadata
+    if metadata is None:
+        return ScriptProgram(script, has_vectors=True, has_images=False), None
+    return ScriptProgram(script, bool(metadata.obs_groups), bool(metadata.images)), metadata
 
 
 @contextlib.contextmanager

@@ -13,9 +13,10 @@ from tensordict import TensorDict
 from torch import nn
 
 from rsl_rl.config.options import check_options
+from rsl_rl.core.trajectories import unpad_trajectories
 from rsl_rl.export.inference import OnnxPolicy, TorchPolicy
 from rsl_rl.modules import MLP, Distribution, EmpiricalNormalization, HiddenState
-from rsl_rl.modules.distribution import OutputDistribution
+from rsl_rl.modules.distribution_values import OutputDistribution
 from rsl_rl.utils import listed, resolve_class
 
 
@@ -58,7 +59,8 @@ class MLPModel(nn.Module):
         self.obs_groups, self.obs_dim = self._get_obs_dim(obs, obs_groups, obs_set)
         self.obs_group_dims = {group: obs[group].shape[-1] for group in self.obs_groups}
         self.obs_normalization = obs_normalization
-        self.obs_normalizer = EmpiricalNormalization(self.obs_dim) if obs_normalization else nn.Identity()
+        normalized = obs_normalization and self.obs_dim > 0
+        self.obs_normalizer = EmpiricalNormalization(self.obs_dim) if normalized else nn.Identity()
 
         self.distribution: Distribution | None = None
         head_dim: int | list[int] = output_dim
@@ -126,11 +128,11 @@ class MLPModel(nn.Module):
         hidden_state: HiddenState = None,
     ) -> torch.Tensor:
         """Return the input of the head, [B, latent_dim]: the normalized concatenation of the observation groups."""
-        return self.obs_normalizer(self._concatenated(obs))
+        return self.obs_normalizer(self._without_padding(self._concatenated(obs), masks))
 
     def update_normalization(self, obs: TensorDict | Mapping[str, torch.Tensor]) -> None:
         """Merge observations, groups [..., d], into the running statistics."""
-        if self.obs_normalization:
+        if self.obs_normalization and self.obs_groups:
             self.obs_normalizer.update(self._concatenated(obs))  # type: ignore[operator] (EmpiricalNormalization)
 
     # -- hidden state (none in a feed-forward model) -------------------------------------------------------------------
@@ -191,6 +193,14 @@ class MLPModel(nn.Module):
 
     def _get_obs_dim(self, obs: TensorDict, obs_groups: dict[str, list[str]], obs_set: str) -> tuple[list[str], int]:
         """Return the 1D groups of the set and the sum of their sizes. May be called before ``nn.Module.__init__``."""
+        return self._vectors_of(obs, self._groups_of(obs, obs_groups, obs_set), obs_set)
+
+    def _get_latent_dim(self) -> int:
+        """Return the size of the head's input."""
+        return self.obs_dim
+
+    def _groups_of(self, obs: TensorDict, obs_groups: dict[str, list[str]], obs_set: str) -> list[str]:
+        """Return the groups of an observation set."""
         available = [str(group) for group in obs.keys()]  # noqa: SIM118 (a TensorDict iterates over its batch)
         if obs_set not in obs_groups:
             raise ValueError(f"obs_groups has no set '{obs_set}'. Sets: {listed(obs_groups)}.")
@@ -199,17 +209,22 @@ class MLPModel(nn.Module):
                 raise ValueError(
                     f"Observation set '{obs_set}' asks for the group '{group}', not one of {listed(available)}."
                 )
+        return list(obs_groups[obs_set])
+
+    def _vectors_of(self, obs: TensorDict, groups: list[str], obs_set: str) -> tuple[list[str], int]:
+        """Return 1D groups and the sum of their sizes."""
+        for group in groups:
             if obs[group].ndim != 2:
                 raise ValueError(
                     f"{type(self).__name__} takes groups of shape [num_envs, size], but '{group}' of the observation "
                     f"set '{obs_set}' has the shape {list(obs[group].shape)}. Images need a CNNModel."
                 )
-        groups = list(obs_groups[obs_set])
         return groups, sum(obs[group].shape[-1] for group in groups)
 
-    def _get_latent_dim(self) -> int:
-        """Return the size of the head's input."""
-        return self.obs_dim
+    @staticmethod
+    def _without_padding(observations: torch.Tensor, masks: torch.Tensor | None) -> torch.Tensor:
+        """Return padded trajectories [T, n_traj, ...] as a rollout [T, N, ...]; anything else as it is."""
+        return observations if masks is None else unpad_trajectories(observations, masks)
 
     def _concatenated(self, obs: TensorDict | Mapping[str, torch.Tensor]) -> torch.Tensor:
         if len(self.obs_groups) == 1:

@@ -3,9 +3,29 @@
 
 """Building blocks of models, each usable alone."""
 
-from rsl_rl.modules.distribution import DiagGaussian, Distribution, GaussianDistribution
+from rsl_rl.modules.cnn import CNN
+from rsl_rl.modules.distribution import (
+    BetaDistribution,
+    Distribution,
+    GaussianDistribution,
+    HeteroscedasticGaussianDistribution,
+)
+from rsl_rl.modules.distribution_values import DiagGaussian, ScaledBeta
 from rsl_rl.modules.mlp import MLP
-from rsl_rl.modules.normalization import EmpiricalNormalization
-from rsl_rl.modules.rnn import HiddenState
+from rsl_rl.modules.normalization import EmpiricalDiscountedVariationNormalization, EmpiricalNormalization
+from rsl_rl.modules.rnn import RNN, HiddenState
 
-__all__ = ["MLP", "DiagGaussian", "Distribution", "EmpiricalNormalization", "GaussianDistribution", "HiddenState"]
+__all__ = [
+    "CNN",
+    "MLP",
+    "RNN",
+    "BetaDistribution",
+    "DiagGaussian",
+    "Distribution",
+    "EmpiricalDiscountedVariationNormalization",
+    "EmpiricalNormalization",
+    "GaussianDistribution",
+    "HeteroscedasticGaussianDistribution",
+    "HiddenState",
+    "ScaledBeta",
+]

@@ -10,63 +10,14 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import NamedTuple, Protocol
+from typing import Any
 
 import torch
 from torch import nn
+from torch.nn import functional
 
+from rsl_rl.modules.distribution_values import DiagGaussian, OutputDistribution, ScaledBeta
 from rsl_rl.utils import did_you_mean
-
-
-class OutputDistribution(Protocol):
-    """What can be asked of a distribution once its parameters are known.
-
-    :class:`DiagGaussian` is one, and so is every :class:`Distribution` after its ``update``.
-    """
-
-    @property
-    def mean(self) -> torch.Tensor: ...  # noqa: D102
-    @property
-    def std(self) -> torch.Tensor: ...  # noqa: D102
-    @property
-    def entropy(self) -> torch.Tensor: ...  # noqa: D102
-    @property
-    def params(self) -> tuple[torch.Tensor, ...]: ...  # noqa: D102
-    def sample(self) -> torch.Tensor: ...  # noqa: D102
-    def log_prob(self, outputs: torch.Tensor) -> torch.Tensor: ...  # noqa: D102
-
-
-class DiagGaussian(NamedTuple):
-    """A Gaussian with independent dimensions, as a value: mean [B, A] and std [B, A]."""
-
-    mean: torch.Tensor
-    std: torch.Tensor
-
-    @property
-    def params(self) -> tuple[torch.Tensor, ...]:
-        """(mean [B, A], std [B, A])."""
-        return (self.mean, self.std)
-
-    @property
-    def entropy(self) -> torch.Tensor:
-        """Differential entropy in nats, [B]."""
-        return (0.5 + 0.5 * math.log(2 * math.pi) + self.std.log()).sum(dim=-1)
-
-    def sample(self) -> torch.Tensor:
-        """Draw one sample, [B, A], with one standard-normal draw of that shape."""
-        # torch.normal would check std >= 0, which waits for the device.
-        return torch.addcmul(self.mean, self.std, torch.randn_like(self.mean))
-
-    def log_prob(self, outputs: torch.Tensor) -> torch.Tensor:
-        """Log density of outputs [B, A], [B]."""
-        deviation = (outputs - self.mean) / self.std
-        return (-0.5 * deviation.square() - self.std.log() - 0.5 * math.log(2 * math.pi)).sum(dim=-1)
-
-    def kl_from(self, old: DiagGaussian) -> torch.Tensor:
-        """KL(old || self) in nats, [B]."""
-        ratio = old.std / self.std
-        shift = (old.mean - self.mean) / self.std
-        return (0.5 * (ratio.square() + shift.square() - 1.0) - ratio.log()).sum(dim=-1)
 
 
 class Distribution(nn.Module, ABC):
@@ -142,7 +93,53 @@ class Distribution(nn.Module, ABC):
         return self
 
 
-class GaussianDistribution(Distribution):
+class _ValueDistribution(Distribution):
+    """A distribution that is wholly described by the value that :meth:`given` returns; it remembers the last one."""
+
+    def __init__(self, output_dim: int) -> None:
+        super().__init__(output_dim)
+        self._current: Any = None
+
+    @property
+    def _last(self) -> Any:
+        if self._current is None:
+            raise RuntimeError("The distribution has no parameters yet: call update() or a stochastic forward first.")
+        return self._current
+
+    def update(self, mlp_output: torch.Tensor) -> None:
+        self._current = self.given(mlp_output)
+
+    def sample(self) -> torch.Tensor:
+        return self._last.sample()
+
+    @property
+    def mean(self) -> torch.Tensor:
+        return self._last.mean
+
+    @property
+    def std(self) -> torch.Tensor:
+        return self._last.std
+
+    @property
+    def entropy(self) -> torch.Tensor:
+        return self._last.entropy
+
+    @property
+    def params(self) -> tuple[torch.Tensor, ...]:
+        return self._last.params
+
+    def log_prob(self, outputs: torch.Tensor) -> torch.Tensor:
+        return self._last.log_prob(outputs)
+
+    def kl_divergence(self, old_params: tuple[torch.Tensor, ...], new_params: tuple[torch.Tensor, ...]) -> torch.Tensor:
+        return self._of(new_params).kl_from(self._of(old_params))
+
+    @abstractmethod
+    def _of(self, params: tuple[torch.Tensor, ...]) -> Any:
+        """Return the value with these parameters."""
+
+
+class GaussianDistribution(_ValueDistribution):
     """Gaussian with independent dimensions; the standard deviation does not depend on the observation."""
 
     def __init__(
@@ -166,33 +163,18 @@ class GaussianDistribution(Distribution):
             ValueError: ``std_type`` is unknown, or the range is empty or not positive.
         """
         super().__init__(output_dim)
-        low, high = std_range
-        if not 0 < low <= high:
-            raise ValueError(f"std_range needs 0 < low <= high, got {tuple(std_range)}.")
-        if init_std <= 0:
-            raise ValueError(f"init_std must be positive, got {init_std}.")
         self.std_type = std_type
-        self.std_range = (float(low), float(high))
+        self.std_range, initial = _checked_std(init_std, std_range, std_type)
+        parameter = nn.Parameter(torch.full((output_dim,), initial), requires_grad=learn_std)
         if std_type == "scalar":
-            self.std_param = nn.Parameter(torch.full((output_dim,), float(init_std)), requires_grad=learn_std)
-        elif std_type == "log":
-            self.log_std_param = nn.Parameter(torch.full((output_dim,), math.log(init_std)), requires_grad=learn_std)
+            self.std_param = parameter
         else:
-            raise ValueError(
-                f"Unknown std_type {std_type!r}.{did_you_mean(std_type, ['scalar', 'log'])} Valid: scalar, log"
-            )
-        self._current: DiagGaussian | None = None
+            self.log_std_param = parameter
 
     def given(self, mlp_output: torch.Tensor) -> DiagGaussian:
         """Return the Gaussian around the network's output [B, A], as a value."""
         std = self.std_param if self.std_type == "scalar" else self.log_std_param.exp()
         return DiagGaussian(mlp_output, std.clamp(*self.std_range).expand_as(mlp_output))
-
-    def update(self, mlp_output: torch.Tensor) -> None:  # noqa: D102
-        self._current = self.given(mlp_output)
-
-    def sample(self) -> torch.Tensor:  # noqa: D102
-        return self._last.sample()
 
     def deterministic_output(self, mlp_output: torch.Tensor) -> torch.Tensor:  # noqa: D102
         return mlp_output
@@ -204,32 +186,143 @@ class GaussianDistribution(Distribution):
     def input_dim(self) -> int:  # noqa: D102
         return self.output_dim
 
-    @property
-    def mean(self) -> torch.Tensor:  # noqa: D102
-        return self._last.mean
+    def _of(self, params: tuple[torch.Tensor, ...]) -> DiagGaussian:
+        return DiagGaussian(*params)
+
+
+class HeteroscedasticGaussianDistribution(_ValueDistribution):
+    """Gaussian with independent dimensions whose standard deviation is an output of the network, too."""
+
+    def __init__(
+        self,
+        output_dim: int,
+        init_std: float = 1.0,
+        std_range: tuple[float, float] = (1e-6, 1e6),
+        std_type: str = "scalar",
+    ) -> None:
+        """Remember how the standard deviation is read from the network's output.
+
+        Args:
+            output_dim: Number of output dimensions A.
+            init_std: Initial standard deviation, in units of the output.
+            std_range: The standard deviation is clamped to this range.
+            std_type: ``"scalar"``: the network gives the standard deviation itself, ``"log"``: its logarithm.
+
+        Raises:
+            ValueError: ``std_type`` is unknown, or the range is empty or not positive.
+        """
+        super().__init__(output_dim)
+        self.std_type = std_type
+        self.std_range, self._initial_std_output = _checked_std(init_std, std_range, std_type)
+
+    def given(self, mlp_output: torch.Tensor) -> DiagGaussian:
+        """Return the Gaussian with the means and standard deviations of the network's output [B, 2, A], as a value."""
+        mean, std = mlp_output.unbind(dim=-2)
+        std = std if self.std_type == "scalar" else std.exp()
+        return DiagGaussian(mean, std.clamp(*self.std_range))
+
+    def deterministic_output(self, mlp_output: torch.Tensor) -> torch.Tensor:  # noqa: D102
+        return mlp_output[..., 0, :]
+
+    def as_deterministic_output_module(self) -> nn.Module:  # noqa: D102
+        return _FirstRow()
 
     @property
-    def std(self) -> torch.Tensor:  # noqa: D102
-        return self._last.std
+    def input_dim(self) -> list[int]:  # noqa: D102
+        return [2, self.output_dim]
+
+    def init_mlp_weights(self, mlp: nn.Module) -> None:
+        """Start with the initial standard deviation for every observation."""
+        _init_second_half(mlp, self.output_dim, self._initial_std_output)
+
+    def _of(self, params: tuple[torch.Tensor, ...]) -> DiagGaussian:
+        return DiagGaussian(*params)
+
+
+class BetaDistribution(_ValueDistribution):
+    """Beta distribution over a bounded range, with alpha and beta of at least 1, so that it has one peak.
+
+    After Chou, Maturana and Scherer, "Improving Stochastic Policy Gradients in Continuous Control with Deep
+    Reinforcement Learning using the Beta Distribution", 2017.
+    """
+
+    def __init__(self, output_dim: int, action_range: tuple[float, float] = (-1.0, 1.0)) -> None:
+        """Remember the range.
+
+        Args:
+            output_dim: Number of output dimensions A.
+            action_range: Lowest and highest output.
+
+        Raises:
+            ValueError: The range is empty.
+        """
+        super().__init__(output_dim)
+        low, high = action_range
+        if not low < high:
+            raise ValueError(f"action_range needs low < high, got {tuple(action_range)}.")
+        self.action_range = (float(low), float(high))
+
+    def given(self, mlp_output: torch.Tensor) -> ScaledBeta:
+        """Return the distribution with the raw alpha and beta of the network's output [B, 2, A], as a value."""
+        alpha, beta = (functional.softplus(mlp_output) + 1.0).unbind(dim=-2)
+        return self._of((alpha, beta))
+
+    def deterministic_output(self, mlp_output: torch.Tensor) -> torch.Tensor:
+        """Return the mean [B, A]."""
+        return self.given(mlp_output).mean
+
+    def as_deterministic_output_module(self) -> nn.Module:  # noqa: D102
+        return _BetaMean(*self.action_range)
 
     @property
-    def entropy(self) -> torch.Tensor:  # noqa: D102
-        return self._last.entropy
+    def input_dim(self) -> list[int]:  # noqa: D102
+        return [2, self.output_dim]
 
-    @property
-    def params(self) -> tuple[torch.Tensor, ...]:  # noqa: D102
-        return self._last.params
+    def init_mlp_weights(self, mlp: nn.Module) -> None:
+        """Start with the same beta for every observation."""
+        _init_second_half(mlp, self.output_dim, 0.0)
 
-    def log_prob(self, outputs: torch.Tensor) -> torch.Tensor:  # noqa: D102
-        return self._last.log_prob(outputs)
+    def _of(self, params: tuple[torch.Tensor, ...]) -> ScaledBeta:
+        alpha, beta = params
+        return ScaledBeta(alpha, beta, *self.action_range)
 
-    def kl_divergence(  # noqa: D102
-        self, old_params: tuple[torch.Tensor, ...], new_params: tuple[torch.Tensor, ...]
-    ) -> torch.Tensor:
-        return DiagGaussian(*new_params).kl_from(DiagGaussian(*old_params))
 
-    @property
-    def _last(self) -> DiagGaussian:
-        if self._current is None:
-            raise RuntimeError("The distribution has no parameters yet: call update() or a stochastic forward first.")
-        return self._current
+class _FirstRow(nn.Module):
+    """[B, 2, A] -> [B, A], exportable."""
+
+    def forward(self, mlp_output: torch.Tensor) -> torch.Tensor:
+        return mlp_output[..., 0, :]
+
+
+class _BetaMean(nn.Module):
+    """Raw alpha and beta [B, 2, A] -> mean [B, A], exportable."""
+
+    def __init__(self, low: float, high: float) -> None:
+        super().__init__()
+        self.low = low
+        self.scale = high - low
+
+    def forward(self, mlp_output: torch.Tensor) -> torch.Tensor:
+        shape = functional.softplus(mlp_output) + 1.0
+        return self.low + self.scale * shape[..., 0, :] / (shape[..., 0, :] + shape[..., 1, :])
+
+
+def _checked_std(init_std: float, std_range: tuple[float, float], std_type: str) -> tuple[tuple[float, float], float]:
+    """Return the range, and what has to be learned to start at the initial standard deviation."""
+    low, high = std_range
+    if not 0 < low <= high:
+        raise ValueError(f"std_range needs 0 < low <= high, got {tuple(std_range)}.")
+    if init_std <= 0:
+        raise ValueError(f"init_std must be positive, got {init_std}.")
+    if std_type not in ("scalar", "log"):
+        hint = did_you_mean(std_type, ["scalar", "log"])
+        raise ValueError(f"Unknown std_type {std_type!r}.{hint} Valid: scalar, log")
+    return (float(low), float(high)), float(init_std) if std_type == "scalar" else math.log(init_std)
+
+
+def _init_second_half(mlp: nn.Module, output_dim: int, bias: float) -> None:
+    """Let the last A outputs of a network's last Linear start as a constant."""
+    linear = [module for module in mlp.modules() if isinstance(module, nn.Linear)][-1]
+    with torch.no_grad():
+        linear.weight[output_dim:] = 0.0
+        linear.bias[output_dim:] = bias

@@ -78,3 +78,38 @@ class EmpiricalNormalization(nn.Module):
         self._mean += rate * delta
         self._var += rate * (batch_var - self._var + delta * (batch_mean - self._mean))
         self._std.copy_(self._var.sqrt())
+
+
+class EmpiricalDiscountedVariationNormalization(nn.Module):
+    """Divide rewards by the running standard deviation of their discounted sum, without shifting them.
+
+    After Burda et al., "Exploration by Random Network Distillation", 2018, section 2.4.
+    """
+
+    def __init__(
+        self, shape: int | Sequence[int], eps: float = 1e-2, gamma: float = 0.99, until: int | None = None
+    ) -> None:
+        """Start with a standard deviation of 1.
+
+        Args:
+            shape: Shape of one environment's reward, ``[]`` for a number.
+            eps: As for :class:`EmpiricalNormalization`.
+            gamma: Discount per step.
+            until: Stop learning after this many rewards; None for never.
+        """
+        super().__init__()
+        self.emp_norm = EmpiricalNormalization(shape, eps, until)
+        self.gamma = gamma
+        self.discounted_sum: torch.Tensor | None = None
+        """[N, *shape], the running discounted sum of every environment."""
+
+    def forward(self, rew: torch.Tensor) -> torch.Tensor:
+        """Return the rewards [N, *shape] divided by the standard deviation; in training mode they are learned from."""
+        if self.training:
+            if self.discounted_sum is None:
+                self.discounted_sum = torch.zeros_like(rew)
+            self.discounted_sum = self.discounted_sum * self.gamma + rew
+            self.emp_norm.update(self.discounted_sum)
+        std = self.emp_norm._std
+        # The first rewards of one environment have no spread; a number of shape [1] for a reward of shape [N].
+        return rew / torch.where(std > 0, std, 1.0)

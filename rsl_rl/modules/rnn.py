@@ -1,13 +1,96 @@
 # Copyright (c) 2026, The RSL-RL Independent Authors
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""Types of recurrent modules."""
+"""Recurrent layers that keep the hidden state of every environment."""
 
-from __future__ import annotations
-
-from typing import TypeAlias
+from collections.abc import Callable
+from typing import Optional, TypeAlias, Union
 
 import torch
+from torch import nn
 
-HiddenState: TypeAlias = "torch.Tensor | tuple[torch.Tensor, torch.Tensor] | None"
+from rsl_rl.core.trajectories import unpad_trajectories
+from rsl_rl.utils.suggest import did_you_mean
+
+HiddenState: TypeAlias = Optional[Union[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]]  # noqa: UP007, UP045
 """Hidden state of a recurrent model: a GRU's [layers, N, hidden], an LSTM's pair of them, None without recurrence."""
+
+_TYPES: dict[str, type[nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU}
+
+
+class RNN(nn.Module):
+    """An LSTM or GRU, step by step over a batch of environments or over whole padded trajectories."""
+
+    def __init__(self, input_size: int, hidden_dim: int = 256, num_layers: int = 1, type: str = "lstm") -> None:
+        """Build the layers; the hidden state starts empty.
+
+        Args:
+            input_size: Size of the input.
+            hidden_dim: Size of each layer's hidden state, and of the output.
+            num_layers: Number of layers.
+            type: lstm or gru.
+
+        Raises:
+            ValueError: The type is unknown.
+        """
+        super().__init__()
+        if type.lower() not in _TYPES:
+            raise ValueError(f"Unknown rnn_type {type!r}.{did_you_mean(type, _TYPES)} Valid: {', '.join(_TYPES)}")
+        self.rnn = _TYPES[type.lower()](input_size, hidden_dim, num_layers=num_layers)  # type: ignore[call-arg]
+        self.hidden_state: HiddenState = None
+
+    def forward(
+        self, input: torch.Tensor, masks: torch.Tensor | None = None, hidden_state: HiddenState = None
+    ) -> torch.Tensor:
+        """Run over one step, which moves the hidden state, or over trajectories, which does not touch it.
+
+        Args:
+            input: One step, [N, input_size]; with ``masks`` padded trajectories, [T, n_traj, input_size].
+            masks: [T, n_traj], bool, True where a trajectory has a step.
+            hidden_state: State at the first step of every trajectory, [layers, n_traj, hidden]; None for zeros.
+
+        Returns:
+            [1, N, hidden], for trajectories [T, N, hidden].
+        """
+        if masks is None:
+            output, self.hidden_state = self.rnn(input.unsqueeze(0), self.hidden_state)
+            return output
+        output, _ = self.rnn(input, hidden_state)
+        return unpad_trajectories(output, masks)
+
+    def reset(self, dones: torch.Tensor | None = None, hidden_state: HiddenState = None) -> None:
+        """Start anew.
+
+        Args:
+            dones: [N], non-zero for the environments whose state becomes zero; None for all.
+            hidden_state: With ``dones`` None: the state to go on with; None to start empty.
+
+        Raises:
+            ValueError: Both were given.
+        """
+        if dones is None:
+            self.hidden_state = hidden_state
+            return
+        if hidden_state is not None:
+            raise ValueError("Give either dones or a hidden state to RNN.reset(), not both.")
+        keep = (dones == 0).view(1, -1, 1)
+        # Not a product: the state to forget may be NaN.
+        self._change(lambda state: torch.where(keep, state, 0.0))
+
+    def detach_hidden_state(self, dones: torch.Tensor | None = None) -> None:
+        """Cut the gradient history of the hidden state.
+
+        Args:
+            dones: [N], non-zero for the environments whose history is cut; None for all.
+        """
+        if dones is None:
+            self._change(torch.Tensor.detach)
+        else:
+            cut = (dones != 0).view(1, -1, 1)
+            self._change(lambda state: torch.where(cut, state.detach(), state))
+
+    def _change(self, change: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        if isinstance(self.hidden_state, tuple):
+            self.hidden_state = (change(self.hidden_state[0]), change(self.hidden_state[1]))
+        elif self.hidden_state is not None:
+            self.hidden_state = change(self.hidden_state)

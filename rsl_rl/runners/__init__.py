@@ -1,8 +1,9 @@
 # Copyright (c) 2026, The RSL-RL Independent Authors
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""Runners: the training loops."""
+"""Runners: the training loop."""
 
+from rsl_rl.runners.distillation_runner import DistillationRunner
 from rsl_rl.runners.on_policy_runner import OnPolicyRunner
 
-__all__ = ["OnPolicyRunner"]
+__all__ = ["DistillationRunner", "OnPolicyRunner"]

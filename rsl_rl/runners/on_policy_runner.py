@@ -11,12 +11,11 @@ from typing import Any
 
 import torch
 
-from rsl_rl.algorithms import PPO
-from rsl_rl.checkpoint import read_checkpoint, write_checkpoint
+from rsl_rl.checkpoint import layout_of, read_checkpoint, write_checkpoint
 from rsl_rl.config import check_options, resolve_runner_config
-from rsl_rl.env import VecEnv
+from rsl_rl.env import VecEnv, as_vec_env
 from rsl_rl.env.finite_guard import FiniteGuard
-from rsl_rl.export import export_onnx, export_torchscript
+from rsl_rl.export import export_onnx, export_pt2, export_torchscript
 from rsl_rl.export.frozen import frozen_copy
 from rsl_rl.models import MLPModel
 from rsl_rl.telemetry import Logger
@@ -26,13 +25,14 @@ from rsl_rl.utils import resolve_callable
 class OnPolicyRunner:
     """Trains an algorithm on the rollouts of its own policy."""
 
-    alg: PPO
+    alg: Any
+    """The algorithm, e.g. :class:`rsl_rl.algorithms.PPO`."""
 
     def __init__(self, env: VecEnv, train_cfg: dict, log_dir: str | None = None, device: str = "cpu") -> None:
         """Build algorithm and logger.
 
         Args:
-            env: The environment.
+            env: The environment. One of an earlier layout is adapted, see :func:`rsl_rl.env.as_vec_env`.
             train_cfg: Configuration, see :class:`rsl_rl.config.RunnerConfig`; it is not changed.
             log_dir: Where logs and checkpoints go; None to keep nothing.
             device: Where to learn.
@@ -40,12 +40,12 @@ class OnPolicyRunner:
         Raises:
             ValueError, TypeError: The configuration is wrong; says where.
         """
-        self.env = env
-        self.cfg = resolve_runner_config(train_cfg)
+        self.env = env = as_vec_env(env)
+        obs = env.get_observations().to(device)
+        self.cfg = resolve_runner_config(train_cfg, [str(group) for group in obs.keys()])  # noqa: SIM118 (a TensorDict)
         self.device = device
         self._configure_multi_gpu()
 
-        obs = env.get_observations().to(device)
         algorithm_class: Any = resolve_callable(self._algorithm_name())
         self.alg = algorithm_class.construct_algorithm(obs, env, self.cfg, device)
         if self.cfg.get("torch_compile_mode") is not None:
@@ -130,6 +130,7 @@ class OnPolicyRunner:
     def _log(
         self, iteration: int, start: int, end: int, collect_time: float, learn_time: float, losses: dict[str, float]
     ) -> None:
+        policy = self.alg.get_policy()
         self.logger.log(
             it=iteration,
             start_it=start,
@@ -138,8 +139,8 @@ class OnPolicyRunner:
             learn_time=learn_time,
             loss_dict=losses,
             learning_rate=self.alg.learning_rate,
-            action_std=self.alg.get_policy().output_std,
-            rnd_weight=None,
+            action_std=policy.output_std if policy.distribution is not None else torch.zeros(1),
+            rnd_weight=self.alg.rnd.weight if self.alg.rnd is not None else None,
         )
 
     # -- checkpoints ---------------------------------------------------------------------------------------------------
@@ -164,8 +165,8 @@ class OnPolicyRunner:
 
         Args:
             path: The file.
-            load_cfg: Which parts to take: actor, critic, optimizer, iteration, rnd. None for all.
-            strict: Refuse missing and unexpected keys of the models.
+            load_cfg: Which parts to take: actor, critic (or student, teacher), optimizer, iteration, rnd. None for all.
+            strict: Refuse missing and unexpected keys of the models; otherwise what does not fit is skipped.
             map_location: Where to put the tensors; None for this runner's device.
 
         Returns:
@@ -176,8 +177,13 @@ class OnPolicyRunner:
             ValueError: The file is not a checkpoint, is damaged, or does not fit; nothing was changed.
         """
         document = read_checkpoint(path, map_location=map_location or self.device)
+        if layout := layout_of(document):
+            print(f"'{path}' was written by rsl_rl {layout} and is translated as it is loaded.")
         if self.alg.load(document, load_cfg, strict) and "iter" in document:
             self.current_learning_iteration, self._iteration_is_done = document["iter"], True
+        report = getattr(self.alg, "load_report", [])
+        if any(not line.endswith(": taken") for line in report):
+            print(f"Loaded {path}:\n  " + "\n  ".join(report))
         return document.get("infos")
 
     # -- the trained policy --------------------------------------------------------------------------------------------
@@ -192,6 +198,7 @@ class OnPolicyRunner:
         policy = self.alg.get_policy()
         if device is not None and torch.device(device) != torch.device(self.device):
             policy = frozen_copy(policy).to(device)
+            policy.reset()
         return policy
 
     def export_policy_to_jit(self, path: str, filename: str = "policy.pt") -> None:
@@ -209,6 +216,14 @@ class OnPolicyRunner:
             RuntimeError: It does not.
         """
         export_onnx(self.alg.get_policy(), os.path.join(path, filename), verbose=verbose)
+
+    def export_policy_to_pt2(self, path: str, filename: str = "policy.pt2") -> None:
+        """Write the policy with ``torch.export`` into the folder ``path``, and check that it acts like the policy.
+
+        Raises:
+            RuntimeError: It does not.
+        """
+        export_pt2(self.alg.get_policy(), os.path.join(path, filename))
 
     def add_git_repo_to_log(self, repo_file_path: str) -> None:
         """Keep the state of the git repository that holds this file with the run."""

@@ -5,6 +5,7 @@
 
 from typing import Any
 
+from rsl_rl.core.trajectories import split_and_pad_trajectories, unpad_trajectories
 from rsl_rl.utils.checks import check_compile_mode, check_nan, check_state_dict, compile_model
 from rsl_rl.utils.resolve import (
     get_param,
@@ -27,18 +28,25 @@ __all__ = [
     "did_you_mean",
     "get_param",
     "listed",
+    "reduce_gradients_in_buckets",  # pyright: ignore[reportUnsupportedDunderAll] (given by __getattr__)
     "resolve_callable",
     "resolve_class",
     "resolve_nn_activation",
     "resolve_obs_groups",
     "resolve_optimizer",
+    "split_and_pad_trajectories",
+    "unpad_trajectories",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    # The writers live in telemetry, which itself uses these helpers: a plain import would be a cycle.
+    # These live in packages that themselves use the helpers here: a plain import would be a cycle.
     if name in ("LogWriter", "NeptuneLogWriter", "WandbLogWriter"):
         from rsl_rl import telemetry
 
         return getattr(telemetry, name)
+    if name == "reduce_gradients_in_buckets":
+        from rsl_rl.distributed import reduce_gradients_in_buckets
+
+        return reduce_gradients_in_buckets
     raise AttributeError(f"module 'rsl_rl.utils' has no attribute '{name}'")

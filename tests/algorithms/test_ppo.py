@@ -203,8 +203,7 @@ def test_state_without_a_part_is_refused() -> None:
         ({"optimizer": "adamax"}, ValueError, "Unknown optimizer 'adamax'"),
         ({"desired_kl": None}, ValueError, "needs a positive desired_kl"),
         ({"num_learning_epochs": 0}, ValueError, "at least 1"),
-        ({"rnd_cfg": {"num_outputs": 1}}, ValueError, "'rnd_cfg' is not available in this version"),
-        ({"share_cnn_encoders": True}, ValueError, "'share_cnn_encoders' is not available in this version"),
+        ({"share_cnn_encoders": True}, ValueError, "share_cnn_encoders needs CNN models, but the actor is a MLPModel"),
     ],
 )
 def test_wrong_options_are_named(options: dict, error: type[Exception], message: str) -> None:

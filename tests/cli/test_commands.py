@@ -52,7 +52,7 @@ def metrics(folder: Path) -> list[dict[str, str]]:
 def test_a_run_folder_holds_everything(run: Path) -> None:
     names = {str(file.relative_to(run)) for file in run.rglob("*") if file.is_file()}
     expected = {"config.yaml", "metrics.csv", "model_0.pt", "model_2.pt", "learning_curve.png"}
-    assert expected | {"exports/policy.onnx", "exports/policy.pt"} <= names
+    assert expected | {"exports/policy.onnx", "exports/policy.pt", "exports/policy.pt2"} <= names
     assert any(name.startswith("events.out.tfevents") for name in names)
     assert [row["iteration"] for row in metrics(run)] == ["0", "1", "2"]
     assert (run / "learning_curve.png").read_bytes().startswith(b"\x89PNG")
@@ -93,6 +93,17 @@ def test_every_value_is_reachable(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert metrics(tmp_path / "run")[-1]["Loss/learning_rate"] == "0.0003"
 
 
+def test_actor_and_critic_see_the_groups_named_after_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    main(["train", "tests.env.layouts:old_point", *SMALL, "--iterations", "1", "--run-dir", "run"])
+    assert read_task("run/config.yaml").runner.obs_groups == {"actor": ["policy"], "critic": ["policy", "privileged"]}
+    capsys.readouterr()
+    main(["play", "run", "--episodes", "2", "--json"])
+    assert len(json.loads(capsys.readouterr().out)["returns"]) == 2
+
+
 USER_FILE = """
 runner:
   class_name: OnPolicyRunner
@@ -122,6 +133,32 @@ def test_a_file_in_the_layout_of_existing_users_works(
     assert (task.iterations, task.seed, task.runner.algorithm.learning_rate) == (2, 7, 1e-3)
     assert task.runner.to_dict()["experiment_name"] == "walking"
     assert len(metrics(tmp_path / "run")) == 2
+
+
+LEGGED_GYM_FILE = """
+seed: 7
+policy: {init_noise_std: 0.5, actor_hidden_dims: [8], critic_hidden_dims: [8], activation: elu}
+algorithm: {num_mini_batches: 2, learning_rate: 1e-3}
+runner:
+  policy_class_name: ActorCritic
+  algorithm_class_name: PPO
+  num_steps_per_env: 8
+  max_iterations: 2
+  save_interval: 50
+  experiment_name: walking
+"""
+
+
+def test_a_bare_configuration_of_an_early_release_trains(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("old.yaml").write_text(LEGGED_GYM_FILE)
+    main(["train", "old.yaml", "--env", "gym:Drift-v0", "--num-envs", "4", "--run-dir", "run"])
+    assert capsys.readouterr().err.count("was translated") == 1
+    task = read_task("run/config.yaml")
+    assert (task.seed, task.iterations, task.runner.actor.distribution_cfg.init_std) == (7, 2, 0.5)
+    assert Path("run/model_1.pt").is_file()
 
 
 @pytest.mark.parametrize(
@@ -175,12 +212,12 @@ def test_wrong_arguments_are_explained(
 
 def test_play_gives_the_same_result_from_every_file(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     results = {}
-    for kind in ("checkpoint", "onnx", "torchscript"):
+    for kind in ("checkpoint", "onnx", "torchscript", "pt2"):
         main(["play", str(run), "--policy", kind, "--episodes", "6", "--json"])
         results[kind] = json.loads(capsys.readouterr().out)
     assert Path(results["onnx"]["policy"]).name == "policy.onnx"
     assert len(results["checkpoint"]["returns"]) == 6
-    for kind in ("onnx", "torchscript"):
+    for kind in ("onnx", "torchscript", "pt2"):
         assert results[kind]["lengths"] == results["checkpoint"]["lengths"]
         assert results[kind]["returns"] == pytest.approx(results["checkpoint"]["returns"], rel=1e-4)
 

@@ -28,7 +28,7 @@ from tests.envs import point_config
 def test_every_section_has_the_keys_and_defaults_of_its_class(name: str) -> None:
     parameters = inspect.signature(resolve_callable(name)).parameters
     fields = {field.name: field for field in dataclasses.fields(SCHEMAS[name]) if field.name != "class_name"}
-    assert set(fields) == set(parameters) - _PROVIDED
+    assert set(fields) == set(parameters) - _PROVIDED - {"kwargs"}
     for key, field in fields.items():
         assert field.default == parameters[key].default, key
 
@@ -116,7 +116,7 @@ values = st.recursive(
 keys = st.sampled_from([field.name for field in dataclasses.fields(RunnerConfig)]) | st.text(max_size=5)
 
 
-@pytest.mark.filterwarnings("ignore:The runner does not use")
+@pytest.mark.filterwarnings("ignore:The runner does not use", "ignore:The configuration is in the layout")
 @given(changes=st.dictionaries(keys, values, max_size=4))
 def test_any_mapping_resolves_or_is_refused_as_a_users_error(changes: dict) -> None:
     with contextlib.suppress(ValueError, TypeError):

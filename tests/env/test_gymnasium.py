@@ -278,3 +278,30 @@ def test_rendering_gives_one_image_per_environment() -> None:
     )
     env.get_observations()
     assert [frame.shape for frame in env.render()] == [(8, 8, 3)] * 2
+
+
+def test_a_flat_observation_can_be_divided_into_groups() -> None:
+    whole, parts = make(), make(groups={"last": [2], "swapped": [1, 0]})
+    ended = False
+    for _ in range(STEPS):
+        expected, _, _, extras = whole.step(torch.full((N, 2), 0.4))
+        obs, _, dones, extras_of_parts = parts.step(torch.full((N, 2), 0.4))
+        assert list(obs.keys()) == ["last", "swapped"]
+        assert torch.equal(torch.cat([obs["swapped"].flip(1), obs["last"]], 1), expected["policy"])
+        if dones.any():
+            ended = True
+            assert torch.equal(extras_of_parts["final_obs"]["last"], extras["final_obs"]["policy"][:, 2:])
+    assert ended
+
+
+@pytest.mark.parametrize(
+    ("name", "groups", "message"),
+    [
+        ("Drift-v0", {"a": [3]}, r"'a' must list entries 0 to 2 of the observation, got \[3\]"),
+        ("Drift-v0", {"a": []}, "'a' must list entries 0 to 2"),
+        ("DriftDict-v0", {"a": [0]}, "must be a part of one of"),
+    ],
+)
+def test_groups_that_do_not_fit_are_refused(name: str, groups: dict[str, list[int]], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make(name, groups=groups)

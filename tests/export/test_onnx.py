@@ -52,6 +52,9 @@ def test_one_file_holds_everything_and_nothing_about_the_machine(tmp_path: Path)
         "num_actions",
         "distribution",
         "versions",
+        "images",
+        "image_types",
+        "hidden_state",
     ]
 
 

@@ -71,3 +71,13 @@ class ScriptedEnv(VecEnv):
         extras = {"time_outs": self._script[f"{prefix}/time_outs"][step]}
         rewards, dones = self._script[f"{prefix}/rewards"][step], self._script[f"{prefix}/dones"][step]
         return self.get_observations(), rewards, dones, extras
+
+
+def negate(
+    env: VecEnv, obs: TensorDict | None, actions: torch.Tensor | None
+) -> tuple[TensorDict | None, torch.Tensor | None]:
+    """Append the sign-flipped observations and actions: what the reference cases call "negate"."""
+    flipped = None
+    if obs is not None:
+        flipped = TensorDict({key: torch.cat([value, -value]) for key, value in obs.items()}, [2 * len(obs)])
+    return flipped, None if actions is None else torch.cat([actions, -actions])

@@ -8,14 +8,15 @@ from __future__ import annotations
 import pytest
 import torch
 
-from rsl_rl.modules import EmpiricalNormalization
+from rsl_rl.core.trajectories import split_and_pad_trajectories, unpad_trajectories
+from rsl_rl.modules import EmpiricalDiscountedVariationNormalization, EmpiricalNormalization
 from rsl_rl.utils import resolve_class
 from tests.golden.replay import assert_agrees, load_case, part
 
 DISTRIBUTIONS = load_case("distributions")[0]["entries"]
 
 
-@pytest.mark.parametrize("entry", [entry for entry in DISTRIBUTIONS if entry["class_name"] == "GaussianDistribution"])
+@pytest.mark.parametrize("entry", DISTRIBUTIONS, ids=lambda entry: f"{entry['index']}-{entry['class_name']}")
 def test_distribution_replays(entry: dict) -> None:
     tensors = part(load_case("distributions")[1], f"{entry['index']}/")
     distribution_class, options = resolve_class({key: value for key, value in entry.items() if key != "index"})
@@ -38,6 +39,8 @@ def test_distribution_replays(entry: dict) -> None:
     value = distribution.given(tensors["mlp_output"])
     assert_agrees(value.log_prob(tensors["actions"]), tensors["log_prob"], "log_prob of the value")
     assert_agrees(value.entropy, tensors["entropy"], "entropy of the value")
+    exported = distribution.as_deterministic_output_module()
+    assert_agrees(exported(tensors["mlp_output"]), tensors["deterministic_output"], "exported output")
 
 
 def test_empirical_normalization_replays() -> None:
@@ -56,3 +59,20 @@ def test_empirical_normalization_replays() -> None:
     # The recording kept references to the statistics, so every entry of it holds the last ones.
     for key in ("_mean", "_var", "_std", "count"):
         assert_agrees(getattr(normalizer, key), tensors[f"3/{key}"], key)
+
+
+def test_discounted_variation_normalization_replays() -> None:
+    tensors = part(load_case("modules")[1], "discounted_variation/")
+    normalizer = EmpiricalDiscountedVariationNormalization([], gamma=0.9)
+    normalizer.train()
+    for index in range(5):
+        expected = part(tensors, f"{index}/")
+        assert_agrees(normalizer(expected["input"]), expected["output"], f"output {index}")
+
+
+def test_trajectories_replay() -> None:
+    tensors = part(load_case("modules")[1], "trajectories/")
+    padded, masks = split_and_pad_trajectories(tensors["input"], tensors["dones"])
+    assert torch.equal(padded, tensors["padded"])
+    assert torch.equal(masks, tensors["masks"])
+    assert torch.equal(unpad_trajectories(padded, masks), tensors["input"])

@@ -11,10 +11,12 @@ import shutil
 import pytest
 import torch
 
-from rsl_rl.algorithms import PPO
-from tests.golden.replay import ScriptedEnv, assert_agrees, load_case, part
+from rsl_rl.storage import RolloutStorage
+from rsl_rl.utils import resolve_class
+from tests.golden.replay import CASES as CASES_FOLDER
+from tests.golden.replay import ScriptedEnv, assert_agrees, load_case, negate, part
 
-CASES = ["ppo_mlp", "ppo_mlp_log_std_fixed_schedule"]
+CASES = sorted(path.name for path in CASES_FOLDER.iterdir() if path.name.startswith(("ppo", "distillation")))
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -27,14 +29,24 @@ def test_training_case_replays_when_compiled() -> None:
     replay_training_case("ppo_mlp", compile_mode="default")
 
 
-def replay_training_case(name: str, compile_mode: str | None = None) -> PPO:
+def replay_training_case(name: str, compile_mode: str | None = None) -> None:
     case, tensors = load_case(name)
     env = ScriptedEnv(case, tensors)
+    symmetry = case["cfg"]["algorithm"].get("symmetry_cfg")
+    if symmetry:
+        assert symmetry["data_augmentation_func"] == "negate"
+        symmetry["data_augmentation_func"] = negate
+    if case["cfg"]["algorithm"].get("share_cnn_encoders"):
+        # The release entered shared encoders twice into clipping and optimizer; without this they count once.
+        case["cfg"]["algorithm"]["shared_encoders_twice"] = True
     untouched = copy.deepcopy(case["cfg"])
-    alg = PPO.construct_algorithm(env.get_observations(), env, case["cfg"], "cpu")
+    algorithm_class, _ = resolve_class(case["cfg"]["algorithm"])
+    alg = algorithm_class.construct_algorithm(env.get_observations(), env, case["cfg"], "cpu")
     assert case["cfg"] == untouched
     alg.compile(compile_mode)
-    models = {"actor": alg.actor, "critic": alg.critic}
+    names = [name for name in ("actor", "critic", "rnd", "student", "teacher") if getattr(alg, name, None) is not None]
+    models = {name: getattr(alg, name) for name in names}
+    alg.teacher_loaded = True
     for model_name, model in models.items():
         model.load_state_dict(part(tensors, f"init/{model_name}/"))
     alg.train_mode()
@@ -51,18 +63,7 @@ def replay_training_case(name: str, compile_mode: str | None = None) -> PPO:
                 obs, rewards, dones, extras = env.step(actions)
                 alg.process_env_step(obs, rewards, dones, extras)
             alg.compute_returns(obs)
-        storage = alg.storage
-        assert storage.distribution_params is not None
-        rollout = {
-            "values": storage.values,
-            "stored_rewards": storage.rewards,
-            "returns": storage.returns,
-            "actions_log_prob": storage.actions_log_prob,
-            "advantages": storage.advantages,
-            "distribution_params_0": storage.distribution_params[0],
-            "distribution_params_1": storage.distribution_params[1],
-        }
-        for key, value in rollout.items():
+        for key, value in stored_rollout(alg.storage).items():
             assert_agrees(value, expected[key], f"{key} of iteration {iteration}")
 
         torch.manual_seed(case["seed"] + 2000 + iteration)
@@ -74,4 +75,18 @@ def replay_training_case(name: str, compile_mode: str | None = None) -> PPO:
         for model_name, model in models.items():
             for key, value in model.state_dict().items():
                 assert_agrees(value, expected[f"after_update/{model_name}/{key}"], f"{model_name}.{key}")
-    return alg
+
+
+def stored_rollout(storage: RolloutStorage) -> dict[str, torch.Tensor]:
+    if storage.training_type == "distillation":
+        return {"privileged_actions": storage.privileged_actions}
+    assert storage.distribution_params is not None
+    return {
+        "values": storage.values,
+        "stored_rewards": storage.rewards,
+        "returns": storage.returns,
+        "actions_log_prob": storage.actions_log_prob,
+        "advantages": storage.advantages,
+        "distribution_params_0": storage.distribution_params[0],
+        "distribution_params_1": storage.distribution_params[1],
+    }

@@ -1,0 +1,178 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""``rsl-rl migrate``."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from rsl_rl.checkpoint import layout_of, modernize, read_checkpoint, write_checkpoint
+from rsl_rl.cli.main import user_errors
+from rsl_rl.config.legacy import modernize_config
+from rsl_rl.config.task import parse_yaml_text
+from rsl_rl.config.yaml_text import as_yaml
+from rsl_rl.utils.files import replaced_when_complete
+
+_CONFIGURATIONS = (".yaml", ".yml", ".json")
+
+
+@dataclass(frozen=True)
+class MigrateArguments:
+    """Translate what an earlier release (1.x to 4.x) wrote into the present layout. The old files are not changed."""
+
+    old: Annotated[Path, tyro.conf.Positional]
+    """A configuration (.yaml, .json), a checkpoint (.pt), or a run's folder with both."""
+    output: Path | None = None
+    """Where to write; a folder for a folder. Left out: a configuration is printed, a checkpoint only looked at."""
+    groups: tuple[str, ...] = ()
+    """Observation groups that the environment gives, for configurations without obs_groups."""
+
+
+def run(arguments: list[str]) -> None:
+    """Translate a configuration, a checkpoint or a folder."""
+    chosen = tyro.cli(MigrateArguments, args=arguments, prog="rsl-rl migrate")
+    with user_errors():
+        if not chosen.old.exists():
+            raise FileNotFoundError(f"There is nothing at '{chosen.old}'.")
+        if chosen.output is not None and chosen.output.exists():
+            raise FileExistsError(f"'{chosen.output}' exists already and was not changed: choose another --output.")
+        if chosen.old.is_dir():
+            _migrate_folder(chosen.old, chosen.output, chosen.groups)
+        elif chosen.old.suffix == ".pt":
+            _migrate_checkpoint(chosen.old, chosen.output)
+        else:
+            _migrate_configuration(chosen.old, read_configuration(chosen.old), chosen.output, chosen.groups)
+
+
+def read_configuration(path: Path) -> dict[str, Any]:
+    """Read a configuration file as plain data; nothing in it is executed.
+
+    Raises:
+        ValueError: It is no YAML or JSON, holds Python objects, or is no configuration of a runner.
+    """
+    if path.suffix not in _CONFIGURATIONS:
+        advice = {
+            ".pkl": "Reading a pickle would execute what is in it: write the configuration as JSON or YAML first.",
+            ".py": "A configuration in Python is translated when the runner gets it; the message shows the new form.",
+        }.get(path.suffix, "")
+        kinds = "a configuration (.yaml, .yml, .json), a checkpoint (.pt) or a folder"
+        raise ValueError(f"'{path}' is not {kinds}. {advice}".rstrip())
+    try:
+        text = path.read_text(encoding="utf-8")
+        document = json.loads(text) if path.suffix == ".json" else parse_yaml_text(text)
+    except ValueError as error:
+        raise ValueError(f"'{path}' cannot be read: {error}") from error
+    if not isinstance(document, Mapping) or not {"algorithm", "policy", "runner"} & set(document):
+        raise ValueError(
+            f"'{path}' is no configuration of a runner: it has none of the sections 'algorithm', 'policy' and 'runner'."
+        )
+    return dict(document)
+
+
+def _translated(document: dict[str, Any], groups: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+    """Translate a runner's configuration, or a task's, which has it in a section ``runner``."""
+    runner = document.get("runner")
+    if isinstance(runner, Mapping) and not {"algorithm", "policy"} & set(document):
+        new, changes = modernize_config(runner, groups or None, import_classes=False)
+        return {**document, "runner": new}, changes
+    return modernize_config(document, groups or None, import_classes=False)
+
+
+def _migrate_configuration(
+    path: Path, document: dict[str, Any], output: Path | None, groups: Sequence[str], guess: str = ""
+) -> None:
+    new, changes = _translated(document, groups)
+    runner = new["runner"] if "algorithm" not in new and "runner" in new else new
+    second = "teacher" if "student" in runner else "critic"
+    sets = runner.get("obs_groups")
+    notes: list[str] = []
+    if guess and any(change.startswith("obs_groups") and "missing" in change for change in changes):
+        notes.append(guess)
+    if changes and isinstance(sets, Mapping) and second not in sets:
+        notes.append(
+            f"obs_groups.{second}: earlier releases took the environment's group '{second}' if there was one, else "
+            "'policy'. Add it, or name the environment's groups with --groups"
+        )
+    if not changes:
+        print(f"{path}: already in the present layout.", file=sys.stderr)
+    heading = [f"Translated by 'rsl-rl migrate' from {path.name}:", *(f"  - {change}" for change in changes)]
+    comments = "".join(f"# {line}\n" for line in [*heading, *(f"Check {note}." for note in notes)])
+    text = (comments if changes else "") + as_yaml(new)
+    if output is None:
+        print(text, end="")
+        return
+    if output.suffix == ".json":
+        text = json.dumps(new, indent=2, ensure_ascii=False) + "\n"
+    with replaced_when_complete(output) as partial:
+        Path(partial).write_text(text, encoding="utf-8")
+    print(f"{output}: written" + "".join(f"\n  - {change}" for change in changes))
+    for note in notes:
+        print(f"  check {note}")
+
+
+def _migrate_checkpoint(path: Path, output: Path | None) -> None:
+    document = read_checkpoint(path, map_location="cpu")
+    layout = layout_of(document)
+    if layout is None:
+        if not any(key.endswith("_state_dict") for key in document):
+            raise ValueError(
+                f"'{path}' is no checkpoint of a training run. It has: {', '.join(document) or 'nothing'}."
+            )
+        print(f"{path}: already in the present layout.")
+        if output is not None:
+            output.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, output)
+        return
+    new = modernize(document)
+    if output is None:
+        print(f"{path}: layout of rsl_rl {layout}; loads as it is, and --output writes it in the present layout.")
+        return
+    write_checkpoint(new, output)
+    print(f"{output}: written, from the layout of rsl_rl {layout}")
+
+
+def _migrate_folder(folder: Path, output: Path | None, groups: Sequence[str]) -> None:
+    checkpoints = sorted(folder.glob("model_*.pt"), key=lambda file: (len(file.name), file.name))
+    configurations: dict[Path, dict[str, Any]] = {}
+    for file in sorted([*folder.glob("*.*"), *folder.glob("params/*.*")]):
+        if file.suffix in _CONFIGURATIONS:
+            try:
+                configurations[file] = read_configuration(file)
+            except ValueError:  # Something else, for example the environment's configuration.
+                continue
+    if not checkpoints and not configurations:
+        raise ValueError(f"The folder '{folder}' has neither a checkpoint (model_*.pt) nor a runner's configuration.")
+    guess = ""
+    if checkpoints and not groups:
+        groups, guess = _groups_from(checkpoints[-1])
+    for file in configurations:
+        target = output / file.relative_to(folder) if output is not None else None
+        _migrate_configuration(file, configurations[file], target, groups, guess)
+    for file in checkpoints:
+        _migrate_checkpoint(file, output / file.name if output is not None else None)
+
+
+def _groups_from(checkpoint: Path) -> tuple[list[str], str]:
+    """Guess the groups that 2.x took for granted from the sizes of the networks; return them and what to check."""
+    document = modernize(read_checkpoint(checkpoint, map_location="cpu"))
+    sizes: list[int | None] = []
+    for part in ("actor", "critic"):
+        state = document.get(f"{part}_state_dict", {})
+        weight = state.get("rnn.rnn.weight_ih_l0", state.get("mlp.0.weight"))
+        sizes.append(None if weight is None else weight.shape[1])
+    actor, critic = sizes
+    if actor is None or critic is None:
+        return [], ""
+    if actor == critic:
+        return ["policy"], ""
+    guess = f"obs_groups.critic: the critic saw {critic} numbers, the actor {actor}, so it had a group of its own"
+    return ["policy", "critic"], guess

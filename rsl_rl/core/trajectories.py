@@ -1,0 +1,97 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Cutting rollouts at episode ends, so that a recurrent network can run over each piece.
+
+Legend: T steps, N environments, n_traj trajectories (pieces of one episode within the rollout).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeVar
+
+import torch
+from tensordict import TensorDict
+
+TensorOrGroups = TypeVar("TensorOrGroups", torch.Tensor, TensorDict)
+
+
+class Trajectories(NamedTuple):
+    """Where every step of a rollout stands among its trajectories, ordered by environment, then by time."""
+
+    trajectory_TN: torch.Tensor
+    """[T, N], int64, index of the trajectory."""
+    position_TN: torch.Tensor
+    """[T, N], int64, steps since the trajectory's first."""
+    is_first_TN: torch.Tensor
+    """[T, N], bool, whether a trajectory starts here."""
+    num_trajectories: int
+    """Number of trajectories, n_traj."""
+
+    @classmethod
+    def of(cls, dones: torch.Tensor) -> Trajectories:
+        """Find the trajectories of a rollout. Reads their number from the device.
+
+        Args:
+            dones: [T, N] or [T, N, 1], non-zero where an episode ended with the step.
+        """
+        dones_TN = dones.flatten(1) != 0
+        is_first_TN = torch.ones_like(dones_TN)
+        is_first_TN[1:] = dones_TN[:-1]
+        time_T1 = torch.arange(len(dones_TN), device=dones.device).unsqueeze(1)
+        first_time_TN = torch.where(is_first_TN, time_T1, 0).cummax(dim=0).values
+        # Environment by environment: the running count of first steps numbers the trajectories.
+        trajectory_TN = is_first_TN.T.flatten().cumsum(0).view(dones_TN.T.shape).T - 1
+        return cls(trajectory_TN, time_T1 - first_time_TN, is_first_TN, int(trajectory_TN[-1, -1]) + 1)
+
+    def pad(self, rollout: torch.Tensor) -> torch.Tensor:
+        """Return [T, N, ...] as one column per trajectory, [T, n_traj, ...], with zeros behind its end."""
+        padded = rollout.new_zeros(len(rollout), self.num_trajectories, *rollout.shape[2:])
+        padded[self.position_TN, self.trajectory_TN] = rollout
+        return padded
+
+    def masks(self) -> torch.Tensor:
+        """Return [T, n_traj], bool, True where a trajectory has a step."""
+        return self.pad(torch.ones_like(self.is_first_TN))
+
+    def first(self, rollout: torch.Tensor) -> torch.Tensor:
+        """Return what [T, N, ...] holds at the first step of every trajectory, [n_traj, ...]."""
+        return rollout.transpose(0, 1)[self.is_first_TN.T]
+
+
+def split_and_pad_trajectories(tensor: TensorOrGroups, dones: torch.Tensor) -> tuple[TensorOrGroups, torch.Tensor]:
+    """Return a rollout as padded trajectories, one column each.
+
+    Args:
+        tensor: [T, N, ...], or groups of such tensors.
+        dones: [T, N] or [T, N, 1], non-zero where an episode ended with the step.
+
+    Returns:
+        ``(padded, masks)``: [T, n_traj, ...] with zeros behind the end of each trajectory, ordered by environment, then
+        by time; [T, n_traj], bool, True where a trajectory has a step.
+    """
+    trajectories = Trajectories.of(dones)
+    if isinstance(tensor, torch.Tensor):
+        return trajectories.pad(tensor), trajectories.masks()
+    padded = {key: trajectories.pad(value) for key, value in tensor.items()}
+    batch_size = [len(tensor), trajectories.num_trajectories]
+    return TensorDict(padded, batch_size=batch_size, device=tensor.device), trajectories.masks()
+
+
+def unpad_trajectories(trajectories: TensorOrGroups, masks: torch.Tensor) -> TensorOrGroups:
+    """Return padded trajectories as the rollout they were cut from: the inverse of :func:`split_and_pad_trajectories`.
+
+    Args:
+        trajectories: [T, n_traj, ...], or groups of such tensors.
+        masks: [T, n_traj], bool, True where a trajectory has a step.
+
+    Returns:
+        [T, N, ...].
+    """
+    if isinstance(trajectories, torch.Tensor):
+        # Column by column, the steps of one environment follow each other.
+        steps = trajectories.transpose(0, 1)[masks.T]
+        return steps.view(-1, len(masks), *trajectories.shape[2:]).transpose(0, 1)
+    rollout = {key: unpad_trajectories(value, masks) for key, value in trajectories.items()}
+    num_envs = next(iter(rollout.values())).shape[1]
+    return TensorDict(rollout, batch_size=[len(masks), num_envs], device=trajectories.device)

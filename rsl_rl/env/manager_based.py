@@ -1,0 +1,144 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Environments of Isaac Lab's interface, which mjlab shares."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from tensordict import TensorDict
+
+from rsl_rl.env.vec_env import VecEnv
+from rsl_rl.utils import listed
+
+_INTERFACE = ("num_envs", "device", "max_episode_length", "episode_length_buf")
+
+
+class ManagerBasedVecEnv(VecEnv):
+    """Adapts environments whose ``step`` returns ``(groups, rewards, terminated, truncated, extras)`` as tensors.
+
+    These are Isaac Lab's manager-based and direct environments, and mjlab's. Every entry of the environment's
+    ``extras`` is passed on, ``final_obs`` and ``terminal`` included, and ``time_outs`` is added; the environment's own
+    dictionary is not edited. Terms of a group that the environment does not concatenate become groups
+    ``"group/term"``. An environment that leaves the reset to its caller (mjlab's ``auto_reset=False``) is reset here,
+    and ``extras["final_obs"]`` then holds the true last observations. Any other attribute is that of the wrapped
+    environment.
+    """
+
+    def __init__(self, env: Any, clip_actions: float | None = None) -> None:
+        """Wrap an environment and reset it.
+
+        Args:
+            env: The environment, with or without wrappers of its own.
+            clip_actions: Actions are clipped to [-clip_actions, clip_actions]; None leaves them as they are.
+
+        Raises:
+            TypeError: It is no environment of this interface; names what is missing.
+            ValueError: ``clip_actions`` is not positive.
+        """
+        inner = getattr(env, "unwrapped", env)
+        missing = [name for name in _INTERFACE if not hasattr(inner, name)]
+        if not any(hasattr(inner, name) for name in ("action_manager", "single_action_space")):
+            missing.append("action_manager")
+        if missing:
+            raise TypeError(
+                f"{type(inner).__name__} is no environment of Isaac Lab's interface: it lacks {listed(missing)}."
+            )
+        if clip_actions is not None and clip_actions <= 0:
+            raise ValueError(f"clip_actions must be positive or None, got {clip_actions}.")
+        self.env = env
+        self.num_envs = int(inner.num_envs)
+        self.num_actions = _num_actions(inner)
+        self.device = torch.device(inner.device)
+        self.clip_actions = clip_actions
+        self._has_horizon = bool(getattr(self.cfg, "is_finite_horizon", False))
+        self._resets_itself = bool(getattr(self.cfg, "auto_reset", True))
+        self.reset()
+
+    @property
+    def unwrapped(self) -> Any:
+        """The environment without any wrapper."""
+        return getattr(self.env, "unwrapped", self.env)
+
+    @property
+    def cfg(self) -> Any:  # type: ignore[override]  # read only here
+        """The environment's configuration."""
+        return getattr(self.unwrapped, "cfg", {})
+
+    @property
+    def max_episode_length(self) -> int | torch.Tensor:  # type: ignore[override]  # a curriculum may change it
+        """Steps after which an episode times out."""
+        return self.unwrapped.max_episode_length
+
+    @property
+    def episode_length_buf(self) -> torch.Tensor:
+        """Steps taken in the current episode of each environment, [N], int64; the environment's own buffer."""
+        return self.unwrapped.episode_length_buf
+
+    @episode_length_buf.setter
+    def episode_length_buf(self, lengths: torch.Tensor) -> None:  # type: ignore[override]  # a plain attribute there
+        self.unwrapped.episode_length_buf = lengths
+
+    def reset(self, **options: Any) -> tuple[TensorDict, dict]:
+        """Start new episodes everywhere; return their first observations and the environment's extras."""
+        groups, extras = self.env.reset(**options)
+        return self._tensordict(groups), dict(extras)
+
+    def get_observations(self) -> TensorDict:
+        """Return the current observation groups."""
+        inner = self.unwrapped
+        if hasattr(inner, "observation_manager"):
+            return self._tensordict(inner.observation_manager.compute())
+        # Isaac Lab's direct environments.
+        return self._tensordict(inner._get_observations())
+
+    def step(self, actions: torch.Tensor) -> tuple[TensorDict, torch.Tensor, torch.Tensor, dict]:
+        """Advance by one step; see :meth:`VecEnv.step`."""
+        if self.clip_actions is not None:
+            actions = actions.clamp(-self.clip_actions, self.clip_actions)
+        groups, rewards, terminated, truncated, extras = self.env.step(actions)
+        obs, extras = self._tensordict(groups), dict(extras)
+        dones = terminated | truncated
+        if not self._has_horizon:
+            # The end of a finite horizon is an end: nothing would have come after it.
+            extras["time_outs"] = truncated
+        if not self._resets_itself:
+            obs, extras = self._reset_finished(dones, obs, extras)
+        return obs, rewards, dones.to(torch.long), extras
+
+    def __getattr__(self, name: str) -> Any:
+        """Return an attribute of the wrapped environment."""
+        if name == "env":  # not there yet: while unpickling, for example
+            raise AttributeError(name)
+        return getattr(self.env, name)
+
+    def _reset_finished(self, dones: torch.Tensor, obs: TensorDict, extras: dict) -> tuple[TensorDict, dict]:
+        env_ids = dones.nonzero().flatten()
+        if len(env_ids) == 0:
+            return obs, extras
+        # The reset may write into the same buffers.
+        extras["final_obs"] = obs.clone()
+        if "time_outs" in extras:
+            extras["time_outs"] = extras["time_outs"].clone()
+        groups, reset_extras = self.env.reset(env_ids=env_ids)
+        extras["log"] = {**extras.get("log", {}), **reset_extras.get("log", {})}
+        return self._tensordict(groups), extras
+
+    def _tensordict(self, groups: Mapping[str, Any]) -> TensorDict:
+        flat: dict[str, torch.Tensor] = {}
+        for name, value in groups.items():
+            if isinstance(value, Mapping):
+                flat |= {f"{name}/{term}": tensor for term, tensor in value.items()}
+            else:
+                flat[name] = value
+        return TensorDict(flat, [self.num_envs], device=self.device)  # type: ignore[arg-type]
+
+
+def _num_actions(inner: Any) -> int:
+    if hasattr(inner, "action_manager"):
+        return int(inner.action_manager.total_action_dim)
+    return math.prod(inner.single_action_space.shape)

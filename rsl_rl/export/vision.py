@@ -1,0 +1,87 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Policies that see images, as modules for export."""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from rsl_rl.export.frozen import frozen_copy
+from rsl_rl.export.inference import TorchPolicy
+
+
+class _Encoder(nn.Module):
+    """A CNN; bytes are scaled as the model does it."""
+
+    def __init__(self, cnn: nn.Module, scaled: bool) -> None:
+        super().__init__()
+        self.cnn = cnn
+        self.scaled = scaled
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        if self.scaled:
+            images = images.float() / 255.0
+        return self.cnn(images)
+
+
+class VisionTorchPolicy(TorchPolicy):
+    """Normalizer, image encoders, head and output transform."""
+
+    def __init__(self, model: Any) -> None:
+        """Copy what inference needs out of ``model``."""
+        super().__init__(model)
+        self.has_vectors = bool(model.obs_groups)
+        self.encoders = nn.ModuleList(
+            _Encoder(frozen_copy(model.cnns[group]), dtype == torch.uint8)
+            for group, dtype in zip(model.obs_groups_2d, model.obs_dtypes_2d, strict=True)
+        )
+        self.eval()
+
+    def forward(self, obs_1d: torch.Tensor, obs_2d: list[torch.Tensor]) -> torch.Tensor:  # type: ignore[override]
+        """Return the actions [B, A].
+
+        Args:
+            obs_1d: Concatenated 1D groups, [B, obs_dim]; [B, 0] for a policy that sees images only.
+            obs_2d: One batch of images per group, each [B, C, H, W].
+        """
+        parts: list[torch.Tensor] = []
+        if self.has_vectors:
+            parts.append(self.obs_normalizer(obs_1d))
+        for index, encoder in enumerate(self.encoders):
+            parts.append(encoder(obs_2d[index]))
+        return self.output(self.mlp(torch.cat(parts, dim=-1)))
+
+
+class VisionOnnxPolicy(VisionTorchPolicy):
+    """The same policy with one input per image group, and what an exporter has to know."""
+
+    def __init__(self, model: Any, verbose: bool = False) -> None:
+        """Copy what inference needs out of ``model``."""
+        super().__init__(model)
+        self.verbose = verbose
+        self.input_size = int(model.obs_dim)
+        self.image_names = list(model.obs_groups_2d)
+        shapes = zip(model.obs_channels_2d, model.obs_dims_2d, model.obs_dtypes_2d, strict=True)
+        self._examples = [torch.zeros(1, channels, *size, dtype=dtype) for channels, size, dtype in shapes]
+
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        """Return the actions [B, A] for the inputs in the order of :attr:`input_names`."""
+        obs_1d = inputs[0] if self.has_vectors else inputs[0].new_zeros(0)
+        return super().forward(obs_1d, list(inputs[1:] if self.has_vectors else inputs))
+
+    def get_dummy_inputs(self) -> tuple[torch.Tensor, ...]:
+        """Return example inputs, batch size 1."""
+        vectors = [torch.zeros(1, self.input_size, device="cpu")] if self.has_vectors else []
+        return (*vectors, *[example.clone() for example in self._examples])
+
+    @property
+    def input_names(self) -> list[str]:
+        """Names of the inputs."""
+        return (["obs"] if self.has_vectors else []) + self.image_names
+
+    @property
+    def output_names(self) -> list[str]:
+        """Names of the outputs."""
+        return ["actions"]

@@ -1,0 +1,196 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Symmetry of a robot: learning from mirrored experience, and a loss for acting unlike one's mirror image.
+
+Mittal et al., "Symmetry Considerations for Learning Task Symmetric Robot Policies", 2024. Legend: B samples of a
+mini-batch, k copies of it (the original first, then its mirror images).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from tensordict import TensorDict
+from torch.nn import functional
+
+from rsl_rl.config import check_options
+from rsl_rl.env import VecEnv
+from rsl_rl.extensions.extension import Extension, ExtensionLoss
+from rsl_rl.storage import RolloutStorage
+from rsl_rl.utils import listed, resolve_callable
+
+
+class Symmetry(Extension):
+    """Appends mirrored samples to mini-batches, adds a mirror loss, or only measures it for the log."""
+
+    loss_name = "symmetry"
+
+    def __init__(
+        self,
+        env: VecEnv,
+        data_augmentation_func: str | Callable,
+        use_data_augmentation: bool = False,
+        use_mirror_loss: bool = False,
+        mirror_loss_coeff: float = 0.0,
+    ) -> None:
+        """Take over the user's mirror.
+
+        Args:
+            env: Passed on to the function.
+            data_augmentation_func: Function, or its name ``"package.module:function"``, called with the keywords
+                ``env``, ``obs`` (groups [B, ...] or None) and ``actions`` ([B, A] or None). It returns both as
+                [k * B, ...], the original first, then its mirror images.
+            use_data_augmentation: Append the mirrored samples to every mini-batch.
+            use_mirror_loss: Add the mirror loss; without it the loss is only logged.
+            mirror_loss_coeff: Weight of the mirror loss.
+
+        Raises:
+            ValueError, TypeError, ImportError, AttributeError: There is no such function.
+        """
+        self.env = env
+        self.data_augmentation_func = resolve_callable(data_augmentation_func)
+        self.use_data_augmentation = use_data_augmentation
+        self.use_mirror_loss = use_mirror_loss
+        self.mirror_loss_coeff = mirror_loss_coeff
+
+    def augment_batch(self, batch: RolloutStorage.Batch, original_batch_size: int) -> None:
+        """Append the mirrored samples to a mini-batch, with the old log-probability, value, advantage and return.
+
+        Args:
+            batch: Feed-forward mini-batch; its fields are replaced.
+            original_batch_size: B.
+        """
+        batch.observations, batch.actions = self._mirrored(obs=batch.observations, actions=batch.actions)
+        copies = len(batch.actions) // original_batch_size  # type: ignore[arg-type]
+        for name in ("old_actions_log_prob", "values", "advantages", "returns"):
+            value = getattr(batch, name)
+            setattr(batch, name, value.repeat(copies, *[1] * (value.ndim - 1)))
+
+    def compute_loss(self, actor: Any, batch: RolloutStorage.Batch, original_batch_size: int) -> torch.Tensor:
+        """Return the mean squared difference between acting in the mirror and mirrored acting.
+
+        Args:
+            actor: The model that acts.
+            batch: Feed-forward mini-batch; with data augmentation its observations are already [k * B, ...].
+            original_batch_size: B.
+        """
+        observations = batch.observations
+        if not self.use_data_augmentation:
+            observations, _ = self._mirrored(obs=observations, actions=None)
+        return self._mirror_loss(actor(observations), original_batch_size)
+
+    def prepare_batch(self, batch: RolloutStorage.Batch) -> None:  # noqa: D102
+        if self.use_data_augmentation:
+            assert batch.observations is not None
+            self.augment_batch(batch, len(batch.observations))
+
+    def batch_loss(self, actor: Any, batch: RolloutStorage.Batch, num_samples: int, policy: Any) -> ExtensionLoss:  # noqa: D102
+        if self.use_data_augmentation:
+            # The update has already asked the actor about these observations.
+            loss = self._mirror_loss(policy.mean, num_samples)
+        else:
+            loss = self.compute_loss(actor, batch, num_samples)
+        return ExtensionLoss(self.mirror_loss_coeff * loss if self.use_mirror_loss else None, loss.detach())
+
+    def _mirror_loss(self, means: torch.Tensor, original_batch_size: int) -> torch.Tensor:
+        _, mirrored = self._mirrored(obs=None, actions=means[:original_batch_size].detach())
+        return functional.mse_loss(means[original_batch_size:], mirrored[original_batch_size:])
+
+    def _mirrored(self, obs: TensorDict | None, actions: torch.Tensor | None) -> tuple[Any, Any]:
+        return self.data_augmentation_func(env=self.env, obs=obs, actions=actions)
+
+    # -- check at start ------------------------------------------------------------------------------------------------
+
+    def check(self, obs: TensorDict, num_actions: int) -> None:
+        """Check the user's mirror on real observations, slightly disturbed so that no entry is zero.
+
+        Args:
+            obs: Observation groups, each [N, ...].
+            num_actions: A.
+
+        Raises:
+            ValueError: Groups or shapes are not those that it was given, or the original does not come first.
+
+        Warns:
+            UserWarning: Mirroring twice does not give back the original; names the first entries.
+        """
+        generator = torch.Generator().manual_seed(0)
+
+        def disturbed(value: Any) -> torch.Tensor:
+            if not value.is_floating_point():
+                return value.clone()
+            return value + 0.1 * torch.randn(value.shape, generator=generator).to(value)
+
+        with torch.no_grad():
+            originals = {key: disturbed(value) for key, value in obs.items()}
+            originals = TensorDict(originals, batch_size=obs.batch_size, device=obs.device)
+            actions = disturbed(torch.zeros(len(obs), num_actions, device=obs.device))
+            copies, copied_actions = self._mirrored(obs=originals.clone(), actions=actions.clone())
+            named = {f"observation group '{key}'": (originals[key], copies.get(key, None)) for key in obs.keys()}  # noqa: SIM118
+            named["actions"] = (actions, copied_actions)
+            num_copies = self._check_shapes(named, len(obs))
+            problems = []
+            for copy in range(1, num_copies):
+                block = slice(copy * len(obs), (copy + 1) * len(obs))
+                twice, twice_actions = self._mirrored(obs=copies[block].clone(), actions=copied_actions[block].clone())
+                for name, original, again in [
+                    *((f"observation group '{key}'", originals[key], twice[key][block]) for key in obs.keys()),  # noqa: SIM118
+                    ("actions", actions, twice_actions[block]),
+                ]:
+                    wrong = ~torch.isclose(again, original, rtol=1e-4, atol=1e-5).flatten(1).all(dim=0)
+                    if wrong.any():
+                        entries = wrong.nonzero().flatten().tolist()
+                        more = f" and {len(entries) - 5} more" if len(entries) > 5 else ""
+                        problems.append(f"{name}: entries {listed(entries[:5])}{more}")
+        if problems:
+            warnings.warn(
+                f"{self._name} applied twice does not give back the original, so it is no mirror image; training with "
+                "it teaches wrong movements. Wrong are:\n  " + "\n  ".join(problems),
+                stacklevel=2,
+            )
+
+    def _check_shapes(self, named: dict[str, tuple[torch.Tensor, Any]], num_envs: int) -> int:
+        """Return the number of copies."""
+        counts = {name: len(copies) for name, (_, copies) in named.items() if isinstance(copies, torch.Tensor)}
+        for name, (original, copies) in named.items():
+            if not isinstance(copies, torch.Tensor):
+                raise ValueError(f"{self._name} returned no {name}; it returned {listed(counts)}.")
+            fits = len(copies) % num_envs == 0 and len(copies) > num_envs and copies.shape[1:] == original.shape[1:]
+            if not fits or len(copies) != counts["actions"]:
+                raise ValueError(
+                    f"{self._name} returned {name} of shape {list(copies.shape)} for {list(original.shape)}; expected "
+                    f"are the original and its mirror images, [{2 * num_envs}, ...] for one, for all groups and the "
+                    "actions alike."
+                )
+            if not torch.equal(copies[:num_envs], original):
+                raise ValueError(f"{self._name} must return the original {name} first, then the mirror images.")
+        return counts["actions"] // num_envs
+
+    @property
+    def _name(self) -> str:
+        return (
+            f"The symmetry function '{getattr(self.data_augmentation_func, '__name__', self.data_augmentation_func)}'"
+        )
+
+
+def resolve_symmetry_config(alg_cfg: dict[str, Any], env: VecEnv) -> dict[str, Any]:
+    """Return an algorithm's configuration with the environment in ``symmetry_cfg``.
+
+    Args:
+        alg_cfg: The section ``algorithm``; it is not changed.
+        env: The environment, passed on to the user's function.
+
+    Raises:
+        ValueError: An option is unknown or missing.
+    """
+    options = alg_cfg.get("symmetry_cfg")
+    if options is None:
+        return alg_cfg
+    check_options(Symmetry, options, "algorithm.symmetry_cfg")
+    if "data_augmentation_func" not in options:
+        raise ValueError(f"'algorithm.symmetry_cfg' lacks 'data_augmentation_func'. It has: {listed(options)}.")
+    return alg_cfg | {"symmetry_cfg": {**options, "env": env}}

@@ -1,0 +1,141 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Convolutional encoder."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from torch import nn
+
+from rsl_rl.utils import did_you_mean, get_param, listed, resolve_nn_activation
+
+_PADDINGS = ("none", "zeros", "reflect", "replicate", "circular")
+_NORMS = ("none", "batch", "layer")
+_GLOBAL_POOLS: dict[str, type[nn.Module] | None] = {
+    "none": None,
+    "max": nn.AdaptiveMaxPool2d,
+    "avg": nn.AdaptiveAvgPool2d,
+}
+
+
+class CNN(nn.Sequential):
+    """Convolutions, each followed by an optional normalization, an activation and an optional pooling."""
+
+    def __init__(
+        self,
+        input_dim: tuple[int, int],
+        input_channels: int,
+        output_channels: Sequence[int],
+        kernel_size: int | Sequence[int],
+        stride: int | Sequence[int] = 1,
+        dilation: int | Sequence[int] = 1,
+        padding: str = "none",
+        norm: str | Sequence[str] = "none",
+        activation: str = "elu",
+        max_pool: bool | Sequence[bool] = False,
+        global_pool: str = "none",
+        flatten: bool = True,
+    ) -> None:
+        """Build the layers. Where a sequence is allowed, it has one entry per convolution.
+
+        Args:
+            input_dim: Height and width of the images, in pixels.
+            input_channels: Channels of the images.
+            output_channels: Channels of each convolution.
+            kernel_size: Kernel size of the convolutions.
+            stride: Stride of the convolutions.
+            dilation: Dilation of the convolutions.
+            padding: none, zeros, reflect, replicate or circular; all but none pad so that a convolution divides the
+                size by its stride.
+            norm: none, batch or layer, after the convolutions.
+            activation: Name of the activation.
+            max_pool: Halve the size after the activation, by the maximum (3x3, stride 2).
+            global_pool: none, max or avg over all pixels, at the end.
+            flatten: Return vectors instead of feature maps.
+
+        Raises:
+            ValueError: An option is unknown, has the wrong number of entries, or leaves no pixel.
+        """
+        num_layers = len(output_channels)
+        per_layer = {"kernel_size": kernel_size, "stride": stride, "dilation": dilation}
+        per_layer |= {"norm": norm, "max_pool": max_pool}
+        for name, value in per_layer.items():
+            if isinstance(value, (list, tuple)) and len(value) != num_layers:
+                raise ValueError(f"The CNN's {name} has {len(value)} entries for {num_layers} convolutions: {value}.")
+        _check("padding", padding, _PADDINGS)
+        _check("global_pool", global_pool, _GLOBAL_POOLS)
+
+        layers: list[nn.Module] = []
+        channels, size = input_channels, (int(input_dim[0]), int(input_dim[1]))
+        for index, width in enumerate(output_channels):
+            kernel, step, spread = (get_param(per_layer[key], index) for key in ("kernel_size", "stride", "dilation"))
+            amount = (0, 0)
+            if padding != "none":
+                amount = (_same(size[0], kernel, step, spread), _same(size[1], kernel, step, spread))
+            mode: Any = "zeros" if padding == "none" else padding
+            layers.append(nn.Conv2d(channels, width, kernel, step, amount, spread, padding_mode=mode))
+            size = _convolved(size, kernel, step, amount, spread)
+            layer_norm = get_param(norm, index)
+            _check("norm", layer_norm, _NORMS)
+            if layer_norm == "batch":
+                layers.append(nn.BatchNorm2d(width))
+            elif layer_norm == "layer":
+                layers.append(nn.LayerNorm([width, *size]))
+            layers.append(resolve_nn_activation(activation))
+            if get_param(max_pool, index):
+                layers.append(nn.MaxPool2d(kernel_size=3, stride=2, padding=1))
+                size = _convolved(size, 3, 2, (1, 1), 1)
+            if min(size) < 1:
+                raise ValueError(
+                    f"The CNN's layer {index} leaves no pixel of images of {input_dim[0]} x {input_dim[1]}. Use fewer "
+                    "layers, smaller kernels or strides, or padding='zeros'."
+                )
+            channels = width
+        pool = _GLOBAL_POOLS[global_pool]
+        if pool is not None:
+            layers.append(pool(1))
+            size = (1, 1)
+        if flatten:
+            layers.append(nn.Flatten())
+        super().__init__(*layers)
+        self._output_channels = None if flatten else channels
+        self._output_dim = channels * size[0] * size[1] if flatten else size
+
+    @property
+    def output_channels(self) -> int | None:
+        """Channels of the feature maps; None when the output is flattened."""
+        return self._output_channels
+
+    @property
+    def output_dim(self) -> int | tuple[int, int]:
+        """Size of the flattened output; height and width of the feature maps otherwise."""
+        return self._output_dim
+
+    def init_weights(self) -> None:
+        """Initialize the convolutions as He et al. ("Delving Deep into Rectifiers", 2015), the biases with zero."""
+        for module in self:
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
+
+def _check(name: str, value: Any, valid: Any) -> None:
+    if value not in valid:
+        raise ValueError(f"Unknown {name} {value!r} of a CNN.{did_you_mean(str(value), valid)} Valid: {listed(valid)}.")
+
+
+def _same(size: int, kernel: int, stride: int, dilation: int) -> int:
+    """Return the padding of either side with which a convolution divides ``size`` by its stride, rounding down."""
+    return max(0, math.ceil(((size // stride - 1) * stride + dilation * (kernel - 1) + 1 - size) / 2))
+
+
+def _convolved(
+    size: tuple[int, int], kernel: int, stride: int, padding: tuple[int, int], dilation: int
+) -> tuple[int, int]:
+    height, width = (size[axis] + 2 * padding[axis] - dilation * (kernel - 1) - 1 for axis in (0, 1))
+    return height // stride + 1, width // stride + 1

@@ -1,0 +1,122 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Distributions as values: their parameters are all they know, and every call gives the same answer.
+
+Legend: B samples, A actions.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple, Protocol
+
+import torch
+
+
+class OutputDistribution(Protocol):
+    """What can be asked of a distribution once its parameters are known.
+
+    :class:`DiagGaussian` and :class:`ScaledBeta` are such values; a ``Distribution`` is one after its ``update``.
+    """
+
+    @property
+    def mean(self) -> torch.Tensor: ...  # noqa: D102
+    @property
+    def std(self) -> torch.Tensor: ...  # noqa: D102
+    @property
+    def entropy(self) -> torch.Tensor: ...  # noqa: D102
+    @property
+    def params(self) -> tuple[torch.Tensor, ...]: ...  # noqa: D102
+    def sample(self) -> torch.Tensor: ...  # noqa: D102
+    def log_prob(self, outputs: torch.Tensor) -> torch.Tensor: ...  # noqa: D102
+
+
+class DiagGaussian(NamedTuple):
+    """A Gaussian with independent dimensions, as a value: mean [B, A] and std [B, A]."""
+
+    mean: torch.Tensor
+    std: torch.Tensor
+
+    @property
+    def params(self) -> tuple[torch.Tensor, ...]:
+        """(mean [B, A], std [B, A])."""
+        return (self.mean, self.std)
+
+    @property
+    def entropy(self) -> torch.Tensor:
+        """Differential entropy in nats, [B]."""
+        return (0.5 + 0.5 * math.log(2 * math.pi) + self.std.log()).sum(dim=-1)
+
+    def sample(self) -> torch.Tensor:
+        """Draw one sample, [B, A], with one standard-normal draw of that shape."""
+        # torch.normal would check std >= 0, which waits for the device.
+        return torch.addcmul(self.mean, self.std, torch.randn_like(self.mean))
+
+    def log_prob(self, outputs: torch.Tensor) -> torch.Tensor:
+        """Log density of outputs [B, A], [B]."""
+        deviation = (outputs - self.mean) / self.std
+        return (-0.5 * deviation.square() - self.std.log() - 0.5 * math.log(2 * math.pi)).sum(dim=-1)
+
+    def kl_from(self, old: DiagGaussian) -> torch.Tensor:
+        """KL(old || self) in nats, [B]."""
+        ratio = old.std / self.std
+        shift = (old.mean - self.mean) / self.std
+        return (0.5 * (ratio.square() + shift.square() - 1.0) - ratio.log()).sum(dim=-1)
+
+
+class ScaledBeta(NamedTuple):
+    """Beta distributions with independent dimensions, stretched from [0, 1] to [low, high]: alpha, beta [B, A]."""
+
+    alpha: torch.Tensor
+    beta: torch.Tensor
+    low: float
+    high: float
+
+    @property
+    def mean(self) -> torch.Tensor:
+        """Mean, [B, A]."""
+        return self.low + (self.high - self.low) * self.alpha / (self.alpha + self.beta)
+
+    @property
+    def std(self) -> torch.Tensor:
+        """Standard deviation, [B, A]."""
+        total = self.alpha + self.beta
+        return (self.high - self.low) * (self.alpha * self.beta / (total + 1)).sqrt() / total
+
+    @property
+    def params(self) -> tuple[torch.Tensor, ...]:
+        """(alpha [B, A], beta [B, A])."""
+        return (self.alpha, self.beta)
+
+    @property
+    def entropy(self) -> torch.Tensor:
+        """Differential entropy on [0, 1] in nats, [B]: without the constant log(high - low) per dimension."""
+        alpha, beta, total = self.alpha, self.beta, self.alpha + self.beta
+        spread = (total - 2) * total.digamma() - (alpha - 1) * alpha.digamma() - (beta - 1) * beta.digamma()
+        return (_log_beta(alpha, beta) + spread).sum(dim=-1)
+
+    def sample(self) -> torch.Tensor:
+        """Draw one sample, [B, A]."""
+        # The ratio of Gamma draws; both are positive, since alpha and beta are at least 1.
+        first, second = (torch._standard_gamma(shape) for shape in self.params)  # type: ignore[attr-defined] (as torch)
+        return self.low + (self.high - self.low) * first / (first + second)
+
+    def log_prob(self, outputs: torch.Tensor) -> torch.Tensor:
+        """Log density of outputs [B, A], [B]; at the ends of the range that just inside them."""
+        scale = self.high - self.low
+        x = ((outputs - self.low) / scale).clamp(1e-6, 1 - 1e-6)
+        log_density = (self.alpha - 1) * x.log() + (self.beta - 1) * (-x).log1p() - _log_beta(self.alpha, self.beta)
+        return (log_density - math.log(scale)).sum(dim=-1)
+
+    def kl_from(self, old: ScaledBeta) -> torch.Tensor:
+        """KL(old || self) in nats, [B]."""
+        total = old.alpha + old.beta
+        change = (old.alpha - self.alpha) * old.alpha.digamma() + (old.beta - self.beta) * old.beta.digamma()
+        change = change + (self.alpha + self.beta - total) * total.digamma()
+        return (_log_beta(self.alpha, self.beta) - _log_beta(old.alpha, old.beta) + change).sum(dim=-1)
+
+
+def _log_beta(alpha: torch.Tensor, beta: torch.Tensor) -> torch.Tensor:
+    """Return the logarithm of the Beta function."""
+    return alpha.lgamma() + beta.lgamma() - (alpha + beta).lgamma()
