@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -146,17 +147,24 @@ def test_a_wandb_process_that_dies_in_the_middle_is_reported_once(tmp_path: Path
     assert done.stderr.count("WandbLogWriter failed in ") == done.stderr.count("training goes on") == 1
 
 
-def test_wandb_without_an_account_is_reported_with_what_to_do(tmp_path: Path) -> None:
-    done = run_program(
-        "from pathlib import Path\n"
-        "from tests.telemetry.training import train\n"
-        "train(Path('run').absolute(), {'class_name': 'WandbLogWriter', 'project_name': 'p', 'mode': 'online'})\n",
-        tmp_path,
-    )
+def test_wandb_without_an_account_or_a_server_is_reported_with_what_to_do(tmp_path: Path) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # and does not listen: connections are refused
+        done = run_program(
+            "import os\n"
+            "from pathlib import Path\n"
+            "from tests.telemetry.training import train\n"
+            "logger = {'class_name': 'WandbLogWriter', 'project_name': 'p', 'mode': 'online'}\n"
+            "train(Path('first').absolute(), logger)\n"
+            f"os.environ |= {{'WANDB_BASE_URL': 'http://127.0.0.1:{unused.getsockname()[1]}'}}\n"
+            "os.environ |= {'WANDB_API_KEY': '0' * 40}\n"
+            "train(Path('second').absolute(), logger | {'settings': {'init_timeout': 1.0}})\n",
+            tmp_path,
+        )
     assert done.returncode == 0, done.stderr
-    assert done.stderr.count("training goes on") == 1
+    assert done.stderr.count("training goes on") == 2
     for part in ("The logger 'wandb' could not start", "'wandb login'", "WANDB_API_KEY", "WANDB_MODE=offline"):
-        assert part in done.stderr
+        assert done.stderr.count(part) == 2
 
 
 def test_calls_in_the_background_keep_their_order_and_are_all_made() -> None:
