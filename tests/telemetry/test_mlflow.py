@@ -142,7 +142,7 @@ def test_a_training_leaves_numbers_configuration_models_code_and_videos(server: 
         "videos/train/step-0.mp4": VIDEO,
     }.items():
         assert Path(client.download_artifacts(run.info.run_id, place, str(tmp_path))).read_bytes() == content
-    assert "+new = 2" in (tmp_path / "git" / "project.diff").read_text()
+    assert "+new = 2" in (folder / "git" / "project.diff").read_text()
 
 
 def test_a_second_call_of_learn_goes_on_with_the_same_run(server: Server, tmp_path: Path) -> None:
@@ -203,29 +203,35 @@ def test_a_server_that_dies_in_the_middle_is_reported_once_and_training_goes_on(
     assert len(reports(warned)) == 1
     assert runner.logger.writer is None
     # A run that begins without the server is reported once as well.
-    with pytest.warns(
-        UserWarning, match=f"'mlflow' could not start .*Check that the MLflow server {own_server.uri}"
-    ) as warned:
+    message = f"'mlflow' could not start .*Check that the MLflow server {own_server.uri}"
+    with pytest.warns(UserWarning, match=message) as warned:
         runner.learn(1)
     assert len(reports(warned)) == 1
 
 
-def test_a_server_that_hangs_does_not_hold_up_the_end(own_server: Server, tmp_path: Path) -> None:
-    options = configuration(own_server, stop_timeout=0.5)
-    with pytest.warns(
-        UserWarning, match="MlflowLogWriter failed in stop .* has not received everything after 0.5 s"
-    ) as warned:
-        train(tmp_path / "run", options, 1, lambda: own_server.signal(signal.SIGSTOP))
-    assert len(reports(warned)) == 1
-    own_server.signal(signal.SIGCONT)
+@pytest.fixture
+def hanging(server: Server) -> Iterator[Server]:
+    """A server whose processes can be stopped; it goes on afterwards."""
+    try:
+        yield server
+    finally:
+        server.signal(signal.SIGCONT)
 
 
-def test_a_server_that_hangs_does_not_hold_up_the_start(own_server: Server, tmp_path: Path) -> None:
-    own_server.signal(signal.SIGSTOP)
-    with pytest.warns(UserWarning, match="MLflow did not answer for 0.5 s. Check that the MLflow server") as warned:
-        train(tmp_path / "run", configuration(own_server, start_timeout=0.5))
+def test_a_server_that_hangs_does_not_hold_up_the_end(hanging: Server, tmp_path: Path) -> None:
+    options = configuration(hanging, stop_timeout=0.5)
+    message = "MlflowLogWriter failed in stop .* has not received everything after 0.5 s"
+    with pytest.warns(UserWarning, match=message) as warned:
+        train(tmp_path / "run", options, 1, lambda: hanging.signal(signal.SIGSTOP))
     assert len(reports(warned)) == 1
-    own_server.signal(signal.SIGCONT)
+
+
+def test_a_server_that_hangs_does_not_hold_up_the_start(hanging: Server, tmp_path: Path) -> None:
+    hanging.signal(signal.SIGSTOP)
+    message = "MLflow did not answer for 0.5 s. Check that the MLflow server"
+    with pytest.warns(UserWarning, match=message) as warned:
+        train(tmp_path / "run", configuration(hanging, start_timeout=0.5))
+    assert len(reports(warned)) == 1
 
 
 def test_all_services_at_once_get_the_same_numbers(server: Server, tmp_path: Path) -> None:
