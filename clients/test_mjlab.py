@@ -134,21 +134,23 @@ def test_train_resumes_a_run(trained: Path, place: Path) -> None:
 
 
 def test_play_runs_headless_until_it_is_interrupted(trained: Path, place: Path) -> None:
-    # The viewer runs until Ctrl-C. A thread beside it waits for its steps and presses the keys.
+    # The viewer runs until Ctrl-C. A timer looks at its steps and presses the keys.
     watched = f"""
-import gc, os, signal, sys, threading, time
+import signal
 from mjlab.scripts import play
 from mjlab.viewer import BaseViewer
 
-def watch():
-    while True:
-        for viewer in [found for found in gc.get_objects() if isinstance(found, BaseViewer)]:
-            if viewer._last_error or viewer._step_count >= {PLAYED_STEPS}:
-                print("played", viewer._step_count, viewer._last_error, flush=True)
-                return os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(0.05)
+def look(_, frame):
+    while frame is not None:
+        viewer = frame.f_locals.get("self")
+        if isinstance(viewer, BaseViewer) and (viewer._last_error or viewer._step_count >= {PLAYED_STEPS}):
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            print("played", viewer._step_count, viewer._last_error, flush=True)
+            return signal.raise_signal(signal.SIGINT)
+        frame = frame.f_back
 
-threading.Thread(target=watch, daemon=True).start()
+signal.signal(signal.SIGALRM, look)
+signal.setitimer(signal.ITIMER_REAL, 0.1, 0.1)
 play.main()
 print("closed")
 """

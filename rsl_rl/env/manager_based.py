@@ -114,7 +114,8 @@ class ManagerBasedVecEnv(VecEnv):
         """Return an attribute of the wrapped environment."""
         if name == "env":  # not there yet: while unpickling, for example
             raise AttributeError(name)
-        return getattr(self.env, name)
+        # Gymnasium's wrappers do not pass on what they do not know.
+        return getattr(self.env, name) if hasattr(self.env, name) else getattr(self.unwrapped, name)
 
     def _reset_finished(self, dones: torch.Tensor, obs: TensorDict, extras: dict) -> tuple[TensorDict, dict]:
         env_ids = dones.nonzero().flatten()
@@ -124,7 +125,7 @@ class ManagerBasedVecEnv(VecEnv):
         extras["final_obs"] = obs.clone()
         if "time_outs" in extras:
             extras["time_outs"] = extras["time_outs"].clone()
-        groups, reset_extras = self.env.reset(env_ids=env_ids)
+        groups, reset_extras = self.unwrapped.reset(env_ids=env_ids)  # wrappers may not know env_ids
         extras["log"] = {**extras.get("log", {}), **reset_extras.get("log", {})}
         return self._tensordict(groups), extras
 

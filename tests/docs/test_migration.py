@@ -6,13 +6,11 @@
 from __future__ import annotations
 
 import re
-import shlex
 from pathlib import Path
 
 import pytest
 import yaml
 
-from rsl_rl.cli.main import main
 from rsl_rl.config.legacy import modernize_config
 
 ROOT = Path(__file__).parents[2]
@@ -26,17 +24,6 @@ def test_each_configuration_becomes_the_one_beside_it(before: str, now: str) -> 
     new, changes = modernize_config(yaml.safe_load(before), ["policy", "privileged"])
     assert changes
     assert new == yaml.safe_load(now)
-
-
-def test_commands_take_the_options_that_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    text = "\n".join(re.findall(r"```bash\n(.*?)```", PAGE, flags=re.DOTALL))
-    commands = [shlex.split(line.partition("#")[0]) for line in text.splitlines() if line.startswith("rsl-rl ")]
-    assert len(commands) == 5
-    for _, command, *arguments in commands:
-        with pytest.raises(SystemExit):
-            main([command, "--help"])
-        described = capsys.readouterr().out
-        assert all(argument in described for argument in arguments if argument.startswith("--"))
 
 
 def test_links_lead_to_headings() -> None:

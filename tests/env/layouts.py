@@ -126,7 +126,9 @@ class LabEnv:
         time_left = 1.0 - self.episode_length_buf.float().unsqueeze(1) / self.max_episode_length
         return {"policy": self._state.clone(), "privileged": torch.cat([self._state, time_left], dim=1)}
 
-    def reset(self, seed: int | None = None, env_ids: torch.Tensor | None = None) -> tuple[dict, dict]:
+    def reset(
+        self, seed: int | None = None, env_ids: torch.Tensor | None = None, options: dict | None = None
+    ) -> tuple[dict, dict]:
         ids = torch.arange(self.num_envs) if env_ids is None else env_ids
         self._state[ids] = self._fresh[ids]
         self.episode_length_buf[ids] = 0

@@ -178,3 +178,43 @@ def test_factories_may_return_them() -> None:
 
 def test_a_raw_manager_based_environment_is_adapted() -> None:
     assert isinstance(as_vec_env(LabEnv()), ManagerBasedVecEnv)
+
+
+OLD_ALGORITHM = {"num_learning_epochs": 2, "num_mini_batches": 2, "learning_rate": 1e-3, "schedule": "adaptive"}
+LEGGED_GYM = {
+    "seed": 1,
+    "runner_class_name": "OnPolicyRunner",
+    "policy": {"init_noise_std": 0.5, "actor_hidden_dims": [16], "critic_hidden_dims": [16], "activation": "elu"},
+    "algorithm": OLD_ALGORITHM,
+    "runner": {
+        "policy_class_name": "ActorCritic",
+        "algorithm_class_name": "PPO",
+        "num_steps_per_env": 8,
+        "max_iterations": 2,
+        "save_interval": 50,
+        "experiment_name": "point",
+    },
+}
+RSL_RL_2 = {
+    "num_steps_per_env": 8,
+    "save_interval": 50,
+    "empirical_normalization": True,
+    "policy": {"class_name": "ActorCritic", **LEGGED_GYM["policy"]},
+    "algorithm": {"class_name": "PPO", **OLD_ALGORITHM},
+}
+
+
+@pytest.mark.parametrize(("layout", "config"), [(Point1x, LEGGED_GYM), (Point2x, RSL_RL_2)])
+def test_a_whole_program_of_its_time_trains_and_plays(
+    layout: Callable[..., Any], config: dict[str, Any], tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    runner = OnPolicyRunner(layout(num_envs=16), config, log_dir=str(tmp_path))
+    runner.learn(2, init_at_random_ep_len=True)
+    assert (runner.alg.actor.obs_groups, runner.alg.critic.obs_groups) == (["policy"], ["privileged"])
+    assert (tmp_path / "model_1.pt").is_file()
+    policy, env = runner.get_inference_policy(), runner.env
+    obs = env.get_observations()
+    for _ in range(3):
+        with torch.inference_mode():
+            obs, rewards, _, _ = env.step(policy(obs))
+    assert torch.isfinite(rewards).all()
