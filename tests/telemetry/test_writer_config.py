@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 from rsl_rl.telemetry import LogWriter, TensorboardLogWriter
 from tests.telemetry.test_logger import git, make_logger, rows, run_iteration, scalars
@@ -121,3 +123,15 @@ def test_losses_given_as_tensors_are_numbers_everywhere(tmp_path: Path) -> None:
     with (tmp_path / "metrics.csv").open(newline="") as file:
         row = next(csv.DictReader(file))
     assert (row["Loss/value"], row["Loss/learning_rate"]) == ("0.5", "0.25")
+
+
+def documented() -> list[object]:
+    page = (Path(__file__).parents[2] / "docs" / "loggers.md").read_text(encoding="utf-8")
+    return [yaml.safe_load(block)["logger"] for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)]
+
+
+@pytest.mark.parametrize("logger", documented(), ids=str)
+def test_every_documented_configuration_names_writers_that_take_its_options(logger: object) -> None:
+    if isinstance(logger, dict) and str(logger["class_name"]).startswith("my_package"):
+        logger = {"class_name": Service, "token": "yours"}
+    make_logger(None, logger=logger)
