@@ -12,6 +12,7 @@ from tensordict import TensorDict
 from torch import nn
 
 from rsl_rl.algorithms.optimization import Optimizer
+from rsl_rl.checkpoint import modernize
 from rsl_rl.config import check_options
 from rsl_rl.models import MLPModel
 from rsl_rl.utils import check_state_dict, did_you_mean, listed, resolve_class, resolve_obs_groups
@@ -90,7 +91,7 @@ def load_parts(
     """Fill models and optimizer from a saved state, all of them or none.
 
     Args:
-        state: With the keys ``<model>_state_dict`` and ``optimizer_state_dict``.
+        state: With the keys ``<model>_state_dict`` and ``optimizer_state_dict``, or what earlier releases had for them.
         models: The models to fill, by name.
         optimizer: The optimizer to fill; None to leave it.
         strict: Refuse what does not fit; otherwise tensors that are missing, unknown or of another shape are skipped,
@@ -102,6 +103,7 @@ def load_parts(
     Raises:
         ValueError: The state lacks a part or does not fit; nothing was changed.
     """
+    state = modernize(state, models)
     for part in (*models, *(["optimizer"] if optimizer is not None else [])):
         if f"{part}_state_dict" not in state:
             raise ValueError(

@@ -208,7 +208,7 @@ class Distillation(Algorithm):
         The checkpoint of a PPO training fills the teacher with its actor and nothing else.
 
         Args:
-            loaded_dict: What :meth:`save`, or that of PPO, returned.
+            loaded_dict: What :meth:`save`, or that of PPO, returned, here or in an earlier release.
             load_cfg: Which parts to take: student, teacher, optimizer, iteration. None for all.
             strict: Refuse missing and unexpected keys of the models, and other shapes; otherwise those are skipped.
 
@@ -218,10 +218,14 @@ class Distillation(Algorithm):
         Raises:
             ValueError: The state lacks a part or does not fit; nothing was changed.
         """
+        loaded_dict = modernize(loaded_dict)
         parts = wanted_parts(load_cfg, ("student", "teacher", "optimizer", "iteration"))
         loaded_dict = modernize(loaded_dict, {"student": self.student, "teacher": self.teacher})
         if "actor_state_dict" in loaded_dict:
-            loaded_dict = {"teacher_state_dict": loaded_dict["actor_state_dict"]}
+            actor = loaded_dict["actor_state_dict"]
+            if self.teacher.distribution is None:  # A teacher does not explore.
+                actor = {key: value for key, value in actor.items() if not key.startswith("distribution.")}
+            loaded_dict = {"teacher_state_dict": actor}
             parts = dict.fromkeys(parts, False) | {"teacher": True}
         models: dict[str, nn.Module] = {"student": self.student, "teacher": self.teacher}
         wanted = {name: model for name, model in models.items() if parts[name]}

@@ -343,7 +343,7 @@ class PPO(Algorithm):
         Raises:
             ValueError: The state lacks a part or does not fit; nothing was changed.
         """
-        loaded_dict = modernize(loaded_dict, {"actor": self.actor, "critic": self.critic})
+        loaded_dict = modernize(loaded_dict)
         parts = wanted_parts(load_cfg, ("actor", "critic", "optimizer", "iteration", "rnd"))
         if "student_state_dict" in loaded_dict and "actor_state_dict" not in loaded_dict:
             loaded_dict = {"actor_state_dict": loaded_dict["student_state_dict"]}

@@ -82,9 +82,9 @@ def _translated(document: dict[str, Any], groups: Sequence[str]) -> tuple[dict[s
     """Translate a runner's configuration, or a task's, which has it in a section ``runner``."""
     runner = document.get("runner")
     if isinstance(runner, Mapping) and not {"algorithm", "policy"} & set(document):
-        new, changes = modernize_config(runner, groups or None)
+        new, changes = modernize_config(runner, groups or None, import_classes=False)
         return {**document, "runner": new}, changes
-    return modernize_config(document, groups or None)
+    return modernize_config(document, groups or None, import_classes=False)
 
 
 def _migrate_configuration(

@@ -19,7 +19,6 @@ import numpy as np
 import torch
 import tyro
 
-from rsl_rl.algorithms import Distillation
 from rsl_rl.cli.curve import draw_learning_curve
 from rsl_rl.cli.main import UserError, user_errors
 from rsl_rl.cli.options import key_value_options
@@ -111,6 +110,12 @@ def _train(
         check_device(task.device)
         if not task.env:
             raise ValueError("No environment is named: give one with --env, for example --env gym:Ant-v5.")
+        if task.runner.student is not None:
+            if checkpoint is None and task.runner.teacher_checkpoint is None:
+                raise ValueError(f"'{task.name}' is a student and needs a teacher: add --teacher RUN.")
+            if checkpoint is not None:
+                # The checkpoint of a student holds its teacher.
+                task = dataclasses.replace(task, runner=dataclasses.replace(task.runner, teacher_checkpoint=None))
         if task.iterations < 1:
             raise ValueError(f"iterations must be at least 1, got {task.iterations}.")
         env = make_env(
@@ -121,8 +126,6 @@ def _train(
         runner = make_runner(task, env, None)
         if checkpoint is not None:
             runner.load(str(checkpoint))
-        if isinstance(runner.alg, Distillation) and not runner.alg.teacher_loaded:
-            raise ValueError(f"'{task.name}' is a student and needs a teacher: add --teacher RUN.")
         folder = new_run_folder(task, run_dir)
         write_task(task, folder / CONFIG)
     runner.logger.log_dir = str(folder)

@@ -34,7 +34,7 @@ _SECOND_GROUPS = {"critic": ("critic", "privileged"), "teacher": ("teacher", "pr
 
 
 def modernize_config(
-    cfg: Mapping[str, Any], obs_group_names: Collection[str] | None = None
+    cfg: Mapping[str, Any], obs_group_names: Collection[str] | None = None, import_classes: bool = True
 ) -> tuple[dict[str, Any], list[str]]:
     """Return a runner's configuration in the present layout, and what had to be changed.
 
@@ -44,6 +44,7 @@ def modernize_config(
         cfg: Configuration in the layout of any release; it is not changed.
         obs_group_names: Names of the observation groups that the environment gives, from which a missing ``obs_groups``
             is filled as 2.x did it; None when they are not known.
+        import_classes: Import models of the user's own, to see which options are theirs. Off for files of others.
 
     Returns:
         A new configuration, and one line of text per change.
@@ -58,7 +59,7 @@ def modernize_config(
     roles = ("student", "teacher") if _is_section(new.get("student")) else ("actor", "critic")
     for role in roles:
         if _is_section(new.get(role)):
-            new[role] = _model_section(new[role], role, changes)
+            new[role] = _model_section(new[role], role, import_classes, changes)
     algorithm = new.get("algorithm")
     if _is_section(algorithm) and _absent(algorithm.get("class_name")):
         name = "Distillation" if roles[0] == "student" else "PPO"
@@ -105,7 +106,7 @@ def _split_policy(cfg: dict[str, Any], changes: list[str]) -> bool:
     policy = cfg.get("policy")
     if not _is_section(policy) or any(_is_section(cfg.get(role)) for role in ("actor", "student")):
         return False
-    policy = {key: value for key, value in policy.items() if not _absent(value)}
+    policy = {str(key): value for key, value in policy.items() if not _absent(value)}
     name = _policy_name(policy)
     first, second = roles = ("student", "teacher") if name.startswith("StudentTeacher") else ("actor", "critic")
     normalize = bool(cfg.get("empirical_normalization")) and not _absent(cfg.get("empirical_normalization"))
@@ -113,7 +114,7 @@ def _split_policy(cfg: dict[str, Any], changes: list[str]) -> bool:
     sections: dict[str, dict[str, Any]] = {}
     for role in roles:
         section: dict[str, Any] = {"class_name": "MLPModel"}
-        section["hidden_dims"] = list(policy.pop(f"{role}_hidden_dims", (256, 256, 256)))
+        section["hidden_dims"] = policy.pop(f"{role}_hidden_dims", [256, 256, 256])
         section["activation"] = policy.get("activation", "elu")
         section["obs_normalization"] = policy.pop(f"{role}_obs_normalization", normalize)
         if recurrent and (role != "teacher" or policy.get("teacher_recurrent", False)):
@@ -162,18 +163,25 @@ def _policy_name(policy: Mapping[str, Any]) -> str:
     )
 
 
-def _model_section(section: Mapping[str, Any], role: str, changes: list[str]) -> dict[str, Any]:
+def _model_section(section: Mapping[str, Any], role: str, import_classes: bool, changes: list[str]) -> dict[str, Any]:
     """4.x: the action noise is described among the model's own options."""
     new = dict(section)
-    keys = [key for key in ("stochastic", *_NOISE_KEYS) if key in new and not _takes(new.get("class_name"), key)]
+    keys = [key for key in ("stochastic", *_NOISE_KEYS) if key in new]
+    if import_classes:
+        keys = [key for key in keys if not _takes(new.get("class_name"), key)]
     old = {key: new.pop(key) for key in keys}
     old = {key: value for key, value in old.items() if not _absent(value)}
     if old:
         # Only a model that acts had noise; 4.x wrote the keys of the others, too.
         acts = role in ("actor", "student")
-        if old.get("stochastic", acts) and _absent(new.get("distribution_cfg")):
+        names = listed(f"{role}.{key}" for key in old)
+        if not _absent(new.get("distribution_cfg")):
+            changes.append(f"{names}: left out, {role}.distribution_cfg says it")
+        elif old.get("stochastic", acts):
             new["distribution_cfg"] = _distribution(old)
-        changes.append(f"{listed(f'{role}.{key}' for key in old)}: now {role}.distribution_cfg")
+            changes.append(f"{names}: now {role}.distribution_cfg")
+        else:
+            changes.append(f"{names}: left out, a model without distribution_cfg is deterministic")
     distribution = new.get("distribution_cfg")
     if _is_section(distribution) and _absent(distribution.get("class_name")):
         new["distribution_cfg"] = {**distribution, "class_name": "GaussianDistribution"}
@@ -229,7 +237,7 @@ def _observation_sets(
         sets = {first if key == "policy" else key: value for key, value in sets.items()}
         changes.append(f"obs_groups.policy is now obs_groups.{first}")
     if had_policy and second not in sets and first in sets and available is not None:
-        sets[second] = [second] if second in available else list(sets[first])
+        sets[second] = [second] if second in available else copy.deepcopy(sets[first])
         changes.append(f"obs_groups.{second} was missing: {sets[second]}")
     if sets != given:
         cfg["obs_groups"] = sets

@@ -103,11 +103,12 @@ def resolve_runner_config(
 def _constructor_options(configured: Any) -> tuple[list[str], bool]:
     """Return the names of the options and whether any other is accepted as well.
 
-    ``**kwargs`` of a subclass are taken to reach the constructor of the next class.
+    ``**kwargs`` of a user's subclass are taken to reach the constructor of the next class.
     """
     names: list[str] = []
     constructors = [configured] if not inspect.isclass(configured) else configured.__mro__
     for constructor in constructors:
+        is_ours = constructor.__module__.startswith("rsl_rl.")
         if inspect.isclass(constructor):
             if "__init__" not in vars(constructor) or constructor is object:
                 continue
@@ -115,8 +116,9 @@ def _constructor_options(configured: Any) -> tuple[list[str], bool]:
         parameters = inspect.signature(constructor).parameters.values()
         named = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
         names += [name for name in named if name != "self" and name not in _PROVIDED and name not in names]
-        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
-            return names, False
+        accepts_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
+        if is_ours or not accepts_any:
+            return names, accepts_any
     return names, True
 
 

@@ -88,6 +88,8 @@ def load_task(name: str) -> TaskConfig:
 def read_task(path: str | os.PathLike[str]) -> TaskConfig:
     """Read a task from a YAML file: ``runner`` in the layout of the runners, beside it the fields of the task.
 
+    A file may also hold nothing but what a runner takes, now or in an earlier release.
+
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: It is no YAML file, a key is unknown or missing.
@@ -97,6 +99,8 @@ def read_task(path: str | os.PathLike[str]) -> TaskConfig:
     if not path.is_file():
         raise FileNotFoundError(f"There is no file '{path}'.")
     document = _parse_yaml(path)
+    if isinstance(document, Mapping) and {"algorithm", "policy"} & set(document):
+        document = {"runner": document}
     if not isinstance(document, Mapping) or not isinstance(document.get("runner"), Mapping):
         raise ValueError(f"'{path}' is no task: it needs a section 'runner' at the top.")
     types = typing.get_type_hints(TaskConfig)
@@ -129,7 +133,7 @@ def write_task(task: TaskConfig, path: str | os.PathLike[str]) -> None:
 
 def _checked_runner_section(section: Mapping[str, Any]) -> dict[str, Any]:
     resolved = resolve_runner_config(section)
-    for part in ("algorithm", "actor", "critic"):
+    for part in ("algorithm", "actor", "critic", "student", "teacher"):
         if isinstance(resolved.get(part), Mapping):
             _check_section(resolved[part], part)
     return resolved

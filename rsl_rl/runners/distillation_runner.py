@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from rsl_rl.algorithms import Distillation
+from rsl_rl.checkpoint import read_checkpoint
 from rsl_rl.env import VecEnv
 from rsl_rl.runners.on_policy_runner import OnPolicyRunner
 
@@ -30,7 +31,11 @@ class DistillationRunner(OnPolicyRunner):
         """
         super().__init__(env, train_cfg, log_dir, device)
         if self.cfg.get("teacher_checkpoint") is not None:
-            self.load(self.cfg["teacher_checkpoint"], load_cfg={"teacher": True})
+            document = read_checkpoint(self.cfg["teacher_checkpoint"], map_location=device)
+            # What was distilled before can teach as well: the policy of that run is its student.
+            if "student_state_dict" in document:
+                document = {"actor_state_dict": document["student_state_dict"]}
+            self.alg.load(document, load_cfg={"teacher": True})
 
     def learn(self, num_learning_iterations: int, init_at_random_ep_len: bool = False) -> None:
         """Train; arguments as in :meth:`OnPolicyRunner.learn`.

@@ -10,12 +10,20 @@ import math
 import os
 import secrets
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rsl_rl.telemetry.metrics_csv import is_over_wall_time
 from rsl_rl.telemetry.plain import flat
-from rsl_rl.telemetry.remote import STOP_TIMEOUT, RunIdentity, ends_with_an_error, import_client, place_in_run
+from rsl_rl.telemetry.remote import (
+    STOP_TIMEOUT,
+    BackgroundCalls,
+    RunIdentity,
+    ends_with_an_error,
+    import_client,
+    place_in_run,
+)
 from rsl_rl.telemetry.writer import LogWriter
 
 _WITHOUT_SERVER = ("offline", "debug")
@@ -120,7 +128,9 @@ class NeptuneLogWriter(LogWriter):
     def stop(self) -> None:  # noqa: D102
         if ends_with_an_error():
             self._run["sys/failed"] = True
-        self._run.stop(seconds=self._stop_timeout)
+        stop = partial(self._run.stop, seconds=self._stop_timeout)
+        # The client's limit holds for each of its threads, not for the requests after them.
+        BackgroundCalls("Neptune").call(stop, 2 * self._stop_timeout)
 
 
 def _key(path: str) -> str:

@@ -80,7 +80,7 @@ def _parts(value: Any, within: tuple[int, ...]) -> Any:
         if any(_is_behavior(item) for owner in owners for item in vars(owner).values()):
             return _import_path(value)
         return {name: _plain(item, within) for name, item in _settings(*owners).items()} or _import_path(value)
-    if callable(value) and hasattr(value, "__qualname__"):
+    if _is_function(value):
         return _import_path(value)
     if dataclasses.is_dataclass(value):
         return {field.name: _plain(getattr(value, field.name), within) for field in dataclasses.fields(value)}
@@ -96,6 +96,10 @@ def _parts(value: Any, within: tuple[int, ...]) -> Any:
         settings = _settings(*type(value).__mro__[-2::-1], value)
         return {name: _plain(item, within) for name, item in settings.items()} or _text(value)
     return _text(value)
+
+
+def _is_function(value: Any) -> bool:
+    return callable(value) and hasattr(value, "__qualname__")
 
 
 def _import_path(value: Any) -> str:

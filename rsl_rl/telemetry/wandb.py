@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,16 @@ from rsl_rl.telemetry.plain import plain
 from rsl_rl.telemetry.remote import (
     START_TIMEOUT,
     STOP_TIMEOUT,
+    BackgroundCalls,
     RunIdentity,
     ends_with_an_error,
     import_client,
     place_in_run,
 )
 from rsl_rl.telemetry.writer import LogWriter
+
+_GRACE = 10.0
+"""Seconds after its own limit that the client may take to end."""
 
 
 class WandbLogWriter(LogWriter):
@@ -61,6 +66,7 @@ class WandbLogWriter(LogWriter):
         """
         wandb = import_client("wandb", "Weights & Biases")
         self._wandb = wandb
+        self._stop_timeout = stop_timeout
         self._log_dir = log_dir
         self._step: int | None = None
         self._row: dict[str, float] = {}
@@ -127,4 +133,6 @@ class WandbLogWriter(LogWriter):
     def stop(self) -> None:  # noqa: D102
         self.flush()
         if self._owns_run:
-            self._run.finish(exit_code=int(ends_with_an_error()))
+            finish = partial(self._run.finish, exit_code=int(ends_with_an_error()))
+            # The client keeps the limit itself, unless its own process is the one that hangs.
+            BackgroundCalls("Weights & Biases").call(finish, self._stop_timeout + _GRACE)

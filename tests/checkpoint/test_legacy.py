@@ -84,6 +84,15 @@ def test_a_recurrent_teacher_and_student_are_told_apart() -> None:
     assert new["iter"] == 7
 
 
+def test_image_encoders_are_told_apart() -> None:
+    keys = ["std", "actor_cnns.camera.0.weight", "actor.0.weight", "critic_cnns.camera.0.weight", "critic.0.weight"]
+    state = model(keys)
+    new = modernize({"model_state_dict": state, "optimizer_state_dict": adam(state.values())})
+    assert list(new["actor_state_dict"]) == ["distribution.std_param", "mlp.0.weight", "cnns.camera.0.weight"]
+    assert new["critic_state_dict"]["cnns.camera.0.weight"] is state["critic_cnns.camera.0.weight"]
+    assert moments(new) == [0.0, 2.0, 1.0, 4.0, 3.0]
+
+
 def test_normalizers_beside_the_model_go_to_student_and_teacher() -> None:
     norm = {"_mean": torch.ones(1, 3), "_var": torch.ones(1, 3), "_std": torch.ones(1, 3), "count": torch.tensor(9)}
     other = norm | {"_mean": torch.zeros(1, 3)}

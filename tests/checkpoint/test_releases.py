@@ -20,7 +20,7 @@ from rsl_rl.env import VecEnv
 from rsl_rl.runners import OnPolicyRunner
 
 HERE = Path(__file__).parent
-CASES = ["v2.3.3_mlp", "v3.3.0_mlp", "v4.0.1_mlp", "v5.5.1_mlp"]
+CASES = sorted(folder.name for folder in HERE.glob("v*"))
 
 
 class ScriptedEnv(VecEnv):
@@ -105,9 +105,14 @@ def test_every_parameter_keeps_its_own_moments(name: str) -> None:
     found: set[int] = set()
     for parameter in (*runner.alg.actor.parameters(), *runner.alg.critic.parameters()):
         # The same numbers are the same parameter, whatever its name is now.
-        (index,) = [
-            i for i, value in enumerate(old) if value.shape == parameter.shape and torch.equal(value, parameter)
-        ]
+        alike = [value.shape == parameter.shape and torch.equal(value, parameter) for value in old]
+        if name == "v2.3.3_lstm" and parameter is runner.alg.actor.distribution.log_std_param:
+            # Configured as a logarithm, which that release's recurrent policy ignored; test_legacy has its moments.
+            assert torch.equal(parameter, old[0].log())
+            found.add(0)
+            continue
+        assert sum(alike) == 1
+        index = alike.index(True)
         found.add(index)
         for key in ("step", "exp_avg", "exp_avg_sq"):
             assert torch.equal(state[parameter][key], entries[index][key]), (index, key)
@@ -120,7 +125,8 @@ def test_the_layout_of_a_file_is_said_once(capsys: pytest.CaptureFixture[str]) -
         load(name)
         layouts[name] = capsys.readouterr().out
     for name, text in layouts.items():
-        assert text.count("\n") == (0 if name.startswith("v5") else 1), name
+        assert text.count("written by") == (0 if name.startswith("v5") else 1), name
     assert "written by rsl_rl 2.x" in layouts["v2.3.3_mlp"]
     assert "written by rsl_rl 3.x" in layouts["v3.3.0_mlp"]
+    assert "written by rsl_rl 1.x to 3.x" in layouts["v3.3.0_state_dependent_std"]
     assert "written by rsl_rl 4.x" in layouts["v4.0.1_mlp"]

@@ -135,6 +135,75 @@ def test_a_file_in_the_layout_of_existing_users_works(
     assert len(metrics(tmp_path / "run")) == 2
 
 
+STUDENT_FILE = """
+env: gym:Drift-v0
+num_envs: 4
+iterations: 2
+env_options:
+  groups: {seen: "0:2", hidden: [2]}
+runner:
+  class_name: DistillationRunner
+  num_steps_per_env: 8
+  save_interval: 5
+  obs_groups: {student: [seen]}
+  algorithm: {class_name: Distillation, gradient_length: 4}
+  student: {class_name: RNNModel, rnn_type: gru, rnn_hidden_dim: 8, hidden_dims: [8]}
+"""
+
+
+def test_a_student_learns_from_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("student.yaml").write_text(STUDENT_FILE)
+    teacher, _, _ = STUDENT_FILE.replace("DistillationRunner", "OnPolicyRunner").partition("  algorithm:")
+    teacher = teacher.replace("student: [seen]", "actor: [seen, hidden], critic: [seen]")
+    Path("teacher.yaml").write_text(teacher)
+    main(["train", "teacher.yaml", *SMALL, "--run-dir", "taught"])
+    assert "needs a teacher: add --teacher RUN" in fails(capsys, "train", "student.yaml")
+    assert "has no section 'student'" in fails(capsys, "train", "teacher.yaml", "--teacher", "taught")
+    assert not Path("runs").exists()
+
+    main(["train", "student.yaml", "--teacher", "taught", "--run-dir", "run"])
+    runner = read_task("run/config.yaml").runner
+    assert runner.obs_groups == {"student": ["seen"], "teacher": ["seen", "hidden"]}
+    assert runner.teacher_checkpoint == "taught/model_2.pt"
+    assert [row["iteration"] for row in metrics(tmp_path / "run")] == ["0", "1"]
+    results = {}
+    for kind in ("checkpoint", "onnx", "torchscript", "pt2"):
+        main(["play", "run", "--policy", kind, "--episodes", "6", "--json"])
+        results[kind] = json.loads(capsys.readouterr().out.splitlines()[-1])["returns"]
+        assert results[kind] == pytest.approx(results["checkpoint"], rel=1e-4)
+    # A student can be a teacher, too.
+    main(["train", "student.yaml", "--teacher", "run", "--run-dir", "again"])
+
+
+LEGGED_GYM_FILE = """
+seed: 7
+policy: {init_noise_std: 0.5, actor_hidden_dims: [8], critic_hidden_dims: [8], activation: elu}
+algorithm: {num_mini_batches: 2, learning_rate: 1e-3}
+runner:
+  policy_class_name: ActorCritic
+  algorithm_class_name: PPO
+  num_steps_per_env: 8
+  max_iterations: 2
+  save_interval: 50
+  experiment_name: walking
+"""
+
+
+def test_a_bare_configuration_of_an_early_release_trains(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("old.yaml").write_text(LEGGED_GYM_FILE)
+    main(["train", "old.yaml", "--env", "gym:Drift-v0", "--num-envs", "4", "--run-dir", "run"])
+    assert capsys.readouterr().err.count("was translated") == 1
+    task = read_task("run/config.yaml")
+    assert (task.seed, task.iterations, task.runner.actor.distribution_cfg.init_std) == (7, 2, 0.5)
+    assert Path("run/model_1.pt").is_file()
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -241,7 +310,7 @@ def test_training_goes_on_from_a_checkpoint(run: Path) -> None:
 def test_tasks_are_listed_and_readable(capsys: pytest.CaptureFixture[str]) -> None:
     main(["tasks"])
     printed = capsys.readouterr().out
-    assert task_names() == ["ant", "cartpole-balance", "go1-joystick-flat"]
+    assert {"ant", "cartpole-balance", "go1-joystick-flat", "go1-teacher", "go1-student"} <= set(task_names())
     for name in task_names():
         assert name in printed
         assert load_task(name).expected

@@ -162,6 +162,19 @@ def test_files_that_would_execute_code_are_refused(tmp_path: Path, capsys: pytes
     assert not target.exists()
 
 
+def test_classes_that_a_file_names_are_not_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "loud_module.py").write_text("raise SystemExit('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    config = point_config()
+    del config["actor"]["distribution_cfg"]
+    config["actor"] |= {"class_name": "loud_module:Model", "stochastic": True, "init_noise_std": 0.5}
+    (tmp_path / "agent.json").write_text(json.dumps(config))
+    main(["migrate", str(tmp_path / "agent.json")])
+    assert yaml.safe_load(capsys.readouterr().out)["actor"]["distribution_cfg"]["init_std"] == 0.5
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [

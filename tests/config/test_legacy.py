@@ -5,13 +5,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
+import re
 import warnings
 from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rsl_rl.config import resolve_runner_config
 from rsl_rl.config.legacy import legacy_message, modernize_config
@@ -181,14 +185,45 @@ def test_state_dependent_noise_becomes_a_heteroscedastic_distribution() -> None:
     assert of_3x["actor"]["distribution_cfg"] == of_4x["actor"]["distribution_cfg"] == expected
 
 
+def test_the_layout_of_genesis_is_half_nested() -> None:
+    config = with_policy({"class_name": "ActorCritic", "activation": "elu"}, empirical_normalization=None)
+    config |= {"runner": {"max_iterations": 101, "resume": False}, "runner_class_name": "OnPolicyRunner", "seed": 1}
+    new, _ = modernize_config(config, ["policy"])
+    assert not {"runner", "policy", "empirical_normalization", "runner_class_name"} & set(new)
+    assert (new["max_iterations"], new["class_name"], new["actor"]["obs_normalization"]) == (
+        101,
+        "OnPolicyRunner",
+        False,
+    )
+
+
+def test_a_vision_policy_becomes_two_vision_models() -> None:
+    encoder = {"camera": {"output_channels": [4], "kernel_size": 3}}
+    policy = {"class_name": "ActorCriticCNN", "actor_cnn_cfg": encoder, "critic_hidden_dims": [8]}
+    new, changes = modernize_config(with_policy(policy, obs_groups={"policy": ["camera"], "critic": ["state"]}))
+    assert (new["actor"]["class_name"], new["actor"]["cnn_cfg"]) == ("CNNModel", encoder)
+    assert new["critic"]["class_name"] == "MLPModel"  # Without an encoder of its own.
+    assert "left out" not in str(changes)
+
+
 def test_the_model_keys_of_4x_become_a_distribution() -> None:
     config = point_config()
     del config["actor"]["distribution_cfg"]
     config["actor"] |= {"stochastic": True, "init_noise_std": 0.3, "noise_std_type": "log"}
-    config["critic"] = config["critic"] | {"stochastic": False, "init_noise_std": 1.0}
+    config["critic"] = config["critic"] | {"init_noise_std": 1.0}
+    assert train(config).alg.critic.distribution is None
+    config["critic"] |= {"stochastic": False}
     runner = train(config)
     assert runner.alg.actor.state_dict().keys() >= {"distribution.log_std_param"}
     assert runner.alg.critic.distribution is None
+
+
+def test_a_distribution_that_is_configured_counts_more_than_old_keys_beside_it() -> None:
+    config = point_config()
+    config["actor"] |= {"stochastic": True, "init_noise_std": 9.0}
+    new, changes = modernize_config(config)
+    assert new == point_config()
+    assert changes == ["actor.stochastic, actor.init_noise_std: left out, actor.distribution_cfg says it"]
 
 
 class Warm(MLPModel):
@@ -237,6 +272,28 @@ def test_a_policy_class_of_the_users_own_is_explained() -> None:
 @pytest.mark.parametrize("name", ["rsl_rl.modules.ActorCritic", "rsl_rl.modules:ActorCritic"])
 def test_a_policy_class_may_be_named_with_its_package(name: str) -> None:
     assert modernize_config(with_policy({"class_name": name}))[0]["actor"]["class_name"] == "MLPModel"
+
+
+POLICY_KEYS = """class_name init_noise_std noise_std_type state_dependent_std actor_hidden_dims teacher_hidden_dims
+activation actor_obs_normalization rnn_type rnn_hidden_size teacher_recurrent stochastic"""
+SECTIONS = "policy runner algorithm obs_groups actor critic student policy_class_name empirical_normalization"
+texts = st.text(max_size=3)
+plain = st.none() | st.booleans() | st.integers(-2, 300) | texts | st.lists(texts, max_size=2)
+names = st.sampled_from(["ActorCritic", "ActorCriticRecurrent", "StudentTeacher", dataclasses.MISSING])
+options = st.dictionaries(st.sampled_from(re.findall(r"\w+", POLICY_KEYS)) | st.integers(), plain | names, max_size=4)
+sections = st.sampled_from(re.findall(r"\w+", SECTIONS))
+
+
+@pytest.mark.filterwarnings("ignore")
+@given(config=st.dictionaries(sections, options | plain, max_size=5), groups=st.none() | st.lists(texts))
+def test_any_old_configuration_is_translated_or_refused_with_a_message(config: dict, groups: list[str] | None) -> None:
+    before = repr(config)
+    with contextlib.suppress(ValueError, TypeError):
+        new, _ = modernize_config(config, groups)
+        assert modernize_config(new, groups)[1] == []
+    with contextlib.suppress(ValueError, TypeError):
+        resolve_runner_config({"num_steps_per_env": 1, "save_interval": 1, **config}, groups)
+    assert repr(config) == before
 
 
 def test_the_message_shows_the_new_form_as_yaml_that_works() -> None:

@@ -116,7 +116,7 @@ values = st.recursive(
 keys = st.sampled_from([field.name for field in dataclasses.fields(RunnerConfig)]) | st.text(max_size=5)
 
 
-@pytest.mark.filterwarnings("ignore:The runner does not use")
+@pytest.mark.filterwarnings("ignore:The runner does not use", "ignore:The configuration is in the layout")
 @given(changes=st.dictionaries(keys, values, max_size=4))
 def test_any_mapping_resolves_or_is_refused_as_a_users_error(changes: dict) -> None:
     with contextlib.suppress(ValueError, TypeError):

@@ -294,10 +294,27 @@ def test_a_flat_observation_can_be_divided_into_groups() -> None:
     assert ended
 
 
+def test_parts_of_a_group_become_further_groups() -> None:
+    env = make("DriftDict-v0")
+    name = next(name for name, value in env.get_observations().items() if value.ndim == 2 and value.shape[1] > 1)
+    env = make("DriftDict-v0", groups={"part": {name: "1:2"}})
+    ended = False
+    for _ in range(STEPS):
+        obs, _, dones, extras = env.step(torch.full((N, 2), 0.4))
+        assert torch.equal(obs["part"], obs[name][:, 1:2])
+        if dones.any():
+            ended = True
+            assert torch.equal(extras["final_obs"]["part"], extras["final_obs"][name][:, 1:2])
+    assert ended
+
+
 @pytest.mark.parametrize(
     ("name", "groups", "message"),
     [
-        ("Drift-v0", {"a": [3]}, r"'a' must list entries 0 to 2 of the observation, got \[3\]"),
+        ("Drift-v0", {"a": [3]}, r"'a' must list entries 0 to 2 of the observation, .*, got \[3\]"),
+        ("Drift-v0", {"a": "0:4"}, r"'a' must list entries 0 to 2 of the observation, .*, got \[0, 1, 2, 3\]"),
+        ("Drift-v0", {"a": "first"}, r"or be a range like '0:3', got 'first'"),
+        ("DriftDict-v0", {"a": {"nothing": "0:1"}}, "must be a part of one of"),
         ("Drift-v0", {"a": []}, "'a' must list entries 0 to 2"),
         ("DriftDict-v0", {"a": [0]}, "must be a part of one of"),
     ],

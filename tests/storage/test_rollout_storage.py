@@ -129,3 +129,94 @@ def test_more_mini_batches_than_samples_is_an_error() -> None:
 def test_unknown_training_type_is_an_error() -> None:
     with pytest.raises(ValueError, match="Unknown training type 'lr'. Valid: rl"):
         RolloutStorage("lr", N, T, observations(), [A])
+
+
+def recurrent(num_envs: int = N) -> RolloutStorage:
+    """Every step carries its own number, 100 * step + environment; hidden states are minus that."""
+    obs = TensorDict({"policy": torch.zeros(num_envs, 1)}, [num_envs])
+    storage = RolloutStorage("rl", num_envs, T, obs, [A])
+    for step in range(T):
+        number = 100.0 * step + torch.arange(num_envs)
+        added = RolloutStorage.Transition()
+        added.observations = TensorDict({"policy": number.unsqueeze(1)}, [num_envs])
+        added.actions, added.values = number.unsqueeze(1).expand(-1, A), number.unsqueeze(1)
+        added.rewards = added.actions_log_prob = number
+        # Environment e ends its episode at step e.
+        added.dones = torch.arange(num_envs) == step
+        added.distribution_params = (added.actions, torch.ones(num_envs, A))
+        state = -number.view(1, -1, 1).expand(2, -1, 3)
+        added.hidden_states = (None, None) if step == 0 else ((state, 2 * state), state)
+        storage.add_transition(added)
+    return storage
+
+
+def test_recurrent_mini_batches_are_whole_environments_cut_into_trajectories() -> None:
+    storage = recurrent()
+    batches = list(storage.recurrent_mini_batch_generator(2, 2))
+    assert len(batches) == 4
+    assert batches[:2] == batches[2:]
+    for index, batch in enumerate(batches[:2]):
+        envs = torch.tensor([2 * index, 2 * index + 1])
+        number = 100.0 * torch.arange(T).view(T, 1) + envs
+        assert torch.equal(batch.actions[..., 0], number)  # type: ignore[index]
+        for value in (batch.values, batch.old_actions_log_prob):
+            assert torch.equal(value[..., 0], number)  # type: ignore[index]
+        assert torch.equal(batch.old_distribution_params[0][..., 0], number)  # type: ignore[index]
+        # Every environment has two pieces, the second of which starts after its episode's end.
+        starts = [(env, start) for env in envs.tolist() for start in (0, env + 1)]
+        assert batch.masks is not None
+        assert batch.observations is not None
+        assert batch.masks.sum(0).tolist() == [env + 1 if start == 0 else T - start for env, start in starts]
+        assert batch.observations["policy"][0, :, 0].tolist() == [100.0 * start + env for env, start in starts]
+        # The rollout began with an empty hidden state.
+        expected = torch.tensor([0.0 if start == 0 else -(100.0 * start + env) for env, start in starts])
+        (hidden, cell), critic_state = batch.hidden_states  # type: ignore[misc]
+        for state, factor in ((hidden, 1), (cell, 2), (critic_state, 1)):
+            assert state.shape == (2, 4, 3)
+            assert torch.equal(state, factor * expected.view(1, 4, 1).expand(2, 4, 3))
+
+
+def test_a_next_rollout_begins_with_the_state_it_is_given() -> None:
+    storage = recurrent()
+    storage.clear()
+    added = transition(0.0)
+    added.observations = TensorDict({"policy": torch.zeros(N, 1)}, [N])
+    added.hidden_states = ((torch.ones(2, N, 3), torch.ones(2, N, 3)), None)
+    storage.add_transition(added)
+    assert storage.saved_hidden_state_a is not None
+    assert storage.saved_hidden_state_c is not None
+    assert storage.saved_hidden_state_a[0][0].eq(1).all()
+    assert storage.saved_hidden_state_c[0][0].eq(0).all()
+
+
+def test_environments_left_over_are_not_used() -> None:
+    batches = list(recurrent(5).recurrent_mini_batch_generator(2, 1))
+    assert [batch.actions.shape[1] for batch in batches] == [2, 2]  # type: ignore[union-attr]
+    assert batches[-1].actions[0, -1, 0] == 3.0  # type: ignore[index]
+    with pytest.raises(ValueError, match="6 mini-batches of a recurrent model need at least as many environments"):
+        next(recurrent(5).recurrent_mini_batch_generator(6))
+
+
+def test_distillation_keeps_the_teachers_actions_and_is_read_in_time_order() -> None:
+    storage = RolloutStorage("distillation", N, T, observations(), [A])
+    for step in range(T):
+        added = transition(float(step))
+        added.privileged_actions = torch.full((N, A), 10.0 + step)
+        storage.add_transition(added)
+    batches = list(storage.generator())
+    assert [batch.actions[0, 0].item() for batch in batches] == [0.0, 1.0, 2.0, 3.0, 4.0]  # type: ignore[index]
+    assert [batch.privileged_actions[0, 0].item() for batch in batches] == [10.0, 11.0, 12.0, 13.0, 14.0]  # type: ignore[index]
+    assert [batch.observations["policy"][0, 0].item() for batch in batches] == [0.0, 1.0, 2.0, 3.0, 4.0]  # type: ignore[index]
+    assert batches[0].dones.flatten().tolist() == [1, 0, 0, 1]  # type: ignore[union-attr]
+    assert not hasattr(storage, "values")
+
+
+def test_mini_batches_of_another_training_type_are_refused() -> None:
+    student = RolloutStorage("distillation", N, T, observations(), [A])
+    for generator in (
+        filled().generator(),
+        student.mini_batch_generator(1),
+        student.recurrent_mini_batch_generator(1),
+    ):
+        with pytest.raises(ValueError, match="These mini-batches are for a storage of the training type"):
+            next(generator)

@@ -1,0 +1,173 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Mirror images of robots, for ``symmetry_cfg``: ``data_augmentation_func: "rsl_rl.extensions.mirrors:NAME"``.
+
+Of your own robot only the order of its observations and joints differs: write down the parts as in :data:`_GO1_STATE`.
+What points along x or z, or turns about y, looks the same in the mirror between left and right; what points along y, or
+turns about x or z, changes its sign; left and right limbs change places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import torch
+from tensordict import TensorDict
+
+
+class Part:
+    """Some neighbouring entries of an observation, and their mirror image: entry i is ``signs[i] * x[order[i]]``."""
+
+    def __init__(self, order: Iterable[int], signs: Iterable[float]) -> None:
+        """Take order and signs, both as long as the part."""
+        self.order, self.signs = list(order), list(signs)
+
+    @classmethod
+    def vector(cls) -> Part:
+        """Return x, y, z of a position, velocity, acceleration, force or direction."""
+        return cls([0, 1, 2], [1, -1, 1])
+
+    @classmethod
+    def rotation(cls) -> Part:
+        """Return x, y, z of an angular velocity or a torque."""
+        return cls([0, 1, 2], [-1, 1, -1])
+
+    @classmethod
+    def limbs(cls, partners: Iterable[int], signs: Iterable[float]) -> Part:
+        """Return the entries of several limbs, one limb after the other.
+
+        Args:
+            partners: For each limb the one that takes its place in the mirror.
+            signs: Sign of each entry of a limb: -1 for a joint that turns about x or z, 1 for one about y.
+        """
+        signs, partners = list(signs), list(partners)
+        order = [partner * len(signs) + entry for partner in partners for entry in range(len(signs))]
+        return cls(order, signs * len(partners))
+
+
+class Mirror:
+    """Mirrors vectors that consist of parts."""
+
+    def __init__(self, parts: Iterable[Part]) -> None:
+        """Put the parts in a row."""
+        order: list[int] = []
+        signs: list[float] = []
+        for part in parts:
+            order += [len(signs) + entry for entry in part.order]
+            signs += part.signs
+        self._order, self._signs = torch.tensor(order), torch.tensor(signs)
+
+    def __call__(self, values: torch.Tensor) -> torch.Tensor:
+        """Return the mirror image of values [..., d]."""
+        if values.shape[-1] != len(self._order):
+            raise ValueError(f"This mirror is for {len(self._order)} entries, got {values.shape[-1]}.")
+        return values[..., self._order.to(values.device)] * self._signs.to(values)
+
+
+def with_mirror_image(
+    obs: TensorDict | None,
+    actions: torch.Tensor | None,
+    groups: Mapping[str, Callable[[torch.Tensor], torch.Tensor]],
+    action: Callable[[torch.Tensor], torch.Tensor],
+) -> tuple[TensorDict | None, torch.Tensor | None]:
+    """Append mirror images, as ``data_augmentation_func`` has to.
+
+    Args:
+        obs: Observation groups [B, ...], or None.
+        actions: [B, A], or None.
+        groups: Mirror of every observation group.
+        action: Mirror of actions.
+
+    Returns:
+        Both as [2 * B, ...], the originals first; None where None was given.
+    """
+    if obs is not None:
+        both = {name: torch.cat([obs[name], groups[str(name)](obs[name])]) for name in obs.keys()}  # noqa: SIM118
+        obs = TensorDict(both, batch_size=[2 * len(obs)], device=obs.device)
+    if actions is not None:
+        actions = torch.cat([actions, action(actions)])
+    return obs, actions
+
+
+# -- Unitree Go1 -------------------------------------------------------------------------------------------------------
+
+_FEET = (1, 0, 3, 2)  # front right, front left, rear right, rear left
+_GO1_JOINTS = Part.limbs(_FEET, [-1, 1, 1])  # abduction, hip, knee
+_GO1_STATE = [
+    Part.vector(),  # linear velocity
+    Part.rotation(),  # angular velocity
+    Part.vector(),  # direction of gravity
+    _GO1_JOINTS,  # angles, from the default pose
+    _GO1_JOINTS,  # velocities
+    _GO1_JOINTS,  # last actions
+    Part([0, 1, 2], [1, -1, -1]),  # command: velocity along x and y, and about z
+]
+_GO1_PRIVILEGED = [
+    *_GO1_STATE,  # as measured; the rest is exact
+    Part.rotation(),  # angular velocity
+    Part.vector(),  # accelerometer
+    Part.vector(),  # direction of gravity
+    Part.vector(),  # linear velocity
+    Part.rotation(),  # angular velocity in the world
+    _GO1_JOINTS,  # angles
+    _GO1_JOINTS,  # velocities
+    _GO1_JOINTS,  # actuator forces
+    Part.limbs(_FEET, [1]),  # contacts
+    Part.limbs(_FEET, [1, -1, 1]),  # velocities of the feet in the world
+    Part.limbs(_FEET, [1]),  # time in the air
+    Part.vector(),  # push
+    Part([0], [1]),  # whether it is time for a push
+]
+# The sensor sits 6.7 cm to the right of the plane of symmetry: in the mirror it sits on the other side, where a robot
+# that turns moves at another speed.
+_GO1_SENSOR_Y = -0.06659
+_LINEAR, _ANGULAR = slice(0, 3), slice(3, 6)
+_PRIVILEGED_LINEAR, _PRIVILEGED_ANGULAR = slice(57, 60), slice(48, 51)
+
+
+def _other_side(mirrored: torch.Tensor, linear: slice, angular: slice) -> None:
+    """Move the velocity of the mirrored sensor to where the sensor is, in place."""
+    turn_x, _, turn_z = mirrored[..., angular].unbind(-1)
+    offset = torch.stack([-turn_z, torch.zeros_like(turn_z), turn_x], dim=-1) * (2 * _GO1_SENSOR_Y)
+    mirrored[..., linear] += offset
+
+
+_mirror_state, _mirror_privileged, _mirror_go1_action = (
+    Mirror(_GO1_STATE),
+    Mirror(_GO1_PRIVILEGED),
+    Mirror([_GO1_JOINTS]),
+)
+
+
+def _go1_state(state: torch.Tensor) -> torch.Tensor:
+    mirrored = _mirror_state(state)
+    _other_side(mirrored, _LINEAR, _ANGULAR)
+    return mirrored
+
+
+def _go1_privileged_state(state: torch.Tensor) -> torch.Tensor:
+    mirrored = _mirror_privileged(state)
+    _other_side(mirrored, _LINEAR, _ANGULAR)
+    _other_side(mirrored, _PRIVILEGED_LINEAR, _PRIVILEGED_ANGULAR)
+    return mirrored
+
+
+def go1_joystick(
+    obs: TensorDict | None = None, actions: torch.Tensor | None = None, env: Any = None
+) -> tuple[TensorDict | None, torch.Tensor | None]:
+    """Append the left-right mirror image of Unitree Go1 joystick tasks (``envpool:Go1JoystickFlatTerrain-v1``).
+
+    The accelerometer, which only ``privileged_state`` has, is mirrored as if it sat in the middle of the robot.
+
+    Args:
+        obs: Groups ``state`` [B, 48] and ``privileged_state`` [B, 123], or None.
+        actions: [B, 12], or None.
+        env: Not used.
+
+    Returns:
+        Both as [2 * B, ...], the originals first; None where None was given.
+    """
+    groups = {"state": _go1_state, "privileged_state": _go1_privileged_state}
+    return with_mirror_image(obs, actions, groups, _mirror_go1_action)
