@@ -51,6 +51,7 @@ def test_steps_give_the_numbers_of_the_present_layout(layout: Callable[..., Any]
         obs, rewards, dones, extras = env.step(actions)
         expected_obs, expected_rewards, expected_dones, expected_extras = expected.step(actions)
         assert set(obs.keys()) == {"policy", "privileged"}
+        assert "observations" not in extras
         assert torch.equal(obs["policy"], expected_obs["policy"])
         assert torch.equal(obs["privileged"], expected_obs["privileged"])
         assert torch.equal(rewards, expected_rewards)

@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import gymnasium
 import pytest
+import torch
 
-ROOT = Path(__file__).parents[2]
+from rsl_rl.env import ManagerBasedVecEnv, make_env
+
 PACKAGES = {
     "isaaclab/__init__.py": "",
     "isaaclab/envs/__init__.py": """
@@ -46,49 +48,37 @@ def parse_env_cfg(task_name, device="cuda:0", num_envs=None, use_fabric=None):
 }
 
 
-def python(place: Path, code: str, **environment: str) -> str:
+@pytest.fixture(autouse=True)
+def _isaac_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Install the packages, and leave no trace of them."""
     for name, text in PACKAGES.items():
-        (place / name).parent.mkdir(parents=True, exist_ok=True)
-        (place / name).write_text(text)
-    environment = os.environ | {"PYTHONPATH": f"{place}{os.pathsep}{ROOT}"} | environment
-    code = "from rsl_rl.env import make_env\n" + code
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
-    return done.stdout + done.stderr
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("isaaclab", "isaaclab_tasks")]:
+        del sys.modules[name]
+    gymnasium.registry.pop("Isaac-Walker-v0", None)
 
 
-@pytest.fixture
-def stepped() -> str:
-    return """
-import torch
-env = make_env("isaaclab:Isaac-Walker-v0", num_envs=3, seed=5, device="cpu", clip_actions=1.0)
-obs, rewards, dones, extras = env.step(torch.full((3, 1), 7.0))
-assert env.step_dt == 0.02
-print(type(env).__name__, env.num_envs, env.cfg.seed, tuple(obs["policy"].shape), env.unwrapped.last_actions.tolist())
-"""
+def test_a_task_is_made_through_gymnasium_with_its_parsed_configuration(capsys: pytest.CaptureFixture[str]) -> None:
+    env = make_env("isaaclab:Isaac-Walker-v0", num_envs=3, seed=5, clip_actions=1.0)
+    assert capsys.readouterr().out == "parsed Isaac-Walker-v0 cpu 3 True\n"
+    assert isinstance(env, ManagerBasedVecEnv)
+    assert (env.num_envs, env.cfg.seed, env.step_dt) == (3, 5, 0.02)
+    obs, *_ = env.step(torch.full((3, 1), 7.0))
+    assert obs["policy"].shape == (3, 2)
+    assert env.unwrapped.last_actions.tolist() == [[1.0]] * 3
 
 
-def test_a_task_is_made_through_gymnasium_with_its_parsed_configuration(tmp_path: Path, stepped: str) -> None:
-    lines = python(tmp_path, stepped).splitlines()
-    assert "parsed Isaac-Walker-v0 cpu 3 True" in lines
-    assert lines[-1] == "ManagerBasedVecEnv 3 5 (3, 2) [[1.0], [1.0], [1.0]]"
+def test_the_simulator_must_have_been_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIMULATOR_IS_OFF", "1")
+    with pytest.raises(RuntimeError, match="cannot be imported .*'omni'.* AppLauncher\\(headless=True\\).app"):
+        make_env("isaaclab:Isaac-Walker-v0")
 
 
-def test_the_simulator_must_have_been_started(tmp_path: Path, stepped: str) -> None:
-    printed = python(tmp_path, stepped, SIMULATOR_IS_OFF="1")
-    assert (
-        "RuntimeError: Isaac Lab's tasks cannot be imported (No module named 'omni'). Has the simulator been" in printed
-    )
-    assert "AppLauncher(headless=True).app" in printed
-
-
-def test_wrong_names_and_options_are_explained(tmp_path: Path) -> None:
-    code = """
-for name, options in (("Isaac-Walkr-v0", {}), ("Isaac-Walker-v0", {"fabric": False})):
-    try:
-        make_env(f"isaaclab:{name}", **options)
-    except ValueError as error:
-        print(error)
-"""
-    first, second = python(tmp_path, code).splitlines()
-    assert first == "Isaac Lab has no task 'Isaac-Walkr-v0'. Did you mean 'Isaac-Walker-v0'?"
-    assert second.startswith("Isaac Lab environments have no option 'fabric'. Did you mean 'use_fabric'? Options: cfg,")
+def test_wrong_names_and_options_are_explained() -> None:
+    with pytest.raises(ValueError, match="Isaac Lab has no task 'Isaac-Walkr-v0'. Did you mean 'Isaac-Walker-v0'"):
+        make_env("isaaclab:Isaac-Walkr-v0")
+    with pytest.raises(ValueError, match="have no option 'fabric'. Did you mean 'use_fabric'\\? Options: cfg, clip"):
+        make_env("isaaclab:Isaac-Walker-v0", fabric=False)
