@@ -109,7 +109,7 @@ def load_parts(
             raise ValueError(
                 f"The checkpoint has no '{part}_state_dict'; nothing was loaded. It has: {', '.join(state)}."
             )
-    report, skipped = [], False
+    report: list[str] = []
     fitting: dict[str, dict[str, Any]] = {}
     for part, model in models.items():
         saved = state[f"{part}_state_dict"]
@@ -119,13 +119,12 @@ def load_parts(
         fitting[part] = {key: value for key, value in saved.items() if key in own and own[key].shape == value.shape}
         left_out = [f"{key} (kept as it is)" for key in own if key not in fitting[part]]
         left_out += [f"{key} (not a part of this {part})" for key in saved if key not in own]
-        skipped |= bool(left_out)
         report.append(f"{part}: taken" + (", except " + listed(left_out) if left_out else ""))
     if optimizer is not None:
         try:
             optimizer.check_state(state["optimizer_state_dict"])
         except ValueError:
-            if strict or not skipped:
+            if strict:
                 raise
             optimizer = None
             report.append("optimizer: starts anew, it does not fit")

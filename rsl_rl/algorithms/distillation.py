@@ -99,6 +99,7 @@ class Distillation(Algorithm):
 
     # -- rollout -------------------------------------------------------------------------------------------------------
 
+    @torch.no_grad()
     def act(self, obs: TensorDict) -> torch.Tensor:
         """Let the student choose actions, and ask the teacher.
 

@@ -20,6 +20,7 @@ from torch import nn
 
 from rsl_rl.algorithms.algorithm import Algorithm
 from rsl_rl.algorithms.construction import build_models, load_parts, resolve_sets, wanted_parts
+from rsl_rl.algorithms.optimization import check_optimizer_state
 from rsl_rl.algorithms.time_outs import time_out_values, value_without_memory
 from rsl_rl.checkpoint import modernize
 from rsl_rl.config import check_options
@@ -34,7 +35,7 @@ from rsl_rl.extensions import (
 )
 from rsl_rl.models import MLPModel
 from rsl_rl.storage import RolloutStorage
-from rsl_rl.utils import check_compile_mode, did_you_mean, resolve_class
+from rsl_rl.utils import check_compile_mode, check_state_dict, did_you_mean, resolve_class
 
 
 class Losses(NamedTuple):
@@ -154,6 +155,7 @@ class PPO(Algorithm):
 
     # -- rollout -------------------------------------------------------------------------------------------------------
 
+    @torch.no_grad()
     def act(self, obs: TensorDict) -> torch.Tensor:
         """Choose actions, and keep what the update will need.
 
@@ -172,6 +174,7 @@ class PPO(Algorithm):
         transition.distribution_params = tuple(param.detach() for param in self.actor.output_distribution_params)
         return transition.actions  # type: ignore[return-value]
 
+    @torch.no_grad()
     def process_env_step(
         self, obs: TensorDict, rewards: torch.Tensor, dones: torch.Tensor, extras: Mapping[str, Any]
     ) -> None:
@@ -197,6 +200,7 @@ class PPO(Algorithm):
         self.actor.reset(dones)
         self.critic.reset(dones)
 
+    @torch.no_grad()
     def compute_returns(self, obs: TensorDict) -> None:
         """Compute advantages and returns of the rollout.
 
@@ -228,7 +232,8 @@ class PPO(Algorithm):
             generator = self.storage.recurrent_mini_batch_generator
         for batch in generator(self.num_mini_batches, self.num_learning_epochs):
             losses = self._losses(batch)
-            if self.schedule == "adaptive":
+            # In the warm-up the actor does not move: what looks like divergence is rounding.
+            if self.schedule == "adaptive" and self._warmup_left == 0:
                 self._optimizer.set_learning_rate(
                     adapt_learning_rate(self._optimizer.learning_rate, losses.kl, self.desired_kl)
                 )
@@ -352,20 +357,40 @@ class PPO(Algorithm):
         if self.rnd is not None and (load_cfg is not None or "rnd_state_dict" in loaded_dict):
             models["rnd"] = self.rnd
         wanted = {name: model for name, model in models.items() if parts[name]}
+        takes_rnd_optimizer = "rnd" in wanted and self._rnd_optimizer_fits(loaded_dict, strict)
         self.load_report = load_parts(loaded_dict, wanted, self._optimizer if parts["optimizer"] else None, strict)
         self.load_report += [f"{name}: not taken" for name in models if name not in wanted]
-        if self.rnd is not None and "rnd" in wanted:
-            self._load_rnd(loaded_dict)
+        if self.rnd is not None and parts["rnd"] and "rnd" not in wanted:
+            self.load_report.append("rnd: not in the checkpoint, it starts anew")
+        if "rnd" in wanted:
+            self._load_rnd(loaded_dict, takes_rnd_optimizer)
         # Else an adaptive schedule would go on from the configured rate and throw the policy off.
         self._learning_rate = float(self._optimizer.learning_rate)
         if parts["iteration"]:
             self._warmup_left = loaded_dict.get("critic_warmup_left", 0)
         return parts["iteration"]
 
-    def _load_rnd(self, state: dict[str, Any]) -> None:
+    def _rnd_optimizer_fits(self, state: dict[str, Any], strict: bool) -> bool:
+        """Return whether the predictor's optimizer can be taken over; raises where it should fit."""
         assert self.rnd is not None
-        if "rnd_optimizer_state_dict" in state:
+        if "rnd_optimizer_state_dict" not in state:
+            return False
+        if strict:  # Networks of other sizes are the better explanation.
+            check_state_dict(self.rnd, state.get("rnd_state_dict", {}), "rnd")
+        try:
+            check_optimizer_state(self.rnd.optimizer, state["rnd_optimizer_state_dict"], "RND optimizer")
+        except ValueError:
+            if strict:
+                raise
+            return False
+        return True
+
+    def _load_rnd(self, state: dict[str, Any], takes_optimizer: bool) -> None:
+        assert self.rnd is not None
+        if takes_optimizer:
             self.rnd.optimizer.load_state_dict(copy.deepcopy(state["rnd_optimizer_state_dict"]))
+        else:
+            self.load_report.append("rnd: the optimizer starts anew")
         if "rnd_schedule" in state:
             self.rnd.load_schedule_state(state["rnd_schedule"])
         else:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from tensordict import TensorDict
 
 from rsl_rl.models import MLPModel
 
@@ -59,13 +60,17 @@ def value_without_memory(
         parts = hidden_state if isinstance(hidden_state, tuple) else (hidden_state,)
         selected = tuple(part[:, env_ids] for part in parts)
         critic.reset(None, selected if len(selected) > 1 else selected[0])  # type: ignore[arg-type]
-    values = critic({group: value.to(device) for group, value in obs.items()}).detach()
+    # A client's critic may ask for more than the groups: the batch size, for example.
+    groups = {group: value.to(device) for group, value in obs.items()}
+    num_rows = len(next(iter(groups.values())))
+    values = critic(TensorDict(groups, batch_size=[num_rows], device=device)).detach()
     critic.reset(None, hidden_state)
     return values
 
 
 def _can_see(critic: MLPModel, obs: Mapping[str, torch.Tensor]) -> bool:
-    missing = [group for group in critic.obs_groups if group not in obs.keys()]  # noqa: SIM118 (a TensorDict)
+    needed = [*critic.obs_groups, *getattr(critic, "obs_groups_2d", ())]
+    missing = [group for group in needed if group not in obs.keys()]  # noqa: SIM118 (a TensorDict)
     if missing:
         warnings.warn(
             f"The environment's final observations lack the critic's groups {missing}: time-outs are bootstrapped from "

@@ -54,5 +54,7 @@ def generalized_advantages(
 
 
 def normalized(advantages: torch.Tensor) -> torch.Tensor:
-    """Return advantages of any shape with mean 0 and (unbiased) standard deviation 1."""
+    """Return advantages of any shape with mean 0 and (unbiased) standard deviation 1; a single one becomes 0."""
+    if advantages.numel() < 2:  # It has no standard deviation.
+        return torch.zeros_like(advantages)
     return (advantages - advantages.mean()) / (advantages.std() + 1e-8)

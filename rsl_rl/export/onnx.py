@@ -28,6 +28,7 @@ _INPUT_TYPES = {
     "tensor(double)": torch.float64,
     "tensor(float16)": torch.float16,
     "tensor(uint8)": torch.uint8,
+    "tensor(bool)": torch.bool,
 }
 
 

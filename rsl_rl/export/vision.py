@@ -13,7 +13,7 @@ from rsl_rl.export.inference import TorchPolicy
 
 
 class _Encoder(nn.Module):
-    """A CNN; bytes are scaled as the model does it."""
+    """A CNN; images of any type become float32, and bytes are scaled, as the model does it."""
 
     def __init__(self, cnn: nn.Module, scaled: bool) -> None:
         super().__init__()
@@ -21,8 +21,9 @@ class _Encoder(nn.Module):
         self.scaled = scaled
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
+        images = images.float()
         if self.scaled:
-            images = images.float() / 255.0
+            images = images / 255.0
         return self.cnn(images)
 
 

@@ -117,5 +117,5 @@ class CNNModel(MLPModel):
 
 
 def scaled_images(images: torch.Tensor) -> torch.Tensor:
-    """Return images as floating-point numbers; bytes become 0 to 1."""
-    return images.float() / 255.0 if images.dtype == torch.uint8 else images
+    """Return images as float32, whatever they are stored as; bytes become 0 to 1."""
+    return images.float() / 255.0 if images.dtype == torch.uint8 else images.float()

@@ -217,7 +217,7 @@ class HeteroscedasticGaussianDistribution(_ValueDistribution):
 
     def given(self, mlp_output: torch.Tensor) -> DiagGaussian:
         """Return the Gaussian with the means and standard deviations of the network's output [B, 2, A], as a value."""
-        mean, std = mlp_output.unbind(dim=-2)
+        mean, std = _in_full_precision(mlp_output).unbind(dim=-2)
         std = std if self.std_type == "scalar" else std.exp()
         return DiagGaussian(mean, std.clamp(*self.std_range))
 
@@ -264,7 +264,7 @@ class BetaDistribution(_ValueDistribution):
 
     def given(self, mlp_output: torch.Tensor) -> ScaledBeta:
         """Return the distribution with the raw alpha and beta of the network's output [B, 2, A], as a value."""
-        alpha, beta = (functional.softplus(mlp_output) + 1.0).unbind(dim=-2)
+        alpha, beta = (functional.softplus(_in_full_precision(mlp_output)) + 1.0).unbind(dim=-2)
         return self._of((alpha, beta))
 
     def deterministic_output(self, mlp_output: torch.Tensor) -> torch.Tensor:
@@ -318,6 +318,11 @@ def _checked_std(init_std: float, std_range: tuple[float, float], std_type: str)
         hint = did_you_mean(std_type, ["scalar", "log"])
         raise ValueError(f"Unknown std_type {std_type!r}.{hint} Valid: scalar, log")
     return (float(low), float(high)), float(init_std) if std_type == "scalar" else math.log(init_std)
+
+
+def _in_full_precision(mlp_output: torch.Tensor) -> torch.Tensor:
+    """Return an output computed by autocast as float32: the densities would lose their last digits, and the update."""
+    return mlp_output.float() if mlp_output.dtype in (torch.bfloat16, torch.float16) else mlp_output
 
 
 def _init_second_half(mlp: nn.Module, output_dim: int, bias: float) -> None:

@@ -68,10 +68,9 @@ class EmpiricalNormalization(nn.Module):
             return
         x = x.reshape(-1, *x.shape[x.ndim - self._sample_ndim :])
         batch_var, batch_mean = torch.var_mean(x, dim=0, unbiased=False, keepdim=True)
-        is_learning = True if self.until is None else self.count < self.until
         # Where learning has ended the batch weighs nothing: a tensor expression, since reading the count would wait
         # for the device.
-        batch_count = x.shape[0] * torch.as_tensor(is_learning, device=x.device)
+        batch_count = x.shape[0] if self.until is None else x.shape[0] * (self.count < self.until)
         self.count += batch_count
         rate = batch_count / self.count.clamp(min=1)
         delta = batch_mean - self._mean
@@ -101,12 +100,12 @@ class EmpiricalDiscountedVariationNormalization(nn.Module):
         self.emp_norm = EmpiricalNormalization(shape, eps, until)
         self.gamma = gamma
         self.discounted_sum: torch.Tensor | None = None
-        """[N, *shape], the running discounted sum of every environment."""
+        """[N, *shape], the running discounted sum of every environment; starts anew when N changes."""
 
     def forward(self, rew: torch.Tensor) -> torch.Tensor:
         """Return the rewards [N, *shape] divided by the standard deviation; in training mode they are learned from."""
         if self.training:
-            if self.discounted_sum is None:
+            if self.discounted_sum is None or self.discounted_sum.shape != rew.shape:
                 self.discounted_sum = torch.zeros_like(rew)
             self.discounted_sum = self.discounted_sum * self.gamma + rew
             self.emp_norm.update(self.discounted_sum)

@@ -139,7 +139,7 @@ class OnPolicyRunner:
             learn_time=learn_time,
             loss_dict=losses,
             learning_rate=self.alg.learning_rate,
-            action_std=policy.output_std if policy.distribution is not None else torch.zeros(1),
+            action_std=policy.output_std.detach() if policy.distribution is not None else torch.zeros(1),
             rnd_weight=self.alg.rnd.weight if self.alg.rnd is not None else None,
         )
 
@@ -191,6 +191,8 @@ class OnPolicyRunner:
     def get_inference_policy(self, device: str | None = None) -> MLPModel:
         """Return the policy in evaluation mode: observation groups [B, ...] -> deterministic actions [B, A].
 
+        A recurrent policy forgets the environments of the training: it starts new episodes, of any number B.
+
         Args:
             device: Where it will run; on another device than this runner's it is a copy.
         """
@@ -198,7 +200,7 @@ class OnPolicyRunner:
         policy = self.alg.get_policy()
         if device is not None and torch.device(device) != torch.device(self.device):
             policy = frozen_copy(policy).to(device)
-            policy.reset()
+        policy.reset()
         return policy
 
     def export_policy_to_jit(self, path: str, filename: str = "policy.pt") -> None:
