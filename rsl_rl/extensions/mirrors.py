@@ -134,7 +134,11 @@ def _other_side(mirrored: torch.Tensor, linear: slice, angular: slice) -> None:
     mirrored[..., linear] += offset
 
 
-_mirror_state, _mirror_privileged, _mirror_go1_action = Mirror(_GO1_STATE), Mirror(_GO1_PRIVILEGED), Mirror([_GO1_JOINTS])
+_mirror_state, _mirror_privileged, _mirror_go1_action = (
+    Mirror(_GO1_STATE),
+    Mirror(_GO1_PRIVILEGED),
+    Mirror([_GO1_JOINTS]),
+)
 
 
 def _go1_state(state: torch.Tensor) -> torch.Tensor:
