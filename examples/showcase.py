@@ -239,7 +239,11 @@ def draw(comparison: Comparison, outcomes: dict[str, list[Outcome]], path: Path)
         for (variant, runs), color in zip(outcomes.items(), COLORS, strict=False):
             curves = [run.metrics[reward_column(run.metrics) if column == "reward" else column] for run in runs]
             steps = [(i + 1) * runs[0].steps / len(curves[0]) / 1e3 for i in range(len(curves[0]))]
-            columns = list(zip(*curves, strict=True))
+            # Where some seed has not finished an episode yet there is no mean.
+            columns = [
+                values if all(value == value for value in values) else (math.nan,)
+                for values in zip(*curves, strict=True)
+            ]
             axes.plot(steps, [statistics.fmean(values) for values in columns], color=color, label=variant, lw=1.6)
             low, high = [min(values) for values in columns], [max(values) for values in columns]
             axes.fill_between(steps, low, high, color=color, alpha=0.18, lw=0)
