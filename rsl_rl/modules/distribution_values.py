@@ -60,9 +60,9 @@ class DiagGaussian(NamedTuple):
 
     def kl_from(self, old: DiagGaussian) -> torch.Tensor:
         """KL(old || self) in nats, [B]."""
-        ratio = old.std / self.std
+        variance_ratio = (old.std / self.std).square()
         shift = (old.mean - self.mean) / self.std
-        return (0.5 * (ratio.square() + shift.square() - 1.0) - ratio.log()).sum(dim=-1)
+        return 0.5 * (variance_ratio + shift.square() - 1.0 - variance_ratio.log()).sum(dim=-1)
 
 
 class ScaledBeta(NamedTuple):
@@ -98,9 +98,9 @@ class ScaledBeta(NamedTuple):
 
     def sample(self) -> torch.Tensor:
         """Draw one sample, [B, A]."""
-        # The ratio of Gamma draws; both are positive, since alpha and beta are at least 1.
-        first, second = (torch._standard_gamma(shape) for shape in self.params)  # type: ignore[attr-defined] (as torch)
-        return self.low + (self.high - self.low) * first / (first + second)
+        # As torch.distributions.Beta draws it, so that one seed gives one action.
+        draw = torch._sample_dirichlet(torch.stack(self.params, dim=-1))  # type: ignore[attr-defined]
+        return self.low + (self.high - self.low) * draw[..., 0]
 
     def log_prob(self, outputs: torch.Tensor) -> torch.Tensor:
         """Log density of outputs [B, A], [B]; at the ends of the range that just inside them."""
@@ -111,10 +111,12 @@ class ScaledBeta(NamedTuple):
 
     def kl_from(self, old: ScaledBeta) -> torch.Tensor:
         """KL(old || self) in nats, [B]."""
-        total = old.alpha + old.beta
-        change = (old.alpha - self.alpha) * old.alpha.digamma() + (old.beta - self.beta) * old.beta.digamma()
-        change = change + (self.alpha + self.beta - total) * total.digamma()
-        return (_log_beta(self.alpha, self.beta) - _log_beta(old.alpha, old.beta) + change).sum(dim=-1)
+        total, old_total = self.alpha + self.beta, old.alpha + old.beta
+        gain = self.alpha.lgamma() + self.beta.lgamma() + old_total.lgamma()
+        loss = old.alpha.lgamma() + old.beta.lgamma() + total.lgamma()
+        divergence = gain - loss + (old.alpha - self.alpha) * old.alpha.digamma()
+        divergence = divergence + (old.beta - self.beta) * old.beta.digamma()
+        return (divergence + (total - old_total) * old_total.digamma()).sum(dim=-1)
 
 
 def _log_beta(alpha: torch.Tensor, beta: torch.Tensor) -> torch.Tensor:
