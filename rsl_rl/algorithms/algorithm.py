@@ -36,6 +36,8 @@ class Algorithm:
         """
         if multi_gpu_cfg is not None:
             raise ValueError("'multi_gpu' is not available in this version: set it to None.")
+        # Read by the updates of user subclasses.
+        self.is_multi_gpu, self.gpu_global_rank, self.gpu_world_size = False, 0, 1
         self.device = device
         self.storage = storage
         self.transition = RolloutStorage.Transition()

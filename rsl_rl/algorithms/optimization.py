@@ -12,12 +12,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from rsl_rl.utils import listed, resolve_optimizer
+from rsl_rl.utils import check_optimizer_state, resolve_optimizer
 
 # How a release that knows nothing of this one expects an optimizer's switches.
 _PORTABLE_SWITCHES = {"fused": None, "foreach": None, "capturable": False}
-# By these options saved optimizers are told apart: those of Adam and AdamW, SGD, RMSprop.
-_DISTINCTIVE_OPTIONS = {"betas", "dampening", "alpha"}
 
 
 class Optimizer:
@@ -99,37 +97,3 @@ class Optimizer:
         self.set_learning_rate(learning_rate)
         for group in self.torch_optimizer.param_groups:
             group["lr"] = self._applied_rate
-
-
-def check_optimizer_state(optimizer: torch.optim.Optimizer, state: dict[str, Any], name: str) -> None:
-    """Raise ValueError if a saved state does not fit a torch optimizer, which is not changed.
-
-    Args:
-        optimizer: The optimizer that is about to load ``state``.
-        state: The saved state.
-        name: What the optimizer is called in the message.
-    """
-    try:
-        indices = [list(dict.fromkeys(group["params"])) for group in state["param_groups"]]
-        _ = [float(group["lr"]) for group in state["param_groups"]]
-        entries, options = dict(state["state"]), set(state["param_groups"][0])
-    except (IndexError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"The checkpoint's {name} state cannot be read: {error!r}.") from error
-    hint = "nothing was loaded. To take over the networks only, load with load_cfg={'actor': True, 'critic': True}."
-    saved = [len(group) for group in indices]
-    own = [len(group["params"]) for group in optimizer.param_groups]
-    if saved != own:
-        raise ValueError(f"The checkpoint's {name} has {saved} parameters, this one {own}; {hint}")
-    if foreign := _DISTINCTIVE_OPTIONS & (options ^ set(optimizer.param_groups[0])):
-        raise ValueError(
-            f"The checkpoint's {name} is of another kind than this {type(optimizer).__name__}: they differ in the "
-            f"options {listed(sorted(foreign))}; {hint}"
-        )
-    # Release 5.5.1 counts a shared parameter every time it occurs, so its indices have gaps.
-    for index, parameter in zip(indices[0], optimizer.param_groups[0]["params"], strict=True):
-        for key, value in entries.get(index, {}).items():
-            if isinstance(value, torch.Tensor) and value.ndim > 0 and value.shape != parameter.shape:
-                raise ValueError(
-                    f"The checkpoint's {name} keeps '{key}' of shape {list(value.shape)} for parameter {index}, "
-                    f"which has {list(parameter.shape)}; {hint}"
-                )

@@ -8,7 +8,6 @@ Legend: T steps, N environments, A actions, B samples of a mini-batch.
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import warnings
 from collections.abc import Mapping
@@ -20,10 +19,9 @@ from torch import nn
 
 from rsl_rl.algorithms.algorithm import Algorithm
 from rsl_rl.algorithms.construction import build_models, load_parts, resolve_sets, wanted_parts
-from rsl_rl.algorithms.optimization import check_optimizer_state
 from rsl_rl.algorithms.time_outs import time_out_values, value_without_memory
 from rsl_rl.checkpoint import modernize
-from rsl_rl.config import check_options
+from rsl_rl.config import check_options, takes_option
 from rsl_rl.core import adapt_learning_rate, generalized_advantages, normalized, surrogate_loss, value_loss
 from rsl_rl.env import VecEnv
 from rsl_rl.extensions import (
@@ -35,7 +33,7 @@ from rsl_rl.extensions import (
 )
 from rsl_rl.models import MLPModel
 from rsl_rl.storage import RolloutStorage
-from rsl_rl.utils import check_compile_mode, check_state_dict, did_you_mean, resolve_class
+from rsl_rl.utils import check_compile_mode, did_you_mean, resolve_class
 
 
 class Losses(NamedTuple):
@@ -325,9 +323,7 @@ class PPO(Algorithm):
             "optimizer_state_dict": self._optimizer.state_dict(),
         }
         if self.rnd is not None:
-            state["rnd_state_dict"] = self.rnd.state_dict()
-            state["rnd_optimizer_state_dict"] = self.rnd.optimizer.state_dict()
-            state["rnd_schedule"] = self.rnd.schedule_state()
+            state |= self.rnd.save()
         if self.critic_warmup_iterations:
             state["critic_warmup_left"] = self._warmup_left
         return state
@@ -357,44 +353,18 @@ class PPO(Algorithm):
         if self.rnd is not None and (load_cfg is not None or "rnd_state_dict" in loaded_dict):
             models["rnd"] = self.rnd
         wanted = {name: model for name, model in models.items() if parts[name]}
-        takes_rnd_optimizer = "rnd" in wanted and self._rnd_optimizer_fits(loaded_dict, strict)
+        takes_rnd_optimizer = "rnd" in wanted and self.rnd.optimizer_fits(loaded_dict, strict)  # type: ignore[union-attr]
         self.load_report = load_parts(loaded_dict, wanted, self._optimizer if parts["optimizer"] else None, strict)
         self.load_report += [f"{name}: not taken" for name in models if name not in wanted]
         if self.rnd is not None and parts["rnd"] and "rnd" not in wanted:
             self.load_report.append("rnd: not in the checkpoint, it starts anew")
         if "rnd" in wanted:
-            self._load_rnd(loaded_dict, takes_rnd_optimizer)
+            self.load_report += self.rnd.load_progress(loaded_dict, takes_rnd_optimizer)  # type: ignore[union-attr]
         # Else an adaptive schedule would go on from the configured rate and throw the policy off.
         self._learning_rate = float(self._optimizer.learning_rate)
         if parts["iteration"]:
             self._warmup_left = loaded_dict.get("critic_warmup_left", 0)
         return parts["iteration"]
-
-    def _rnd_optimizer_fits(self, state: dict[str, Any], strict: bool) -> bool:
-        """Return whether the predictor's optimizer can be taken over; raises where it should fit."""
-        assert self.rnd is not None
-        if "rnd_optimizer_state_dict" not in state:
-            return False
-        if strict:  # Networks of other sizes are the better explanation.
-            check_state_dict(self.rnd, state.get("rnd_state_dict", {}), "rnd")
-        try:
-            check_optimizer_state(self.rnd.optimizer, state["rnd_optimizer_state_dict"], "RND optimizer")
-        except ValueError:
-            if strict:
-                raise
-            return False
-        return True
-
-    def _load_rnd(self, state: dict[str, Any], takes_optimizer: bool) -> None:
-        assert self.rnd is not None
-        if takes_optimizer:
-            self.rnd.optimizer.load_state_dict(copy.deepcopy(state["rnd_optimizer_state_dict"]))
-        else:
-            self.load_report.append("rnd: the optimizer starts anew")
-        if "rnd_schedule" in state:
-            self.rnd.load_schedule_state(state["rnd_schedule"])
-        else:
-            self.load_report.append("rnd: the checkpoint does not keep the weight schedule, it starts anew")
 
     @staticmethod
     def construct_algorithm(obs: TensorDict, env: VecEnv, cfg: dict[str, Any], device: str) -> PPO:
@@ -410,11 +380,15 @@ class PPO(Algorithm):
             ValueError, TypeError: The configuration is wrong; says where.
         """
         algorithm_class, options = resolve_class(cfg["algorithm"])
+        share_cnn_encoders = options.get("share_cnn_encoders", False)
+        if not takes_option(algorithm_class, "share_cnn_encoders"):
+            # A constructor of the user, which need not know what it does not do itself.
+            options.pop("share_cnn_encoders", None)
         check_options(algorithm_class, options, "algorithm")
         sets = ["actor", "critic", *(["rnd_state"] if options.get("rnd_cfg") is not None else [])]
         obs_groups = resolve_sets(obs, cfg, sets)
         output_dims = {"actor": env.num_actions, "critic": 1}
-        models = build_models(obs, cfg, obs_groups, output_dims, device, options.get("share_cnn_encoders", False))
+        models = build_models(obs, cfg, obs_groups, output_dims, device, share_cnn_encoders)
         options = resolve_symmetry_config(resolve_rnd_config(options, obs, obs_groups, env), env)
         storage = RolloutStorage("rl", env.num_envs, cfg["num_steps_per_env"], obs, [env.num_actions], device)
         alg = algorithm_class(

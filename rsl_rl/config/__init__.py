@@ -3,7 +3,7 @@
 
 """Configuration: every key as a typed field, checked once, never changed."""
 
-from rsl_rl.config.options import check_options, check_type, resolve_runner_config
+from rsl_rl.config.options import check_options, check_type, resolve_runner_config, takes_option
 from rsl_rl.config.schema import (
     GaussianDistributionConfig,
     MLPModelConfig,
@@ -19,4 +19,5 @@ __all__ = [
     "check_options",
     "check_type",
     "resolve_runner_config",
+    "takes_option",
 ]

@@ -23,6 +23,8 @@ _PROVIDED = frozenset(
         *("actor", "critic", "student", "teacher"),
     )
 )
+# Options of a section that its class need not take: its models are built with them.
+_BUILT_WITH = {"algorithm": ("share_cnn_encoders",)}
 _REQUIRED = ("num_steps_per_env", "obs_groups", "save_interval")
 
 
@@ -41,7 +43,7 @@ def check_options(configured: Any, options: Mapping[str, Any], where: str) -> No
     valid, accepts_any = _constructor_options(configured)
     name = getattr(configured, "__name__", str(configured))
     for key in options:
-        if key not in valid and not accepts_any:
+        if key not in valid and not accepts_any and key not in _BUILT_WITH.get(where, ()):
             raise ValueError(
                 f"{name} has no option '{key}' (in '{where}').{did_you_mean(key, valid)} Options: {listed(valid)}."
             )
@@ -49,6 +51,12 @@ def check_options(configured: Any, options: Mapping[str, Any], where: str) -> No
     for key, value in options.items():
         if key in types:
             check_type(value, types[key], f"{where}.{key}")
+
+
+def takes_option(configured: Any, option: str) -> bool:
+    """Return whether a class, or factory function, has a constructor argument of this name."""
+    valid, accepts_any = _constructor_options(configured)
+    return accepts_any or option in valid
 
 
 def check_type(value: Any, expected: Any, where: str) -> None:
@@ -88,6 +96,8 @@ def resolve_runner_config(
             close = did_you_mean(key, [str(option) for option in train_cfg], limit=1)
             found = close.replace("Did you mean", "There is").rstrip("?") + "." if close else ""
             raise ValueError(f"The runner's configuration lacks the required key '{key}'.{found}")
+    if isinstance(mode := train_cfg.get("torch_compile_mode"), str):
+        check_compile_mode(mode)
     for key, value in train_cfg.items():
         if key in types:
             check_type(value, types[key], key)
@@ -96,7 +106,6 @@ def resolve_runner_config(
     for key in ("num_steps_per_env", "save_interval"):
         if train_cfg[key] < 1:
             raise ValueError(f"'{key}' must be at least 1, got {train_cfg[key]}.")
-    check_compile_mode(train_cfg.get("torch_compile_mode"))
     return train_cfg
 
 

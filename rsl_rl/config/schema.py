@@ -178,7 +178,7 @@ class RunnerConfig:
     obs_groups: dict[str, list[str]] = field(default_factory=dict)
     """For every observation set (actor, critic ...) the observation groups it consists of."""
     class_name: str = "OnPolicyRunner"
-    run_name: str = ""
+    run_name: str | None = ""
     """Name of the run in logs."""
     check_for_nan: bool = True
     """Stop before an update on observations, rewards or dones that are not finite."""

@@ -9,6 +9,7 @@ of Joint Locomotion and Manipulation Tasks", 2023. Legend: N environments, B sam
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
@@ -22,7 +23,7 @@ from rsl_rl.env import VecEnv
 from rsl_rl.extensions.extension import Extension, ExtensionLoss
 from rsl_rl.modules import MLP, EmpiricalDiscountedVariationNormalization, EmpiricalNormalization
 from rsl_rl.storage import RolloutStorage
-from rsl_rl.utils import did_you_mean, listed
+from rsl_rl.utils import check_optimizer_state, check_state_dict, did_you_mean, listed
 
 _SCHEDULE_OPTIONS = {
     "constant": (),
@@ -167,19 +168,50 @@ class RandomNetworkDistillation(nn.Module, Extension):
 
     # -- state ---------------------------------------------------------------------------------------------------------
 
-    def schedule_state(self) -> dict[str, Any]:
-        """Return what ``state_dict`` leaves out: the counter of the weight schedule and the running reward sums."""
+    def save(self) -> dict[str, Any]:
+        """Return networks, running averages, optimizer and schedule under the keys that they have in a checkpoint."""
         sums = self.reward_normalizer.discounted_sum if self.reward_normalization else None
-        return {"update_counter": self.update_counter, "weight": self.weight, "discounted_sum": sums}
+        return {
+            "rnd_state_dict": self.state_dict(),
+            "rnd_optimizer_state_dict": self.optimizer.state_dict(),
+            "rnd_schedule": {"update_counter": self.update_counter, "weight": self.weight, "discounted_sum": sums},
+        }
 
-    def load_schedule_state(self, state: Mapping[str, Any]) -> None:
-        """Take over what :meth:`schedule_state` returned."""
-        self.update_counter = int(state["update_counter"])
-        self.weight = float(state["weight"])
+    def optimizer_fits(self, state: Mapping[str, Any], strict: bool) -> bool:
+        """Return whether the optimizer of a checkpoint can be taken over.
+
+        Raises:
+            ValueError: It is there and does not fit, with ``strict``.
+        """
+        if "rnd_optimizer_state_dict" not in state:
+            return False
+        if strict:  # Networks of other sizes are the better explanation.
+            check_state_dict(self, state.get("rnd_state_dict", {}), "rnd")
+        try:
+            check_optimizer_state(self.optimizer, state["rnd_optimizer_state_dict"], "RND optimizer")
+        except ValueError:
+            if strict:
+                raise
+            return False
+        return True
+
+    def load_progress(self, state: Mapping[str, Any], takes_optimizer: bool) -> list[str]:
+        """Take over optimizer and schedule of a checkpoint; return what was not there, one line each."""
+        report = []
+        if takes_optimizer:
+            self.optimizer.load_state_dict(copy.deepcopy(state["rnd_optimizer_state_dict"]))
+        else:
+            report.append("rnd: the optimizer starts anew")
+        if "rnd_schedule" not in state:
+            return [*report, "rnd: the checkpoint does not keep the weight schedule, it starts anew"]
+        schedule = state["rnd_schedule"]
+        self.update_counter = int(schedule["update_counter"])
+        self.weight = float(schedule["weight"])
         if self.reward_normalization:
-            sums = state["discounted_sum"]
+            sums = schedule["discounted_sum"]
             sums = None if sums is None else sums.clone().to(self.device)
             self.reward_normalizer.discounted_sum = sums  # type: ignore[assignment] (not a parameter)
+        return report
 
 
 def resolve_rnd_config(
@@ -198,7 +230,7 @@ def resolve_rnd_config(
     """
     options = alg_cfg.get("rnd_cfg")
     if options is None:
-        return alg_cfg
+        return {**alg_cfg, "rnd_cfg": None}
     check_options(RandomNetworkDistillation, options, "algorithm.rnd_cfg")
     for name, parameter in inspect.signature(RandomNetworkDistillation).parameters.items():
         if parameter.default is parameter.empty and name not in {*options, "num_states", "obs_groups"}:

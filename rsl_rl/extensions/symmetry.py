@@ -60,10 +60,14 @@ class Symmetry(Extension):
     def augment_batch(self, batch: RolloutStorage.Batch, original_batch_size: int) -> None:
         """Append the mirrored samples to a mini-batch, with the old log-probability, value, advantage and return.
 
+        Without ``use_data_augmentation`` the mini-batch stays as it is.
+
         Args:
             batch: Feed-forward mini-batch; its fields are replaced.
             original_batch_size: B.
         """
+        if not self.use_data_augmentation:
+            return
         batch.observations, batch.actions = self._mirrored(obs=batch.observations, actions=batch.actions)
         copies = len(batch.actions) // original_batch_size  # type: ignore[arg-type]
         for name in ("old_actions_log_prob", "values", "advantages", "returns"):
@@ -84,9 +88,8 @@ class Symmetry(Extension):
         return self._mirror_loss(actor(observations), original_batch_size)
 
     def prepare_batch(self, batch: RolloutStorage.Batch) -> None:  # noqa: D102
-        if self.use_data_augmentation:
-            assert batch.observations is not None
-            self.augment_batch(batch, len(batch.observations))
+        assert batch.observations is not None
+        self.augment_batch(batch, len(batch.observations))
 
     def batch_loss(self, actor: Any, batch: RolloutStorage.Batch, num_samples: int, policy: Any) -> ExtensionLoss:  # noqa: D102
         if self.use_data_augmentation:
@@ -189,7 +192,7 @@ def resolve_symmetry_config(alg_cfg: dict[str, Any], env: VecEnv) -> dict[str, A
     """
     options = alg_cfg.get("symmetry_cfg")
     if options is None:
-        return alg_cfg
+        return {**alg_cfg, "symmetry_cfg": None}
     check_options(Symmetry, options, "algorithm.symmetry_cfg")
     if "data_augmentation_func" not in options:
         raise ValueError(f"'algorithm.symmetry_cfg' lacks 'data_augmentation_func'. It has: {listed(options)}.")

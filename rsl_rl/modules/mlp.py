@@ -18,8 +18,8 @@ from rsl_rl.utils import resolve_nn_activation
 class MLP(nn.Sequential):
     """Fully connected layers with an activation between them.
 
-    A Linear stands at every even index, an activation at the odd ones; the output is reshaped by a final Unflatten
-    when ``output_dim`` has several dimensions.
+    A Linear stands at every even index, an activation at the odd ones; an Unflatten follows the last Linear when
+    ``output_dim`` has several dimensions, then the last activation.
     """
 
     def __init__(
@@ -53,13 +53,12 @@ class MLP(nn.Sequential):
         layers: list[nn.Module] = []
         for index, (size_in, size_out) in enumerate(itertools.pairwise(sizes)):
             layers.append(nn.Linear(size_in, size_out))
-            is_last = index == len(sizes) - 2
-            if not is_last:
+            if index < len(sizes) - 2:
                 layers.append(resolve_nn_activation(activation))
-            elif last_activation is not None:
-                layers.append(resolve_nn_activation(last_activation))
         if len(output_shape) > 1:
             layers.append(nn.Unflatten(-1, output_shape))
+        if last_activation is not None:
+            layers.append(resolve_nn_activation(last_activation))
         super().__init__(*layers)
 
     def init_weights(self, scales: float | Sequence[float]) -> None:

@@ -55,7 +55,7 @@ class RNN(nn.Module):
         if masks is None:
             output, self.hidden_state = self.rnn(input.unsqueeze(0), self.hidden_state)
             # Autocast returns bfloat16, which the layers do not take back.
-            dtype = self.rnn.weight_ih_l0.dtype
+            dtype = next(self.rnn.parameters()).dtype
             self._change(lambda state: state.to(dtype))
             return output
         output, _ = self.rnn(input, hidden_state)

@@ -218,7 +218,9 @@ class RolloutStorage:
         params = [shuffled(param) for param in self.distribution_params or ()]
         batches = [
             RolloutStorage.Batch(
-                observations=TensorDict({key: parts[index] for key, parts in observations.items()}, [size]),
+                observations=TensorDict(
+                    {key: parts[index] for key, parts in observations.items()}, [size], device=self.device
+                ),
                 actions=actions[index],
                 values=values[index],
                 advantages=advantages[index],
@@ -275,6 +277,7 @@ class RolloutStorage:
                     observations=TensorDict(
                         {key: value[:, begin:end] for key, value in observations.items()},
                         [self.num_transitions_per_env, end - begin],
+                        device=self.device,
                     ),
                     actions=self.actions[:, envs],
                     values=self.values[:, envs],

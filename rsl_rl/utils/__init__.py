@@ -6,7 +6,7 @@
 from typing import Any
 
 from rsl_rl.core.trajectories import split_and_pad_trajectories, unpad_trajectories
-from rsl_rl.utils.checks import check_compile_mode, check_nan, check_state_dict, compile_model
+from rsl_rl.utils.checks import check_compile_mode, check_nan, check_optimizer_state, check_state_dict, compile_model
 from rsl_rl.utils.resolve import (
     get_param,
     resolve_callable,
@@ -23,6 +23,7 @@ __all__ = [
     "WandbLogWriter",  # pyright: ignore[reportUnsupportedDunderAll]
     "check_compile_mode",
     "check_nan",
+    "check_optimizer_state",
     "check_state_dict",
     "compile_model",
     "did_you_mean",

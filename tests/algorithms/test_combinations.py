@@ -390,52 +390,6 @@ def test_the_policy_to_deploy_has_forgotten_the_training(model: str) -> None:
     torch.testing.assert_close(actions, other.get_inference_policy()(CameraEnv(2).get_observations()))
 
 
-def test_clients_that_replace_acting_and_learning_are_served() -> None:
-    class Custom(PPO):
-        def act(self, obs: TensorDict) -> torch.Tensor:
-            actor, transition = self.actor, self.transition
-            transition.hidden_states = (actor.get_hidden_state(), self.critic.get_hidden_state())
-            transition.actions = actor(obs, stochastic_output=True).detach()
-            transition.values = self.critic(obs).detach()
-            transition.actions_log_prob = actor.get_output_log_prob(transition.actions).detach()
-            transition.distribution_params = tuple(param.detach() for param in actor.output_distribution_params)
-            transition.observations = obs
-            return transition.actions
-
-        def update(self) -> dict[str, float]:
-            losses = []
-            for batch in self.storage.recurrent_mini_batch_generator(self.num_mini_batches, self.num_learning_epochs):
-                state_a, state_c = batch.hidden_states
-                obs: Any = batch.observations
-                self.actor(obs, masks=batch.masks, hidden_state=state_a, stochastic_output=True)
-                log_prob = self.actor.get_output_log_prob(batch.actions)  # type: ignore[arg-type]
-                values = self.critic(obs, masks=batch.masks, hidden_state=state_c)
-                with torch.inference_mode():
-                    params: Any = batch.old_distribution_params
-                    kl = self.actor.get_kl_divergence(params, self.actor.output_distribution_params)
-                    assert kl.mean() >= -1e-6
-                    self.learning_rate = self.learning_rate / 1.01
-                for group in self.optimizer.param_groups:
-                    group["lr"] = self.learning_rate
-                ratio = (log_prob.unsqueeze(-1) - batch.old_actions_log_prob).exp()
-                loss = -(batch.advantages * ratio).mean() + (values - batch.returns).square().mean()
-                self.optimizer.zero_grad()
-                loss.backward()
-                self.optimizer.step()
-                losses.append(loss.item())
-            self.storage.clear()
-            return {"value": losses[-1]}
-
-    env = CameraEnv()
-    cfg = config("lstm", "gru")
-    cfg["algorithm"]["class_name"] = Custom
-    runner = OnPolicyRunner(env, cfg)
-    before = copy.deepcopy(runner.alg.actor.state_dict())
-    runner.learn(2)
-    assert not torch.equal(before["mlp.0.weight"], runner.alg.actor.state_dict()["mlp.0.weight"])
-    assert runner.alg.learning_rate == pytest.approx(1e-3 / 1.01**8)
-
-
 def test_a_client_puts_an_encoder_before_the_recurrent_network() -> None:
     class Embedding(RNNModel):
         def __init__(self, obs: TensorDict, obs_groups: dict, obs_set: str, output_dim: int, **options: Any) -> None:
