@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from tensordict import TensorDict
 
+from rsl_rl.export.frozen import OWN_FORWARD_HINT
 from rsl_rl.export.metadata import PolicyMetadata
 from rsl_rl.export.observations import random_observations
 from rsl_rl.export.program import Program
@@ -88,7 +89,8 @@ def _difference(reference: Any, program: Program, inputs: Any, obs: TensorDict, 
         actual = program(*inputs(obs)).to(expected.dtype)
     except Exception as error:
         raise RuntimeError(
-            f"The exported policy '{path}' cannot be run with a batch of {len(obs)}: {error} The file was not kept."
+            f"The exported policy '{path}' cannot be run with a batch of {len(obs)}: {error} The file was not kept. "
+            f"{OWN_FORWARD_HINT}"
         ) from error
     if actual.shape != expected.shape:
         raise RuntimeError(
@@ -102,7 +104,6 @@ def _difference(reference: Any, program: Program, inputs: Any, obs: TensorDict, 
         raise RuntimeError(
             f"The exported policy '{path}' does not act like the model: its actions differ by up to "
             f"{difference.max().item():.2e} on random observations (accepted: {TOLERANCE:.0e}, relative where actions "
-            f"exceed 1). The file was not kept. A model with a forward() or get_latent() of its own needs an as_jit() "
-            "and as_onnx() that match."
+            f"exceed 1). The file was not kept. {OWN_FORWARD_HINT}"
         )
     return difference.max().item()

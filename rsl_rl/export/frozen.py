@@ -32,6 +32,10 @@ class _DetachComputed(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
+# Appended to errors.
+OWN_FORWARD_HINT = "A model with a forward() or get_latent() of its own needs an as_jit() and as_onnx() that match."
+
+
 def frozen_copy(module: ModuleT) -> ModuleT:
     """Return a copy on the CPU in evaluation mode that shares nothing with ``module``.
 

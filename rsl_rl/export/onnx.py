@@ -18,7 +18,7 @@ import torch
 
 from rsl_rl.export.check import BATCH_SIZES, ExportReport, check_export
 from rsl_rl.export.files import policy_file
-from rsl_rl.export.frozen import cpu_by_default, frozen_copy
+from rsl_rl.export.frozen import OWN_FORWARD_HINT, cpu_by_default, frozen_copy
 from rsl_rl.export.inference import batched_examples
 from rsl_rl.export.metadata import KEY, PolicyMetadata, describe_policy
 from rsl_rl.export.program import STATE_INPUTS, FunctionalProgram
@@ -118,7 +118,8 @@ def _write(module: Any, path: str, verbose: bool) -> tuple[int, ...]:
             _run_exporter(module, examples, path, verbose, None)
         except Exception as error:
             raise RuntimeError(
-                f"{type(module).__name__} cannot be exported to ONNX: {error}\nverbose=True shows the exporter's steps."
+                f"{type(module).__name__} cannot be exported to ONNX: {error}\n{OWN_FORWARD_HINT}\n"
+                "verbose=True shows the exporter's steps."
             ) from any_batch_size
         size = len(examples[0])
         warnings.warn(f"The ONNX policy takes a batch size of {size} only: {type(module).__name__}.", stacklevel=3)

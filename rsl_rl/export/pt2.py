@@ -14,7 +14,7 @@ import torch
 
 from rsl_rl.export.check import ExportReport, check_export
 from rsl_rl.export.files import policy_file
-from rsl_rl.export.frozen import cpu_by_default, frozen_copy
+from rsl_rl.export.frozen import OWN_FORWARD_HINT, cpu_by_default, frozen_copy
 from rsl_rl.export.inference import batched_examples
 from rsl_rl.export.metadata import KEY, PolicyMetadata, describe_policy
 from rsl_rl.export.program import FunctionalProgram
@@ -43,7 +43,9 @@ def export_pt2(model: Any, path: str | os.PathLike[str]) -> ExportReport:
             examples, shapes = batched_examples(module, module.get_dummy_inputs())
             program = torch.export.export(module, examples, dynamic_shapes=shapes)
         except Exception as error:
-            raise RuntimeError(f"{type(module).__name__} cannot be exported with torch.export: {error}") from error
+            raise RuntimeError(
+                f"{type(module).__name__} cannot be exported with torch.export: {error}\n{OWN_FORWARD_HINT}"
+            ) from error
         # The archive's name is kept inside: always the same one, in a folder of its own.
         torch.export.save(program, partial, extra_files={KEY: metadata.to_json()})
         loaded, _ = load_pt2(partial)

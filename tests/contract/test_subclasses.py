@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -303,3 +304,11 @@ def test_sections_without_an_extension_come_back_with_none() -> None:
     obs = PointEnv(2).get_observations()
     assert resolve_rnd_config({"gamma": 0.9}, obs, {}, PointEnv(2)) == {"gamma": 0.9, "rnd_cfg": None}
     assert resolve_symmetry_config({}, PointEnv(2)) == {"symmetry_cfg": None}
+
+
+@pytest.mark.parametrize("export", ["export_policy_to_jit", "export_policy_to_onnx", "export_policy_to_pt2"])
+def test_a_latent_of_the_users_own_is_not_exported_without_it(export: str, tmp_path: Path) -> None:
+    runner = trained(config(actor=Encoded), 0)
+    with pytest.raises(RuntimeError, match=r"needs an as_jit\(\) and as_onnx\(\)"):
+        getattr(runner, export)(str(tmp_path))
+    assert not list(tmp_path.iterdir())
