@@ -313,7 +313,9 @@ class PPO(Algorithm):
         """Compile the losses with a mode of ``torch.compile``; None leaves them eager."""
         check_compile_mode(mode)
         if mode is not None:
-            self._losses = torch.compile(self._mini_batch_losses, mode=mode, dynamic=False)
+            # The number of trajectories differs from one mini-batch to the next; other sizes never change.
+            dynamic = None if self.is_recurrent else False
+            self._losses = torch.compile(self._mini_batch_losses, mode=mode, dynamic=dynamic)
 
     def save(self) -> dict[str, Any]:
         """Return everything that :meth:`load` needs to go on, as tensors and plain data."""
