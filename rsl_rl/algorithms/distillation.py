@@ -231,7 +231,7 @@ class Distillation(Algorithm):
         models: dict[str, nn.Module] = {"student": self.student, "teacher": self.teacher}
         wanted = {name: model for name, model in models.items() if parts[name]}
         self.load_report = load_parts(loaded_dict, wanted, self._optimizer if parts["optimizer"] else None, strict)
-        self.load_report += [f"{name}: not taken" for name in models if name not in wanted]
+        self.load_report += [f"{part}: not taken" for part in parts if not parts[part]]
         self.teacher_loaded |= parts["teacher"]
         self._learning_rate = float(self._optimizer.learning_rate)
         return parts["iteration"]

@@ -225,9 +225,8 @@ class PPO(Algorithm):
         self._optimizer.adopt()
         names = ["value", "surrogate", "entropy", *(extension.loss_name for extension in self._extensions)]
         sums = torch.zeros(len(names), device=self.device)
-        generator = self.storage.mini_batch_generator
-        if self.is_recurrent:
-            generator = self.storage.recurrent_mini_batch_generator
+        storage = self.storage
+        generator = storage.recurrent_mini_batch_generator if self.is_recurrent else storage.mini_batch_generator
         for batch in generator(self.num_mini_batches, self.num_learning_epochs):
             losses = self._losses(batch)
             # In the warm-up the actor does not move: what looks like divergence is rounding.
@@ -357,15 +356,17 @@ class PPO(Algorithm):
         wanted = {name: model for name, model in models.items() if parts[name]}
         takes_rnd_optimizer = "rnd" in wanted and self.rnd.optimizer_fits(loaded_dict, strict)  # type: ignore[union-attr]
         self.load_report = load_parts(loaded_dict, wanted, self._optimizer if parts["optimizer"] else None, strict)
-        self.load_report += [f"{name}: not taken" for name in models if name not in wanted]
+        own = [part for part in parts if part != "rnd" or self.rnd is not None]
+        self.load_report += [f"{part}: not taken" for part in own if not parts[part]]
         if self.rnd is not None and parts["rnd"] and "rnd" not in wanted:
             self.load_report.append("rnd: not in the checkpoint, it starts anew")
         if "rnd" in wanted:
             self.load_report += self.rnd.load_progress(loaded_dict, takes_rnd_optimizer)  # type: ignore[union-attr]
         # Else an adaptive schedule would go on from the configured rate and throw the policy off.
         self._learning_rate = float(self._optimizer.learning_rate)
-        if parts["iteration"]:
-            self._warmup_left = loaded_dict.get("critic_warmup_left", 0)
+        # A critic that was not taken over still needs its warm-up.
+        if parts["iteration"] and "critic: taken" in self.load_report:
+            self._warmup_left = loaded_dict.get("critic_warmup_left", self._warmup_left)
         return parts["iteration"]
 
     @staticmethod

@@ -16,8 +16,8 @@ from rsl_rl.runners import OnPolicyRunner
 from tests.envs import PointEnv, point_config
 
 
-def build(critic_groups: tuple[str, ...] = ("policy", "privileged"), **model: Any) -> PPO:
-    env, config = PointEnv(), point_config()
+def build(critic_groups: tuple[str, ...] = ("policy", "privileged"), warm_up: int = 0, **model: Any) -> PPO:
+    env, config = PointEnv(), point_config(critic_warmup_iterations=warm_up)
     config["obs_groups"]["critic"] = list(critic_groups)
     config["critic"] = {**config["critic"], **model}
     return PPO.construct_algorithm(env.get_observations(), env, config, "cpu")
@@ -44,7 +44,7 @@ def test_chosen_parts_are_taken_and_the_others_are_named() -> None:
     saved, alg = trained(), build()
     before = copy.deepcopy(alg.critic.state_dict())
     assert alg.load(saved, {"actor": True}) is False
-    assert alg.load_report == ["actor: taken", "critic: not taken"]
+    assert alg.load_report == ["actor: taken", "critic: not taken", "optimizer: not taken", "iteration: not taken"]
     assert equal(alg.actor.state_dict(), saved["actor_state_dict"], "mlp.0.weight")
     assert all(equal(alg.critic.state_dict(), before, key) for key in before)
 
@@ -64,6 +64,23 @@ def test_what_does_not_fit_is_skipped_and_named_where_that_is_wanted() -> None:
     assert optimizer == "optimizer: starts anew, it does not fit"
     assert equal(alg.critic.state_dict(), before, "mlp.0.weight")
     assert equal(alg.critic.state_dict(), saved["critic_state_dict"], "mlp.2.weight")
+
+
+@pytest.mark.parametrize(
+    ("saved", "critic", "load_cfg", "left"),
+    [
+        ({"critic_warmup_left": 1}, {}, None, 1),
+        ({}, {}, None, 3),  # Trained without a warm-up, and now one is wanted.
+        ({"critic_warmup_left": 0}, {"hidden_dims": [9]}, None, 3),
+        ({"critic_warmup_left": 0}, {}, {"actor": True, "iteration": True}, 3),
+    ],
+)
+def test_only_a_critic_that_was_warmed_up_goes_without_warm_up(
+    saved: dict, critic: dict, load_cfg: dict | None, left: int
+) -> None:
+    alg = build(warm_up=3, **critic)
+    alg.load(trained() | saved, load_cfg, strict=False)
+    assert alg.save()["critic_warmup_left"] == left
 
 
 def test_tensors_of_other_models_are_named() -> None:
