@@ -18,7 +18,8 @@ help:
 install:
 	@sh scripts/install.sh
 
-train: install
+train:
+	@sh scripts/install.sh train
 	.venv/bin/rsl-rl train $(ARGS)
 
 test: install

@@ -116,6 +116,8 @@ class Outcome:
     played: float
     """Mean return of 16 episodes without exploration."""
     played_std: float
+    length: float
+    """Mean length of those episodes."""
     untrained: float
     """The same before training."""
     asymmetry: float | None
@@ -180,6 +182,7 @@ def run(task: TaskConfig, folder: Path, mirror: str | None = None) -> Outcome:
         reward=metrics.get(reward_column(metrics), [math.nan])[-1],
         played=played["return"],
         played_std=played["return_std"],
+        length=played["length"],
         untrained=untrained["return"],
         asymmetry=asymmetry,
         steps=task.iterations * task.num_envs * task.runner.num_steps_per_env,
@@ -267,6 +270,7 @@ def table(comparison: Comparison, outcomes: dict[str, list[Outcome]]) -> str:
         cells = [
             ", ".join(f"{run.reward:.1f}" for run in runs),
             ", ".join(f"{run.played:.1f}" for run in runs),
+            ", ".join(f"{run.length:.0f}" for run in runs),
             ", ".join(f"{run.untrained:.1f}" for run in runs),
         ]
         if comparison.mirror is not None:
@@ -274,7 +278,7 @@ def table(comparison: Comparison, outcomes: dict[str, list[Outcome]]) -> str:
         seconds, cpu = (statistics.fmean(getattr(run, key) for run in runs) for key in ("seconds", "cpu_seconds"))
         return [*cells, f"{runs[0].steps:,}", f"{seconds:.0f} ({cpu:.0f})"]
 
-    header = ["variant", "reward at the end", "played", "played before training"]
+    header = ["variant", "reward at the end", "played", "played: length", "played before training"]
     header += ["asymmetry"] if comparison.mirror is not None else []
     rows = [[*header, "steps", "seconds (of all cores)"], ["---"] * (len(header) + 2)]
     rows += [[variant, *row(runs)] for variant, runs in outcomes.items()]

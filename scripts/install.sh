@@ -3,16 +3,20 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 # Brings .venv into the state that pyproject.toml and constraints.txt describe; instant when it is already there.
+# With the argument "train" only what training needs: without test tools and the clients of logging services.
 # With the argument "clients" it is .venv-clients and the files of clients/: other people's programs, with this package in
 # place of the rsl-rl-lib they ask for. With PYTHON set, the environment is made with that interpreter.
 
 set -eu
 cd "$(dirname "$0")/.."
 
-case "${1:-}" in
-    "") VENV=.venv SOURCES="pyproject.toml constraints.txt scripts/install.sh" ;;
+LEVEL=${1:-dev}
+SOURCES="pyproject.toml constraints.txt scripts/install.sh"
+case "$LEVEL" in
+    dev) VENV=.venv EXTRAS=dev ;;
+    train) VENV=.venv EXTRAS=envs,plot ;;
     clients) VENV=.venv-clients SOURCES="pyproject.toml clients/requirements.txt clients/constraints.txt scripts/install.sh" ;;
-    *) echo "usage: sh scripts/install.sh [clients]" >&2 && exit 2 ;;
+    *) echo "usage: sh scripts/install.sh [train | clients]" >&2 && exit 2 ;;
 esac
 # Written last, removed first: an installation without it was interrupted.
 STAMP=$VENV/.installed
@@ -59,6 +63,13 @@ version_of() { "$1" -c 'import platform; print(platform.python_version())' 2>/de
 # shellcheck disable=SC2086 # a list of files
 requirements() { cat $SOURCES | cksum; }
 
+is_current() { # What is there for tests is enough for training.
+    case "$(sed -n '$p' "$STAMP")" in
+        "$(requirements) $LEVEL" | "$(requirements) dev") return 0 ;;
+        *) return 1 ;;
+    esac
+}
+
 identity() { # A moved clone, or a Python that was replaced or removed, changes this.
     "$VENV/bin/python" -c 'import sys; print(sys.prefix)' 2>/dev/null && version_of "$VENV/bin/python"
 }
@@ -77,7 +88,7 @@ install() {
     # The build backend comes first, so that it is the pinned one as well.
     if [ "$VENV" = .venv ]; then
         pip_install --constraint constraints.txt setuptools
-        pip_install --constraint constraints.txt --no-build-isolation --editable '.[dev]'
+        pip_install --constraint constraints.txt --no-build-isolation --editable ".[$EXTRAS]"
     else
         pip_install --constraint clients/constraints.txt setuptools
         pip_install --constraint clients/constraints.txt --no-build-isolation --editable . \
@@ -86,7 +97,7 @@ install() {
         pip_install --constraint clients/constraints.txt --no-deps mjlab
     fi
     identity >"$STAMP.part"
-    requirements >>"$STAMP.part"
+    echo "$(requirements) $LEVEL" >>"$STAMP.part"
     mv "$STAMP.part" "$STAMP"
 }
 
@@ -97,7 +108,7 @@ if ! is_sound; then
     rm -rf "$VENV"
     "$python" -m venv "$VENV"
     install
-elif [ "$(requirements)" != "$(sed -n '$p' "$STAMP")" ]; then
-    echo "What $VENV is made from changed: updating it."
+elif ! is_current; then
+    echo "$VENV lacks something, or what it is made from changed: updating it."
     install
 fi

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ from rsl_rl.algorithms.optimization import Optimizer
 from rsl_rl.checkpoint import modernize
 from rsl_rl.config import check_options
 from rsl_rl.models import MLPModel
+from rsl_rl.storage import RolloutStorage
 from rsl_rl.utils import check_state_dict, did_you_mean, listed, resolve_class, resolve_obs_groups
 
 
@@ -68,6 +70,20 @@ def _encoders(models: Mapping[str, MLPModel]) -> Any:
     if not hasattr(model, "cnns"):
         raise ValueError(f"share_cnn_encoders needs CNN models, but the {name} is a {type(model).__name__}.")
     return model.cnns
+
+
+def warn_of_remainder(storage: RolloutStorage, num_mini_batches: int, is_recurrent: bool) -> None:
+    """Warn if the mini-batches do not take up the whole rollout."""
+    kind, number = "samples", storage.num_envs * storage.num_transitions_per_env
+    if is_recurrent:
+        # Mini-batches of recurrent models are whole environments.
+        kind, number = "environments", storage.num_envs
+    if remainder := number % num_mini_batches:
+        warnings.warn(
+            f"{remainder} of the {number} {kind} of every rollout are not learned from: {number} is not divisible by "
+            f"num_mini_batches = {num_mini_batches}.",
+            stacklevel=3,
+        )
 
 
 def wanted_parts(load_cfg: Mapping[str, bool] | None, available: tuple[str, ...]) -> dict[str, bool]:

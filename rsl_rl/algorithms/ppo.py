@@ -9,7 +9,6 @@ Legend: T steps, N environments, A actions, B samples of a mini-batch.
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -18,7 +17,7 @@ from tensordict import TensorDict
 from torch import nn
 
 from rsl_rl.algorithms.algorithm import Algorithm
-from rsl_rl.algorithms.construction import build_models, load_parts, resolve_sets, wanted_parts
+from rsl_rl.algorithms.construction import build_models, load_parts, resolve_sets, wanted_parts, warn_of_remainder
 from rsl_rl.algorithms.time_outs import time_out_values, value_without_memory
 from rsl_rl.checkpoint import modernize
 from rsl_rl.config import check_options, takes_option
@@ -140,16 +139,7 @@ class PPO(Algorithm):
         own_critic_parameters = [p for p in critic_parameters if p not in shared]
         self._clipped = [actor_parameters, critic_parameters if self._steps_twice else own_critic_parameters]
         self._losses = self._mini_batch_losses
-        kind, number = "samples", storage.num_envs * storage.num_transitions_per_env
-        if self.is_recurrent:
-            # Mini-batches of recurrent models are whole environments.
-            kind, number = "environments", storage.num_envs
-        if remainder := number % num_mini_batches:
-            warnings.warn(
-                f"{remainder} of the {number} {kind} of every rollout are not learned from: {number} is not divisible "
-                f"by num_mini_batches = {num_mini_batches}.",
-                stacklevel=2,
-            )
+        warn_of_remainder(storage, num_mini_batches, self.is_recurrent)
 
     # -- rollout -------------------------------------------------------------------------------------------------------
 
@@ -312,7 +302,7 @@ class PPO(Algorithm):
         """Compile the losses with a mode of ``torch.compile``; None leaves them eager."""
         check_compile_mode(mode)
         if mode is not None:
-            # The number of trajectories differs from one mini-batch to the next; other sizes never change.
+            # Every mini-batch has the same shape, but for the number of trajectories of recurrent models.
             dynamic = None if self.is_recurrent else False
             self._losses = torch.compile(self._mini_batch_losses, mode=mode, dynamic=dynamic)
 

@@ -18,7 +18,7 @@ from rsl_rl.utils.suggest import did_you_mean
 _COMMANDS = {
     "train": "train a task, an environment, or what a YAML file describes",
     "play": "run a trained policy and say how well it does",
-    "export": "write a trained policy as ONNX and TorchScript files",
+    "export": "write a trained policy as ONNX, TorchScript and torch.export files",
     "migrate": "translate configurations and checkpoints of earlier releases",
     "tasks": "list the tasks that come with the library",
 }
