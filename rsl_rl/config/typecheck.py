@@ -57,6 +57,8 @@ def describe(expected: Any) -> str:
         if origin is list or arguments[-1] is Ellipsis:
             return f"a list of {describe(arguments[0])}"
         return f"a list of {len(arguments)} x {describe(arguments[0])}"
+    if origin is dict and arguments[1] is not Any:
+        return f"a mapping of {describe(arguments[0])} to {describe(arguments[1])}"
     if origin is dict or dataclasses.is_dataclass(expected):
         return "a mapping"
     if expected is None or expected is type(None):
