@@ -14,7 +14,7 @@ from torch import nn
 
 from rsl_rl.algorithms.optimization import Optimizer
 from rsl_rl.checkpoint import modernize
-from rsl_rl.config import check_options
+from rsl_rl.config import check_options, takes_option
 from rsl_rl.models import MLPModel
 from rsl_rl.storage import RolloutStorage
 from rsl_rl.utils import check_state_dict, did_you_mean, listed, resolve_class, resolve_obs_groups
@@ -61,6 +61,9 @@ def build_models(
         check_options(model_class, options, name)
         if share_cnn_encoders and models:
             options["cnns"] = _encoders(models)
+            if not takes_option(model_class, "cnns"):
+                kind = getattr(model_class, "__name__", str(model_class))
+                raise ValueError(f"share_cnn_encoders needs CNN models, but the {name} is a {kind}.")
         models[name] = model_class(obs, obs_groups, name, output_dim, **options).to(device)
     return models
 

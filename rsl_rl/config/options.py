@@ -20,7 +20,7 @@ from rsl_rl.utils import check_compile_mode, did_you_mean, listed
 _PROVIDED = frozenset(
     (
         *("obs", "obs_groups", "obs_set", "output_dim", "num_states", "env", "device", "multi_gpu_cfg", "storage"),
-        *("actor", "critic", "student", "teacher"),
+        *("actor", "critic", "student", "teacher", "input_dim", "input_channels"),
     )
 )
 # Options of a section that its class need not take: its models are built with them.

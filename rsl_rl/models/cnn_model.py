@@ -12,6 +12,7 @@ import torch
 from tensordict import TensorDict
 from torch import nn
 
+from rsl_rl.config.options import check_options
 from rsl_rl.export.vision import VisionOnnxPolicy, VisionTorchPolicy
 from rsl_rl.models.mlp_model import MLPModel
 from rsl_rl.modules import CNN, HiddenState
@@ -93,6 +94,11 @@ class CNNModel(MLPModel):
             raise ValueError(
                 f"cnn_cfg has options for {listed(options)}, but the image groups are {listed(self.obs_groups_2d)}."
             )
+        for group, values in options.items():
+            where = f"cnn_cfg.{group}" if by_group else "cnn_cfg"
+            check_options(CNN, values, where)
+            if missing := [name for name in ("output_channels", "kernel_size") if name not in values]:
+                raise ValueError(f"'{where}' lacks {listed(missing)}. It has: {listed(values)}.")
         shapes = zip(self.obs_groups_2d, self.obs_dims_2d, self.obs_channels_2d, strict=True)
         return {group: CNN(size, channels, **options[group]) for group, size, channels in shapes}
 

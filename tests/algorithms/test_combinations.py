@@ -281,6 +281,11 @@ def test_shared_encoders_are_one_after_saving_and_loading() -> None:
     assert torch.equal(alg.actor.state_dict()["mlp.0.weight"], other.actor.state_dict()["mlp.0.weight"])
 
 
+def test_encoders_are_not_shared_with_a_critic_without_images() -> None:
+    with pytest.raises(ValueError, match="share_cnn_encoders needs CNN models, but the critic is a MLPModel"):
+        build(CameraEnv(), config("cnn", "mlp", share_cnn_encoders=True))
+
+
 def test_an_optimizer_that_holds_shared_encoders_twice_is_loaded() -> None:
     alg, env = shared_encoders()
     # As release 5.5.1 does: torch counts the second occurrence, so that the indices behind it have gaps.
