@@ -226,7 +226,7 @@ def resolve_rnd_config(
         env: The environment; the weight is multiplied by its ``unwrapped.step_dt``, in seconds.
 
     Raises:
-        ValueError: An option is unknown or missing, or a group of ``rnd_state`` is not 1D.
+        ValueError: An option is unknown or missing, a group of ``rnd_state`` is not 1D, or there is no ``step_dt``.
     """
     options = alg_cfg.get("rnd_cfg")
     if options is None:
@@ -241,7 +241,13 @@ def resolve_rnd_config(
                 f"rnd_state takes groups of shape [num_envs, size], but '{group}' has {list(obs[group].shape)}."
             )
     num_states = sum(obs[group].shape[-1] for group in obs_groups["rnd_state"])
-    weight = options.get("weight", 0.0) * env.unwrapped.step_dt  # type: ignore[attr-defined]
+    step_dt = getattr(getattr(env, "unwrapped", None), "step_dt", None)
+    if step_dt is None:
+        raise ValueError(
+            f"RND multiplies its weight by 'env.unwrapped.step_dt', the seconds between two actions, which "
+            f"{type(getattr(env, 'env', env)).__name__} lacks. Give it 'unwrapped' (often itself) with 'step_dt'."
+        )
+    weight = options.get("weight", 0.0) * step_dt
     return alg_cfg | {"rnd_cfg": {**options, "weight": weight, "num_states": num_states, "obs_groups": obs_groups}}
 
 

@@ -14,7 +14,9 @@ import torch
 from tensordict import TensorDict
 
 from rsl_rl.algorithms import PPO
+from rsl_rl.env import LegacyVecEnv
 from rsl_rl.extensions import RandomNetworkDistillation, resolve_rnd_config
+from tests.env.layouts import Point2x
 from tests.envs import PointEnv, point_config
 
 RND = {"num_outputs": 2, "predictor_hidden_dims": [16], "target_hidden_dims": [16], "weight": 10.0}
@@ -154,3 +156,9 @@ def test_a_missing_option_and_an_image_are_named() -> None:
         resolve_rnd_config(config, obs, {"rnd_state": ["camera"]}, env)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="lacks the option 'num_outputs'"):
         resolve_rnd_config({"rnd_cfg": {"weight": 1.0}}, obs, {"rnd_state": ["a"]}, env)  # type: ignore[arg-type]
+
+
+def test_an_environment_that_does_not_tell_its_time_step_is_named() -> None:
+    for env in (PointEnv(), LegacyVecEnv(Point2x())):
+        with pytest.raises(ValueError, match="'env.unwrapped.step_dt', the seconds .* Point(Env|2x) lacks"):
+            resolve_rnd_config({"rnd_cfg": RND}, states(), {"rnd_state": ["a"]}, env)
