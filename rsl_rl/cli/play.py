@@ -82,7 +82,7 @@ def load_policy(run: Run, task: TaskConfig, env: VecEnv, kind: str) -> tuple[Pol
         FileNotFoundError: The run has no such file.
         ValueError: The file cannot be used.
     """
-    exported = run.file if run.file is not None and run.file.parent.name == EXPORTS else None
+    exported = run.exported()
     if kind == "auto":
         kind = "checkpoint" if exported is None else _kind_of(exported)
     if kind == "checkpoint":

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import zipfile
 from datetime import datetime
 from pathlib import Path
 
@@ -63,8 +64,8 @@ class Run:
         self.file: Path | None = None
         path = Path(name)
         if path.is_file():
-            if path.suffix not in (".pt", ".onnx") and path.name != CONFIG:
-                raise ValueError(f"'{path}' is neither a checkpoint (.pt) nor an exported policy (.onnx, .pt).")
+            if path.suffix not in (".pt", ".pt2", ".onnx") and path.name != CONFIG:
+                raise ValueError(f"'{path}' is neither a checkpoint (.pt) nor an exported policy (.onnx, .pt, .pt2).")
             self.file = path
             folders = [folder for folder in path.resolve().parents if (folder / CONFIG).is_file()][:1]
         else:
@@ -84,13 +85,20 @@ class Run:
         """Return what the run was started with."""
         return read_task(self.folder / CONFIG)
 
+    def exported(self) -> Path | None:
+        """Return the exported policy that was named, wherever it lies; None if it was something else."""
+        if self.file is None or self.file.name == CONFIG:
+            return None
+        is_exported = self.file.suffix != ".pt" or self.file.parent.name == EXPORTS or _is_torchscript(self.file)
+        return self.file if is_exported else None
+
     def checkpoint(self) -> Path:
         """Return the checkpoint that was named, else the newest.
 
         Raises:
             FileNotFoundError: The run has none yet.
         """
-        if self.file is not None and self.file.parent.name != EXPORTS and self.file.suffix == ".pt":
+        if self.file is not None and self.file.suffix == ".pt" and self.exported() is None:
             return self.file
         found = {
             int(m[1]): file
@@ -100,3 +108,12 @@ class Run:
         if not found:
             raise FileNotFoundError(f"The run '{self.folder}' has no checkpoint yet.")
         return found[max(found)]
+
+
+def _is_torchscript(path: Path) -> bool:
+    """Return whether a file holds a program; a checkpoint ends in .pt as well, and holds data only."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any("/code/" in name for name in archive.namelist())
+    except zipfile.BadZipFile:  # Damaged: whoever reads it says so.
+        return False

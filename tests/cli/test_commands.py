@@ -275,9 +275,12 @@ def test_play_prints_return_length_and_what_the_environment_reports(
 
 
 def test_play_finds_a_checkpoint_and_an_exported_file_by_name(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for file in ("model_0.pt", "exports/policy.onnx"):
+    main(["export", str(run), "--output", str(run / "deploy")])
+    capsys.readouterr()
+    names = ("policy.onnx", "policy.pt", "policy.pt2")
+    for file in ("model_0.pt", *(f"{folder}/{name}" for folder in ("exports", "deploy") for name in names)):
         main(["play", str(run / file), "--episodes", "1", "--json"])
-        assert Path(json.loads(capsys.readouterr().out)["policy"]).name == Path(file).name
+        assert Path(json.loads(capsys.readouterr().out)["policy"]) == run / file
     main(["play", str(run / "model_0.pt"), "--policy", "torchscript", "--episodes", "1", "--json"])
     assert Path(json.loads(capsys.readouterr().out)["policy"]).name == "policy.pt"
 
