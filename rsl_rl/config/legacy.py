@@ -60,6 +60,7 @@ def modernize_config(
     for role in roles:
         if _is_section(new.get(role)):
             new[role] = _model_section(new[role], role, import_classes, changes)
+    _mention_normalization(new, roles, changes)
     algorithm = new.get("algorithm")
     if _is_section(algorithm) and _absent(algorithm.get("class_name")):
         name = "Distillation" if roles[0] == "student" else "PPO"
@@ -212,6 +213,17 @@ def _distribution(noise: Mapping[str, Any]) -> dict[str, Any]:
     if noise.get("fixed_std", False) and not depends_on_state:
         section["learn_std"] = False
     return section
+
+
+def _mention_normalization(cfg: dict[str, Any], roles: tuple[str, str], changes: list[str]) -> None:
+    """Since 4.x every model says itself whether it normalizes; the key of the runner has no effect."""
+    given = cfg.get("empirical_normalization")
+    sections = {role: cfg[role] for role in roles if _is_section(cfg.get(role))}
+    without = [role for role, section in sections.items() if not section.get("obs_normalization")]
+    if not _absent(given) and given and without:
+        del cfg["empirical_normalization"]
+        keys = listed(f"{role}.obs_normalization" for role in without)
+        changes.append(f"empirical_normalization: left out, it has no effect since release 4; set {keys} to true")
 
 
 def _observation_sets(

@@ -70,6 +70,16 @@ def train(config: dict[str, Any]) -> OnPolicyRunner:
     return runner
 
 
+def test_normalization_that_the_runner_no_longer_switches_on_is_mentioned() -> None:
+    config = point_config() | {"empirical_normalization": True}
+    assert modernize_config(config)[1] == []  # Both models normalize.
+    config["critic"] = {**config["critic"], "obs_normalization": False}
+    new, (change,) = modernize_config(config)
+    assert change.endswith("no effect since release 4; set critic.obs_normalization to true")
+    assert "empirical_normalization" not in new
+    assert new["critic"] == config["critic"]
+
+
 def test_a_modern_configuration_passes_unchanged_and_in_silence() -> None:
     config = point_config() | {"empirical_normalization": False, "policy": dataclasses.MISSING, "seed": 1}
     with warnings.catch_warnings():
