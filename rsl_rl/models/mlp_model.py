@@ -233,5 +233,8 @@ class MLPModel(nn.Module):
 
     def _require_distribution(self) -> Distribution | Any:
         if self.distribution is None:
-            raise RuntimeError("This model is deterministic: it was built without a distribution_cfg.")
+            raise RuntimeError(
+                "This model is deterministic: it was built without a distribution_cfg. A model that explores needs "
+                "one, for example {'class_name': 'GaussianDistribution'} in the section 'actor'."
+            )
         return self.distribution

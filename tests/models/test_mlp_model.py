@@ -84,7 +84,7 @@ def test_output_distribution_draws_nothing_and_remembers_nothing() -> None:
 
 def test_deterministic_model_says_that_it_has_no_distribution() -> None:
     model = MLPModel(observations(), GROUPS, "critic", 1, [8])
-    with pytest.raises(RuntimeError, match="built without a distribution_cfg"):
+    with pytest.raises(RuntimeError, match="built without a distribution_cfg.*GaussianDistribution"):
         _ = model.output_std
 
 
