@@ -132,7 +132,12 @@ class Symmetry(Extension):
             originals = {key: disturbed(value) for key, value in obs.items()}
             originals = TensorDict(originals, batch_size=obs.batch_size, device=obs.device)
             actions = disturbed(torch.zeros(len(obs), num_actions, device=obs.device))
-            copies, copied_actions = self._mirrored(obs=originals.clone(), actions=actions.clone())
+            returned: Any = self._mirrored(obs=originals.clone(), actions=actions.clone())
+            parts = returned if isinstance(returned, (tuple, list)) else [returned]
+            if len(parts) != 2 or any(part is None for part in parts):
+                kinds = listed(type(part).__name__ for part in parts)
+                raise ValueError(f"{self._name} must return the pair (observations, actions), not ({kinds}).")
+            copies, copied_actions = parts
             named = {f"observation group '{key}'": (originals[key], copies.get(key, None)) for key in obs.keys()}  # noqa: SIM118
             named["actions"] = (actions, copied_actions)
             num_copies = self._check_shapes(named, len(obs))

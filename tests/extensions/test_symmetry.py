@@ -93,6 +93,8 @@ def test_a_wrong_entry_is_named() -> None:
     [
         (mirror_first, "must return the original actions first"),
         (one_group_only, "returned no observation group 'privileged'"),
+        (lambda env, obs, actions: None, r"must return the pair .observations, actions., not .NoneType."),
+        (lambda env, obs, actions: (obs, None), r"must return the pair .observations, actions., not .TensorDict, None"),
         (nothing_appended, r"observation group 'policy' of shape \[4, 2\].*\[8, ...\]"),
     ],
 )
