@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from rsl_rl.checkpoint import layout_of, read_checkpoint, write_checkpoint
+from rsl_rl.checkpoint import layout_of, modernize, read_checkpoint, write_checkpoint
 from rsl_rl.config import check_options, resolve_runner_config
 from rsl_rl.env import VecEnv, as_vec_env
 from rsl_rl.env.finite_guard import FiniteGuard
@@ -38,7 +38,8 @@ class OnPolicyRunner:
             device: Where to learn.
 
         Raises:
-            ValueError, TypeError: The configuration is wrong; says where.
+            FileNotFoundError: There is no such file as ``teacher_checkpoint`` names.
+            ValueError, TypeError: The configuration is wrong, or that checkpoint does not fit the teacher; says where.
         """
         self.env = env = as_vec_env(env)
         obs = env.get_observations().to(device)
@@ -50,6 +51,8 @@ class OnPolicyRunner:
         self.alg = algorithm_class.construct_algorithm(obs, env, self.cfg, device)
         if self.cfg.get("torch_compile_mode") is not None:
             self.alg.compile(self.cfg["torch_compile_mode"])
+        if hasattr(self.alg, "teacher_loaded") and self.cfg.get("teacher_checkpoint") is not None:
+            self._load_teacher(self.cfg["teacher_checkpoint"])
         self._guard = None
         if self.cfg.get("check_for_nan", True):
             self._guard = FiniteGuard(obs, self.cfg["num_steps_per_env"], env.num_envs, device)
@@ -78,8 +81,13 @@ class OnPolicyRunner:
             init_at_random_ep_len: Let the first episodes time out at different moments.
 
         Raises:
-            ValueError: The environment gave NaN or infinite numbers.
+            ValueError: The environment gave NaN or infinite numbers, or a teacher to learn from has no weights yet.
         """
+        if not getattr(self.alg, "teacher_loaded", True):
+            raise ValueError(
+                "The teacher has no weights: load a checkpoint of its training first, with runner.load(path) or the "
+                "configuration key 'teacher_checkpoint'."
+            )
         if init_at_random_ep_len:
             self.env.episode_length_buf = torch.randint_like(
                 self.env.episode_length_buf, high=int(torch.as_tensor(self.env.max_episode_length).max())
@@ -185,6 +193,13 @@ class OnPolicyRunner:
         if any(not line.endswith(": taken") for line in report):
             print(f"Loaded {path}:\n  " + "\n  ".join(report))
         return document.get("infos")
+
+    def _load_teacher(self, path: str) -> None:
+        document = modernize(read_checkpoint(path, map_location=self.device))
+        # What was distilled before can teach as well: the policy of that run is its student.
+        if "student_state_dict" in document:
+            document = {"actor_state_dict": document["student_state_dict"]}
+        self.alg.load(document, load_cfg={"teacher": True})
 
     # -- the trained policy --------------------------------------------------------------------------------------------
 

@@ -86,10 +86,15 @@ def test_the_teacher_and_its_statistics_stay_as_they_are(tmp_path: Path) -> None
     assert all(torch.equal(value, runner.alg.teacher.state_dict()[key]) for key, value in before.items())
 
 
-def test_learning_without_a_teacher_is_refused() -> None:
-    runner = DistillationRunner(PointEnv(), distillation_config())
+@pytest.mark.parametrize("runner_class", [DistillationRunner, OnPolicyRunner])  # Up to 2.x there was only one.
+def test_learning_without_a_teacher_is_refused(tmp_path: Path, runner_class: type[OnPolicyRunner]) -> None:
+    runner = runner_class(PointEnv(), distillation_config())
     with pytest.raises(ValueError, match="The teacher has no weights.*teacher_checkpoint"):
         runner.learn(1)
+    checkpoint = teacher_checkpoint(tmp_path)
+    runner_class(PointEnv(), distillation_config() | {"teacher_checkpoint": checkpoint}).learn(1)
+    runner.load(checkpoint)
+    runner.learn(1)
 
 
 def test_a_teacher_of_other_sizes_is_shown_with_its_differences(tmp_path: Path) -> None:
