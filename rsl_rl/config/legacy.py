@@ -73,7 +73,11 @@ def modernize_config(
 
 def legacy_message(old: Mapping[str, Any], new: Mapping[str, Any], changes: list[str]) -> str:
     """Return the text that tells a user what was old, and what to write instead."""
-    changed = {key: value for key, value in new.items() if key not in old or repr(old[key]) != repr(value)}
+    changed = {
+        key: value
+        for key, value in new.items()
+        if not _absent(value) and (key not in old or repr(old[key]) != repr(value))
+    }
     return (
         "The configuration is in the layout of an earlier release and was translated:\n"
         + "".join(f"  - {change}\n" for change in changes)
@@ -136,7 +140,10 @@ def _split_policy(cfg: dict[str, Any], changes: list[str]) -> bool:
     entries = list(cfg.items())
     cfg.clear()
     for key, value in entries:
-        cfg.update(sections if key == "policy" else {} if key == "empirical_normalization" else {key: value})
+        if key == "policy":
+            cfg.update(sections)
+        elif key not in (first, second, "empirical_normalization"):  # Clients leave the sections empty, not out.
+            cfg[key] = value
     changes.append(f"policy ({name}) is now two sections: {first} and {second}")
     if normalize:
         changes.append(f"empirical_normalization is now obs_normalization of {first} and {second}")

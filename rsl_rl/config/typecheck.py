@@ -50,7 +50,7 @@ def describe(expected: Any) -> str:
     """Return an annotation in words, for an error message."""
     origin, arguments = get_origin(expected), get_args(expected)
     if origin in (Union, types.UnionType):
-        return " or ".join(describe(option) for option in arguments)
+        return " or ".join(dict.fromkeys(describe(option) for option in arguments))
     if origin is Literal:
         return " or ".join(repr(option) for option in arguments)
     if origin in (list, tuple):

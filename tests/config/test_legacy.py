@@ -89,6 +89,16 @@ def test_a_modern_configuration_passes_unchanged_and_in_silence() -> None:
     assert modernize_config(config)[1] == []
 
 
+def test_sections_that_a_client_declares_and_leaves_open_make_way_for_the_policy() -> None:
+    empty = dict.fromkeys(("actor", "critic", "clip_actions"), dataclasses.MISSING)
+    config = with_policy({"class_name": "ActorCritic", "actor_hidden_dims": [16]})
+    with pytest.warns(UserWarning, match="rsl-rl migrate"):
+        runner = OnPolicyRunner(PointEnv(), {**config, **empty})
+    assert runner.alg.actor.state_dict()["mlp.0.weight"].shape == (16, 2)
+    copied = copy.deepcopy({**config, **empty})
+    assert "MISSING" not in legacy_message({**config, **empty}, *modernize_config(copied))
+
+
 def test_translating_twice_changes_nothing_more() -> None:
     for config in (legged_gym(), with_policy({"class_name": "StudentTeacherRecurrent"})):
         once, changes = modernize_config(config, ["policy", "critic"])
