@@ -350,6 +350,8 @@ class PPO(Algorithm):
         self.load_report += [f"{part}: not taken" for part in own if not parts[part]]
         if self.rnd is not None and parts["rnd"] and "rnd" not in wanted:
             self.load_report.append("rnd: not in the checkpoint, it starts anew")
+        if self.rnd is None and "rnd_state_dict" in loaded_dict:
+            self.load_report.append("rnd: not taken, this run has none")
         if "rnd" in wanted:
             self.load_report += self.rnd.load_progress(loaded_dict, takes_rnd_optimizer)  # type: ignore[union-attr]
         # Else an adaptive schedule would go on from the configured rate and throw the policy off.

@@ -355,6 +355,9 @@ def test_a_checkpoint_without_curiosity_says_that_it_starts_anew() -> None:
     alg = build(env, config(rnd_cfg=RND))
     alg.load(build(env, config()).save())
     assert "rnd: not in the checkpoint, it starts anew" in alg.load_report
+    without = build(env, config())
+    without.load(alg.save())
+    assert without.load_report[-1] == "rnd: not taken, this run has none"
 
 
 # -- the rest ------------------------------------------------------------------------------------------------------
