@@ -69,6 +69,7 @@ class OnPolicyRunner:
         self.current_learning_iteration = 0
         self._iteration_is_done = False
         self.stop_requested = False
+        self._policy_is_lent = False
 
     def learn(self, num_learning_iterations: int, init_at_random_ep_len: bool = False) -> None:
         """Train.
@@ -94,6 +95,9 @@ class OnPolicyRunner:
             )
         obs = self.env.get_observations().to(self.device)
         self.alg.train_mode()
+        if self._policy_is_lent:
+            # What a recurrent policy remembers are the environments of its evaluation.
+            self.alg.get_policy().reset()
         self.logger.init_logging_writer()
         start = self.current_learning_iteration + int(self._iteration_is_done)
         end = start + num_learning_iterations
@@ -215,6 +219,8 @@ class OnPolicyRunner:
         policy = self.alg.get_policy()
         if device is not None and torch.device(device) != torch.device(self.device):
             policy = frozen_copy(policy).to(device)
+        else:
+            self._policy_is_lent = True
         policy.reset()
         return policy
 

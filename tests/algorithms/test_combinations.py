@@ -398,6 +398,23 @@ def test_the_policy_to_deploy_has_forgotten_the_training(model: str) -> None:
     torch.testing.assert_close(actions, other.get_inference_policy()(CameraEnv(2).get_observations()))
 
 
+@pytest.mark.parametrize("num_envs", [2, 4])
+def test_training_goes_on_after_the_policy_was_evaluated_elsewhere(num_envs: int) -> None:
+    runner = OnPolicyRunner(CameraEnv(4), config("lstm", "lstm"))
+    runner.learn(1)
+    policy = runner.get_inference_policy()
+    for _ in range(2):  # The caller may keep the policy.
+        policy.reset()
+        with torch.inference_mode():
+            policy(CameraEnv(num_envs).get_observations())
+        first: list[Any] = []
+        act = runner.alg.act
+        runner.alg.act = lambda obs, act=act, first=first: first.append(policy.get_hidden_state()) or act(obs)
+        runner.learn(1)
+        assert first[0] is None
+        runner.alg.act = act
+
+
 def test_a_client_puts_an_encoder_before_the_recurrent_network() -> None:
     class Embedding(RNNModel):
         def __init__(self, obs: TensorDict, obs_groups: dict, obs_set: str, output_dim: int, **options: Any) -> None:
