@@ -49,7 +49,8 @@ def frozen_copy(module: ModuleT) -> ModuleT:
 @contextlib.contextmanager
 def cpu_by_default() -> Iterator[None]:
     """Create new tensors on the CPU; simulators such as Genesis set another default device for the whole process."""
-    previous = torch.get_default_device()
+    # torch.get_default_device() fails in torch 2.8 once a default has been taken back.
+    previous = torch.empty(0).device
     if previous.type == "cpu":
         yield
         return

@@ -130,18 +130,28 @@ def _write(module: Any, path: str, verbose: bool) -> tuple[int, ...]:
 def _run_exporter(
     module: Any, examples: tuple[torch.Tensor, ...], path: str, verbose: bool, dynamic_shapes: tuple | None
 ) -> None:
+    inputs, outputs = list(module.input_names), list(module.output_names)
+    options: dict[str, Any] = {"dynamo": True, "dynamic_shapes": dynamic_shapes, "external_data": False}
+    if torch.__version__ < "2.8":
+        # Its new exporter knows neither LSTM with any batch size nor batch normalization.
+        options = {"dynamo": False}
+        if dynamic_shapes is not None:
+            dims = getattr(module, "batch_dims", [0] * len(inputs))
+            named = [
+                *zip(inputs, dims, strict=True),
+                *zip(outputs, [0, *dims[len(dims) - len(outputs) + 1 :]], strict=True),
+            ]
+            options["dynamic_axes"] = {name: {dim: "batch"} for name, dim in named}
     with contextlib.nullcontext() if verbose else _silenced():
         torch.onnx.export(
             module,
             examples,
             path,
-            input_names=list(module.input_names),
-            output_names=list(module.output_names),
+            input_names=inputs,
+            output_names=outputs,
             opset_version=OPSET,
-            dynamo=True,
-            dynamic_shapes=dynamic_shapes,
-            external_data=False,
             verbose=verbose,
+            **options,
         )
 
 

@@ -13,7 +13,7 @@ from rsl_rl.runners import OnPolicyRunner
 from tests.envs import PointEnv, point_config
 
 
-@pytest.mark.skipif(torch.__version__.startswith("2.6."), reason="2.6 minds more than shapes")
+@pytest.mark.skipif(torch.__version__ < "2.10", reason="older releases mind more than shapes")
 def test_rollouts_with_other_numbers_of_trajectories_are_not_compiled_again() -> None:
     config = point_config(num_mini_batches=2, num_learning_epochs=1) | {"torch_compile_mode": "default"}
     config["actor"] |= {"class_name": "RNNModel", "rnn_type": "gru", "rnn_hidden_dim": 4}
