@@ -126,7 +126,8 @@ def load_parts(
     for part in (*models, *(["optimizer"] if optimizer is not None else [])):
         if f"{part}_state_dict" not in state:
             raise ValueError(
-                f"The checkpoint has no '{part}_state_dict'; nothing was loaded. It has: {', '.join(state)}."
+                f"The checkpoint has no '{part}_state_dict'; nothing was loaded. It has: {', '.join(state)}. To take some "
+                f"parts only, name them: load_cfg={{'{next(iter(models), 'actor')}': True}}."
             )
     report: list[str] = []
     fitting: dict[str, dict[str, Any]] = {}
