@@ -125,9 +125,10 @@ def load_parts(
     state = modernize(state, models)
     for part in (*models, *(["optimizer"] if optimizer is not None else [])):
         if f"{part}_state_dict" not in state:
+            there = {name: True for name in models if f"{name}_state_dict" in state}
+            hint = f" To take these parts only: load_cfg={there}." if there else ""
             raise ValueError(
-                f"The checkpoint has no '{part}_state_dict'; nothing was loaded. It has: {', '.join(state)}. To take some "
-                f"parts only, name them: load_cfg={{'{next(iter(models), 'actor')}': True}}."
+                f"The checkpoint has no '{part}_state_dict'; nothing was loaded. It has: {', '.join(state)}.{hint}"
             )
     report: list[str] = []
     fitting: dict[str, dict[str, Any]] = {}

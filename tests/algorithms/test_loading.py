@@ -49,6 +49,14 @@ def test_chosen_parts_are_taken_and_the_others_are_named() -> None:
     assert all(equal(alg.critic.state_dict(), before, key) for key in before)
 
 
+def test_a_checkpoint_without_a_part_says_how_to_take_the_others() -> None:
+    saved, alg = trained(), build()
+    del saved["critic_state_dict"]
+    with pytest.raises(ValueError, match=r"no 'critic_state_dict'.*To take these parts only: load_cfg={'actor': True}"):
+        alg.load(saved)
+    assert not equal(alg.actor.state_dict(), saved["actor_state_dict"], "mlp.0.weight")
+
+
 def test_what_does_not_fit_is_skipped_and_named_where_that_is_wanted() -> None:
     saved, alg = trained(), build(("policy",))
     before = copy.deepcopy(alg.critic.state_dict())
