@@ -111,7 +111,7 @@ def draw(outcomes: list[Outcome], path: Path) -> None:
     panels = {"Train/mean_reward": "episode reward in training", "Loss/behavior": "mean squared error of the actions"}
     for axes, (column, label) in zip(figure.subplots(1, 2), panels.items(), strict=True):
         for index, run in enumerate(outcomes):
-            values = run.metrics[column]
+            values = run.metrics.get(column, [])  # no reward before an episode has ended
             steps = [(i + 1) * run.steps_per_iteration / 1e3 for i in range(len(values))]
             axes.plot(steps, values, color="#2f6db3", alpha=0.75, lw=1.4, label=None if index else "students")
         axes.set_xlabel("environment steps [thousand]")

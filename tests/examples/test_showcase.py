@@ -14,8 +14,10 @@ import pytest
 import torch
 from tensordict import TensorDict
 
+from examples import student_and_teacher
 from examples.showcase import COMPARISONS, changed_task, run
 from rsl_rl.cli.train import make_runner
+from rsl_rl.config.task import load_task, write_task
 from rsl_rl.env import VecEnv, make_env
 from rsl_rl.models import CNNModel, MLPModel, RNNModel
 from rsl_rl.runners import OnPolicyRunner
@@ -149,3 +151,22 @@ class TestPresets:
         last = {variant: outcome.metrics["Loss/symmetry"][-1] for variant, outcome in outcomes.items()}
         assert last["mirror loss"] < 0.7 * last["neither"]  # it is measured, and changes nothing, without the loss
         assert outcomes["mirror loss"].asymmetry < 0.8 * outcomes["neither"].asymmetry  # type: ignore[operator]
+
+    def test_students_are_compared_with_their_teachers(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        teacher = dataclasses.replace(load_task("go1-teacher"), num_envs=4)
+        env = make_env(teacher.env, num_envs=4, seed=1, **teacher.env_options)
+        make_runner(teacher, env, str(tmp_path / "teacher")).learn(1)
+        student = dataclasses.replace(load_task("go1-student"), num_envs=4)
+        runner = dataclasses.replace(student.runner, teacher_checkpoint=str(tmp_path / "teacher" / "model_0.pt"))
+        student = dataclasses.replace(student, runner=runner)
+        env = make_env(student.env, num_envs=4, seed=1, **student.env_options)
+        make_runner(student, env, str(tmp_path / "student")).learn(30)
+        write_task(student, tmp_path / "student" / "config.yaml")
+        arguments = student_and_teacher.Arguments((str(tmp_path / "student"),), 4, tmp_path / "figure.png")
+        student_and_teacher.main(arguments)
+        row = [float(cell.strip(" %")) for cell in capsys.readouterr().out.splitlines()[-3].strip("|").split("|")]
+        assert row[2] == pytest.approx(100 * row[1] / row[0], abs=1)
+        assert 20 < row[4] < 100  # of the variance of the teacher's actions; untaught it explains less than nothing
+        assert (tmp_path / "figure.png").is_file()
