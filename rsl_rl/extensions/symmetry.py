@@ -9,6 +9,7 @@ mini-batch, k copies of it (the original first, then its mirror images).
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -116,7 +117,8 @@ class Symmetry(Extension):
             num_actions: A.
 
         Raises:
-            ValueError: Groups or shapes are not those that it was given, or the original does not come first.
+            ValueError: Groups or shapes are not those that it was given, or the original does not come first, or it is
+                a function for 2.x, which took one tensor.
 
         Warns:
             UserWarning: Mirroring twice does not give back the original; names the first entries.
@@ -132,7 +134,15 @@ class Symmetry(Extension):
             originals = {key: disturbed(value) for key, value in obs.items()}
             originals = TensorDict(originals, batch_size=obs.batch_size, device=obs.device)
             actions = disturbed(torch.zeros(len(obs), num_actions, device=obs.device))
-            returned: Any = self._mirrored(obs=originals.clone(), actions=actions.clone())
+            try:
+                returned: Any = self._mirrored(obs=originals.clone(), actions=actions.clone())
+            except Exception as error:
+                if "obs_type" not in inspect.signature(self.data_augmentation_func).parameters:
+                    raise
+                raise ValueError(
+                    f"{self._name} takes 'obs_type', as functions for rsl_rl 2.x do, and failed: {error}. Since 3.0 it "
+                    "is called once for all observation groups: 'obs' is a TensorDict of them. See docs/migration.md."
+                ) from error
             parts = returned if isinstance(returned, (tuple, list)) else [returned]
             if len(parts) != 2 or any(part is None for part in parts):
                 kinds = listed(type(part).__name__ for part in parts)

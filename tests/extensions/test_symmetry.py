@@ -53,6 +53,13 @@ def nothing_appended(env: Any, obs: Any, actions: Any) -> tuple[Any, Any]:
     return obs, actions
 
 
+def of_2x(env: Any, obs: Any, actions: Any, obs_type: str = "policy") -> tuple[Any, Any]:
+    """A mirror for one tensor of observations at a time."""
+    mirrored = obs.clone()
+    mirrored[:, :2] *= -1.0
+    return torch.cat([obs, mirrored]), torch.cat([actions, -actions])
+
+
 def in_place(env: Any, obs: Any, actions: Any) -> tuple[Any, Any]:
     """A correct mirror that works in the tensors it was given."""
     obs, actions = mirror(env, obs, actions)
@@ -95,6 +102,7 @@ def test_a_wrong_entry_is_named() -> None:
         (one_group_only, "returned no observation group 'privileged'"),
         (lambda env, obs, actions: None, r"must return the pair .observations, actions., not .NoneType."),
         (lambda env, obs, actions: (obs, None), r"must return the pair .observations, actions., not .TensorDict, None"),
+        (of_2x, r"takes 'obs_type', as functions for rsl_rl 2.x do.*'obs' is a TensorDict"),
         (nothing_appended, r"observation group 'policy' of shape \[4, 2\].*\[8, ...\]"),
     ],
 )
