@@ -103,8 +103,8 @@ class Arguments:
     """Other than those of the task."""
     runs: Path = Path("runs/showcase")
     """Where the runs are kept."""
-    figures: Path = Path("docs")
-    """Where showcase_WHICH.png goes."""
+    figures: Path = Path("runs/showcase")
+    """Where showcase_WHICH.png goes; those of docs/showcase.md lie in docs."""
 
 
 @dataclass

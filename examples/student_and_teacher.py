@@ -36,7 +36,7 @@ class Arguments:
     runs: Annotated[tuple[str, ...], tyro.conf.Positional]
     """Folders of students' runs, or a task's name for its newest run."""
     episodes: int = 32
-    figure: Path = Path("docs/showcase_student.png")
+    figure: Path = Path("runs/showcase/showcase_student.png")
 
 
 @dataclass

@@ -94,7 +94,10 @@ def wanted_parts(load_cfg: Mapping[str, bool] | None, available: tuple[str, ...]
 
     Raises:
         ValueError: ``load_cfg`` names an unknown part.
+        TypeError: It is no dictionary.
     """
+    if load_cfg is not None and not isinstance(load_cfg, Mapping):
+        raise TypeError(f"load_cfg must be a dictionary such as {{'actor': True}}, got {load_cfg!r}.")
     parts = dict.fromkeys(available, load_cfg is None)
     for part, wanted in (load_cfg or {}).items():
         if part not in parts:

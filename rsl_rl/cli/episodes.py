@@ -22,7 +22,7 @@ class Episodes:
     returns: list[float] = field(default_factory=list)
     lengths: list[int] = field(default_factory=list)
     terms: dict[str, float] = field(default_factory=dict)
-    """Mean per step of what the environment reported."""
+    """Mean of what the environment reported about all robots, over the steps until the last episode ended."""
 
     def means(self) -> dict[str, float]:
         """Return mean return, its standard deviation, and mean length."""

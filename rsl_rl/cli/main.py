@@ -60,6 +60,9 @@ def _run(arguments: list[str]) -> None:
     if command not in _COMMANDS:
         raise UserError(f"rsl-rl has no command '{command}'.{did_you_mean(command, _COMMANDS)}\n\n{_usage()}")
     warnings.showwarning = _show_warning
+    # For environments and models of the user's own, as with python -m; last, so that nothing is hidden by it.
+    if not {"", os.getcwd()} & set(sys.path):
+        sys.path.append(os.getcwd())
     module: Any = importlib.import_module(f"rsl_rl.cli.{command}")
     module.run(rest)
 

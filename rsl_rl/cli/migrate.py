@@ -92,15 +92,16 @@ def _migrate_configuration(
 ) -> None:
     new, changes = _translated(document, groups)
     runner = new["runner"] if "algorithm" not in new and "runner" in new else new
-    second = "teacher" if "student" in runner else "critic"
-    sets = runner.get("obs_groups")
+    first, second = ("student", "teacher") if "student" in runner else ("actor", "critic")
+    sets = runner.get("obs_groups") or {}
     notes: list[str] = []
     if guess and any(change.startswith("obs_groups") and "missing" in change for change in changes):
         notes.append(guess)
-    if changes and isinstance(sets, Mapping) and second not in sets:
+    if changes and second not in sets:
         notes.append(
-            f"obs_groups.{second}: earlier releases took the environment's group '{second}' if there was one, else "
-            "'policy'. Add it, or name the environment's groups with --groups"
+            f"obs_groups.{second}: until it is there, training takes the environment's group '{second}', else "
+            f"'privileged', else 'policy', as earlier releases did ({first}: 'policy'). Add it, or name the "
+            "environment's groups with --groups"
         )
     if not changes:
         print(f"{path}: already in the present layout.", file=sys.stderr)
@@ -127,10 +128,12 @@ def _migrate_checkpoint(path: Path, output: Path | None) -> None:
             raise ValueError(
                 f"'{path}' is no checkpoint of a training run. It has: {', '.join(document) or 'nothing'}."
             )
-        print(f"{path}: already in the present layout.")
+        copied = ""
         if output is not None:
             output.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(path, output)
+            copied = f" Copied to {output}."
+        print(f"{path}: already in the present layout.{copied}")
         return
     new = modernize(document)
     if output is None:

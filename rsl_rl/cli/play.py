@@ -131,6 +131,6 @@ def _as_text(result: Episodes) -> str:
     for title, terms in (("tracking", tracking), ("other terms", {**result.terms})):
         terms = {name: value for name, value in terms.items() if title == "tracking" or name not in tracking}
         if terms:
-            lines.append(f"{title}, mean per step")
+            lines.append(f"{title}, mean per step of all robots while playing")
             lines += [f"  {name:28} {value: .4f}" for name, value in terms.items()]
     return "\n".join(lines)

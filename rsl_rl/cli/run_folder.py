@@ -55,7 +55,7 @@ class Run:
 
         Args:
             name: A run's folder, a checkpoint or exported policy in one, a folder of runs, or a task's name; of several
-                runs the newest is meant.
+                runs the newest with a checkpoint is meant.
 
         Raises:
             FileNotFoundError: There is no such run.
@@ -72,7 +72,8 @@ class Run:
             folders = [folder for folder in (path, RUNS / name) if (folder / CONFIG).is_file()][:1]
             if not folders:
                 found = [config.parent for place in (path, RUNS / name) for config in place.glob(f"*/{CONFIG}")]
-                folders = sorted(found, key=lambda folder: (folder / CONFIG).stat().st_mtime)[-1:]
+                playable = [folder for folder in found if any(folder.glob("model_*.pt"))]
+                folders = sorted(playable or found, key=lambda folder: (folder / CONFIG).stat().st_mtime)[-1:]
         if not folders:
             known = sorted(str(config.parent) for config in RUNS.glob(f"*/*/{CONFIG}"))
             raise FileNotFoundError(

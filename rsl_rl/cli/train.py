@@ -23,7 +23,8 @@ from rsl_rl.cli.curve import draw_learning_curve
 from rsl_rl.cli.main import UserError, user_errors
 from rsl_rl.cli.options import key_value_options
 from rsl_rl.cli.run_folder import CONFIG, EXPORTS, Run, new_run_folder
-from rsl_rl.config.task import DEFAULT_TASK, TaskConfig, load_task, task_names, write_task
+from rsl_rl.config.legacy import default_sets
+from rsl_rl.config.task import DEFAULT_TASK, TaskConfig, load_task, parse_yaml_text, task_names, write_task
 from rsl_rl.env import VecEnv, make_env
 from rsl_rl.export import EXPORTERS
 from rsl_rl.runners import OnPolicyRunner
@@ -70,7 +71,10 @@ def run(arguments: list[str]) -> None:
     obs_groups = chosen.runner.obs_groups
     if not preset.runner.obs_groups:
         obs_groups = {name: groups for name, groups in obs_groups.items() if groups}
-    values["runner"] = dataclasses.replace(chosen.runner, others=others, obs_groups=obs_groups)
+    logger = chosen.runner.logger
+    if isinstance(logger, str) and logger[:1] in ("[", "{"):
+        logger = parse_yaml_text(logger)
+    values["runner"] = dataclasses.replace(chosen.runner, others=others, obs_groups=obs_groups, logger=logger)
     task = TaskConfig(**values)
     if chosen.teacher is not None:
         with user_errors():
@@ -177,13 +181,21 @@ def make_runner(task: TaskConfig, env: VecEnv, log_dir: str | None) -> OnPolicyR
 
 
 def with_observation_groups(task: TaskConfig, env: VecEnv) -> TaskConfig:
-    """Say what actor and critic see where the task does not: the groups named after them, else everything."""
-    if task.runner.obs_groups:
+    """Say what actor and critic see where the task does not: the groups named after them, else everything.
+
+    A file without ``obs_groups`` gets what the runner itself would take.
+    """
+    sets = task.runner.obs_groups
+    if all(sets.values()) and sets:
         return task
     groups = [str(group) for group in env.get_observations().keys()]  # noqa: SIM118 (a TensorDict)
-    actor = next(([name] for name in ("actor", "policy") if name in groups), groups)
-    critic = ["critic"] if "critic" in groups else groups
-    runner = dataclasses.replace(task.runner, obs_groups={"actor": actor, "critic": critic})
+    if not sets:
+        actor = next(([name] for name in ("actor", "policy") if name in groups), groups)
+        sets = {"actor": actor, "critic": ["critic"] if "critic" in groups else groups}
+    else:
+        roles = ("actor", "critic") if task.runner.student is None else ("student", "teacher")
+        sets = sets | {role: group for role, group in default_sets(roles, groups).items() if not sets.get(role)}
+    runner = dataclasses.replace(task.runner, obs_groups=sets)
     return dataclasses.replace(task, runner=runner)
 
 
@@ -244,7 +256,9 @@ def _conclude(task: TaskConfig, runner: OnPolicyRunner, folder: Path, seconds: f
     lines = [
         f"{'Stopped' if interrupted else 'Done'}: {runner.logger.tot_timesteps:,} steps in {duration(seconds)} "
         f"({runner.logger.tot_timesteps / seconds:,.0f} steps/s).",
-        f"  reward {number(reward)}, episode length {number(length, 0)} (mean of the last {len(rewards)} episodes)",
+        f"  reward {number(reward)}, episode length {number(length, 0)} (mean of the last {len(rewards)} episodes)"
+        if rewards
+        else "  no episode has ended yet",
     ]
     try:
         curve = draw_learning_curve(folder, steps_per_iteration, f"{task.name}, seed {task.seed}")

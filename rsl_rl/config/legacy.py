@@ -244,9 +244,13 @@ def _observation_sets(
     first, second = roles
     given = cfg.get("obs_groups")
     if _absent(given) or (had_policy and not given):
-        if available is None and not had_policy:
+        if available is None:  # Filled when the environment is known.
             return
-        cfg["obs_groups"] = _default_sets(cfg, roles, available)
+        sets = default_sets(roles, available)
+        algorithm = cfg.get("algorithm")
+        if _is_section(algorithm) and algorithm.get("rnd_cfg") and "rnd_state" in available:
+            sets["rnd_state"] = ["rnd_state"]
+        cfg["obs_groups"] = sets
         changes.append(f"obs_groups was missing: {cfg['obs_groups']}")
         return
     if not _is_section(given):
@@ -262,13 +266,17 @@ def _observation_sets(
         cfg["obs_groups"] = sets
 
 
-def _default_sets(
-    cfg: Mapping[str, Any], roles: tuple[str, str], available: Collection[str] | None
-) -> dict[str, list[str]]:
+def default_sets(roles: tuple[str, str], available: Collection[str]) -> dict[str, list[str]]:
+    """Return the observation sets of both models that 2.x took for granted.
+
+    Args:
+        roles: Names of the models, the one that acts first.
+        available: Names of the groups that the environment gives.
+
+    Raises:
+        ValueError: There is no group for the model that acts.
+    """
     first, second = roles
-    if available is None:
-        # The second set is left to the environment.
-        return {first: ["policy"]}
     main = next((group for group in (first, "policy") if group in available), None)
     if main is None:
         raise ValueError(
@@ -277,11 +285,7 @@ def _default_sets(
             f"  obs_groups:\n    {first}: [{next(iter(available), 'group')}]\n"
             f"    {second}: [{next(iter(available), 'group')}]"
         )
-    sets = {first: [main], second: [next((g for g in _SECOND_GROUPS[second] if g in available), main)]}
-    algorithm = cfg.get("algorithm")
-    if _is_section(algorithm) and algorithm.get("rnd_cfg") and "rnd_state" in available:
-        sets["rnd_state"] = ["rnd_state"]
-    return sets
+    return {first: [main], second: [next((g for g in _SECOND_GROUPS[second] if g in available), main)]}
 
 
 def _is_section(value: Any) -> TypeGuard[Mapping[str, Any]]:

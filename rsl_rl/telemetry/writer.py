@@ -19,7 +19,7 @@ class LogWriter(ABC):
         Args:
             tag: Its name, e.g. ``"Train/mean_reward"``.
             scalar_value: The number.
-            global_step: The iteration.
+            global_step: The iteration; for tags that end in ``/time`` the seconds of training.
         """
 
     def store_config(self, env_cfg: dict | object, train_cfg: dict) -> None:  # noqa: B027 (optional)

@@ -49,6 +49,12 @@ def test_chosen_parts_are_taken_and_the_others_are_named() -> None:
     assert all(equal(alg.critic.state_dict(), before, key) for key in before)
 
 
+@pytest.mark.parametrize("load_cfg", ["actor", ["actor"], []])
+def test_parts_must_be_a_dictionary(load_cfg: Any) -> None:
+    with pytest.raises(TypeError, match="load_cfg must be a dictionary such as {'actor': True}"):
+        build().load(trained(), load_cfg)
+
+
 def test_a_checkpoint_without_a_part_says_how_to_take_the_others() -> None:
     saved, alg = trained(), build()
     del saved["critic_state_dict"]

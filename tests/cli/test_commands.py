@@ -7,6 +7,10 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +18,9 @@ import torch
 
 from rsl_rl.cli.episodes import play_episodes
 from rsl_rl.cli.main import main
-from rsl_rl.config.task import load_task, read_task, task_names
+from rsl_rl.config.task import load_task, parse_yaml_text, read_task, task_names
+from rsl_rl.runners import OnPolicyRunner
+from tests.env.layouts import old_point
 from tests.env.toys import register
 from tests.envs import PointEnv
 
@@ -204,6 +210,34 @@ def test_a_bare_configuration_of_an_early_release_trains(
     assert Path("run/model_1.pt").is_file()
 
 
+def test_a_file_without_observation_groups_gets_those_that_the_runner_would_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("old.yaml").write_text(LEGGED_GYM_FILE)
+    main(["migrate", "old.yaml", "--output", "new.yaml"])
+    for name in ("old", "new"):
+        options = ["--num-envs", "4", "--iterations", "1", "--run-dir", name]
+        main(["train", f"{name}.yaml", "--env", "tests.env.layouts:old_point", *options])
+        assert read_task(f"{name}/config.yaml").runner.obs_groups == {"actor": ["policy"], "critic": ["privileged"]}
+        runner = OnPolicyRunner(old_point(4, 1, "cpu"), parse_yaml_text(Path(f"{name}.yaml").read_text()))
+        assert runner.alg.critic.obs_groups == ["privileged"]
+
+
+def test_an_environment_beside_the_user_is_found(tmp_path: Path) -> None:
+    (tmp_path / "my_points.py").write_text("from tests.env.layouts import old_point as make\n")
+    command = [str(Path(sys.executable).with_name("rsl-rl")), "train", "my_points:make"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    subprocess.run([*command, *SMALL, "--run-dir", "run"], cwd=tmp_path, env=environment, check=True)
+    assert (tmp_path / "run" / "config.yaml").is_file()
+
+
+def test_several_loggers_are_given_on_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    main(["train", "gym:Drift-v0", *SMALL, "--runner.logger", "[tensorboard, none]", "--run-dir", "run"])
+    assert read_task("run/config.yaml").runner.logger == ["tensorboard", "none"]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -283,6 +317,15 @@ def test_play_finds_a_checkpoint_and_an_exported_file_by_name(run: Path, capsys:
         assert Path(json.loads(capsys.readouterr().out)["policy"]) == run / file
     main(["play", str(run / "model_0.pt"), "--policy", "torchscript", "--episodes", "1", "--json"])
     assert Path(json.loads(capsys.readouterr().out)["policy"]).name == "policy.pt"
+
+
+def test_a_task_is_played_from_its_newest_run_with_a_checkpoint(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(run, "runs/drift/1")
+    Path("runs/drift/2").mkdir()
+    shutil.copy(run / "config.yaml", "runs/drift/2/config.yaml")
+    os.utime("runs/drift/1/config.yaml", (0, 0))
+    main(["play", "drift", "--episodes", "2"])
+    assert "runs/drift/1/model_2.pt" in capsys.readouterr().out
 
 
 def test_export_writes_where_asked(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

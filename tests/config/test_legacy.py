@@ -150,11 +150,10 @@ def test_3x_keeps_its_observation_groups_under_their_new_names() -> None:
             {"rnd_cfg": {"weight": 1.0}},
             {"actor": ["policy"], "critic": ["policy"], "rnd_state": ["rnd_state"]},
         ),
-        (None, {}, {"actor": ["policy"]}),
     ],
 )
 def test_missing_observation_groups_are_those_that_2x_took(
-    available: list[str] | None, algorithm: dict[str, Any], expected: dict[str, list[str]]
+    available: list[str], algorithm: dict[str, Any], expected: dict[str, list[str]]
 ) -> None:
     config = with_policy({"class_name": "ActorCritic"})
     config["algorithm"] |= algorithm
