@@ -73,7 +73,8 @@ def run(arguments: list[str]) -> None:
         obs_groups = {name: groups for name, groups in obs_groups.items() if groups}
     logger = chosen.runner.logger
     if isinstance(logger, str) and logger[:1] in ("[", "{"):
-        logger = parse_yaml_text(logger)
+        with user_errors():
+            logger = parse_yaml_text(logger)
     values["runner"] = dataclasses.replace(chosen.runner, others=others, obs_groups=obs_groups, logger=logger)
     task = TaskConfig(**values)
     if chosen.teacher is not None:
@@ -181,20 +182,12 @@ def make_runner(task: TaskConfig, env: VecEnv, log_dir: str | None) -> OnPolicyR
 
 
 def with_observation_groups(task: TaskConfig, env: VecEnv) -> TaskConfig:
-    """Say what actor and critic see where the task does not: the groups named after them, else everything.
-
-    A file without ``obs_groups`` gets what the runner itself would take.
-    """
-    sets = task.runner.obs_groups
-    if all(sets.values()) and sets:
+    """Say what both models see where the task does not: what the runner would take, else everything."""
+    if task.runner.obs_groups:
         return task
     groups = [str(group) for group in env.get_observations().keys()]  # noqa: SIM118 (a TensorDict)
-    if not sets:
-        actor = next(([name] for name in ("actor", "policy") if name in groups), groups)
-        sets = {"actor": actor, "critic": ["critic"] if "critic" in groups else groups}
-    else:
-        roles = ("actor", "critic") if task.runner.student is None else ("student", "teacher")
-        sets = sets | {role: group for role, group in default_sets(roles, groups).items() if not sets.get(role)}
+    roles = ("actor", "critic") if task.runner.student is None else ("student", "teacher")
+    sets = default_sets(roles, groups) if {roles[0], "policy"} & set(groups) else dict.fromkeys(roles, groups)
     runner = dataclasses.replace(task.runner, obs_groups=sets)
     return dataclasses.replace(task, runner=runner)
 
@@ -251,14 +244,16 @@ def _conclude(task: TaskConfig, runner: OnPolicyRunner, folder: Path, seconds: f
     """Export the policy, draw the curve and say how it went."""
     steps_per_iteration = task.num_envs * task.runner.num_steps_per_env
     rewards, lengths = runner.logger.rewbuffer, runner.logger.lenbuffer
-    reward = sum(rewards) / len(rewards) if rewards else None
-    length = sum(lengths) / len(lengths) if lengths else None
+    reached = "no episode has ended yet"
+    if rewards:
+        reward, length = sum(rewards) / len(rewards), sum(lengths) / len(lengths)
+        reached = (
+            f"reward {number(reward)}, episode length {number(length, 0)} (mean of the last {len(rewards)} episodes)"
+        )
     lines = [
         f"{'Stopped' if interrupted else 'Done'}: {runner.logger.tot_timesteps:,} steps in {duration(seconds)} "
         f"({runner.logger.tot_timesteps / seconds:,.0f} steps/s).",
-        f"  reward {number(reward)}, episode length {number(length, 0)} (mean of the last {len(rewards)} episodes)"
-        if rewards
-        else "  no episode has ended yet",
+        f"  {reached}",
     ]
     try:
         curve = draw_learning_curve(folder, steps_per_iteration, f"{task.name}, seed {task.seed}")

@@ -132,13 +132,8 @@ def write_task(task: TaskConfig, path: str | os.PathLike[str]) -> None:
 
 
 def _checked_runner_section(section: Mapping[str, Any]) -> dict[str, Any]:
+    # Without any, they are filled when the environment is known.
     resolved = resolve_runner_config({"obs_groups": {}, **section})
-    if not resolved["obs_groups"]:
-        # Empty sets are filled when the environment is known.
-        roles = ("student", "teacher") if isinstance(resolved.get("student"), Mapping) else ("actor", "critic")
-        resolved["obs_groups"] = {role: [] for role in roles}
-    elif empty := [name for name, groups in resolved["obs_groups"].items() if not groups]:
-        raise ValueError(f"Observation set '{empty[0]}' is empty: name its groups, or leave out obs_groups altogether.")
     for part in ("algorithm", "actor", "critic", "student", "teacher"):
         if isinstance(resolved.get(part), Mapping):
             _check_section(resolved[part], part)

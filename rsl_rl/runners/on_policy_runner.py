@@ -82,8 +82,7 @@ class OnPolicyRunner:
             init_at_random_ep_len: Let the first episodes time out at different moments.
 
         Raises:
-            ValueError: The environment gave NaN or infinite numbers or rewards of another shape, or a teacher to learn
-                from has no weights yet.
+            ValueError: The environment gave NaN or infinite numbers, or a teacher to learn from has no weights yet.
         """
         if not getattr(self.alg, "teacher_loaded", True):
             raise ValueError(
@@ -130,11 +129,8 @@ class OnPolicyRunner:
             for _ in range(self.cfg["num_steps_per_env"]):
                 actions = self.alg.act(obs)
                 obs, rewards, dones, extras = self.env.step(actions.to(self.env.device))
-                if rewards.ndim != 1:
-                    raise ValueError(
-                        f"The environment's rewards must be [{self.env.num_envs}], not {[*rewards.shape]}."
-                    )
-                obs, rewards, dones = obs.to(self.device), rewards.to(self.device), dones.to(self.device)
+                # Some environments give rewards as a column [N, 1].
+                obs, rewards, dones = obs.to(self.device), rewards.to(self.device).flatten(), dones.to(self.device)
                 if self._guard is not None:
                     self._guard.record(obs, rewards, dones, extras)
                 self.alg.process_env_step(obs, rewards, dones, extras)

@@ -104,7 +104,7 @@ def test_actor_and_critic_see_the_groups_named_after_them(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     main(["train", "tests.env.layouts:old_point", *SMALL, "--iterations", "1", "--run-dir", "run"])
-    assert read_task("run/config.yaml").runner.obs_groups == {"actor": ["policy"], "critic": ["policy", "privileged"]}
+    assert read_task("run/config.yaml").runner.obs_groups == {"actor": ["policy"], "critic": ["privileged"]}
     capsys.readouterr()
     main(["play", "run", "--episodes", "2", "--json"])
     assert len(json.loads(capsys.readouterr().out)["returns"]) == 2
@@ -236,6 +236,18 @@ def test_several_loggers_are_given_on_the_command_line(tmp_path: Path, monkeypat
     monkeypatch.chdir(tmp_path)
     main(["train", "gym:Drift-v0", *SMALL, "--runner.logger", "[tensorboard, none]", "--run-dir", "run"])
     assert read_task("run/config.yaml").runner.logger == ["tensorboard", "none"]
+
+
+def test_loggers_that_are_no_yaml_are_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "expected the node content" in fails(capsys, "train", "gym:Drift-v0", "--runner.logger", "[tensorboard, {")
+
+
+def test_a_run_in_which_no_episode_ends_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    main(["train", "cartpole-balance", "--num-envs", "2", "--iterations", "1", "--init-at-random-ep-len", "False"])
+    assert "  no episode has ended yet\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -149,14 +149,19 @@ def test_non_finite_numbers_stop_the_run_before_the_update(quantity: str, value:
     assert torch.equal(parameters(runner), before)
 
 
-def test_rewards_of_another_shape_are_refused() -> None:
+def test_rewards_may_be_a_column(tmp_path: Path) -> None:
     class Column(PointEnv):
         def step(self, actions: torch.Tensor) -> tuple[TensorDict, torch.Tensor, torch.Tensor, dict]:
             obs, rewards, dones, extras = super().step(actions)
             return obs, rewards.unsqueeze(-1), dones, extras
 
-    with pytest.raises(ValueError, match=r"The environment's rewards must be \[4\], not \[4, 1\]"):
-        OnPolicyRunner(Column(), point_config()).learn(1)
+    learned = []
+    for env_class in (PointEnv, Column):
+        torch.manual_seed(0)
+        runner = OnPolicyRunner(env_class(), point_config(), log_dir=str(tmp_path / env_class.__name__))
+        runner.learn(2)
+        learned.append(parameters(runner))
+    assert torch.equal(*learned)
 
 
 def test_non_finite_final_observation_stops_the_run_only_where_an_episode_ended() -> None:
