@@ -27,11 +27,11 @@ _SIDE = {"config", "checkpoint", "distributed", "telemetry", "env", "export"}
 ALLOWED = {
     "utils": set(),
     "core": set(),
-    "modules": {"core", "utils"},
+    "modules": {"core", "utils", "distributed"},
     "config": _LOW,
     "checkpoint": _LOW,
     "distributed": _LOW,
-    "telemetry": _LOW,
+    "telemetry": _LOW | {"distributed"},
     "env": _LOW | {"config"},
     "export": _LOW | {"modules", "core", "telemetry"},
     "models": _LOW | {"modules", "core", "config", "export"},

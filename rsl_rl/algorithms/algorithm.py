@@ -5,19 +5,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
+from rsl_rl.algorithms.guarded_update import GuardedUpdate
 from rsl_rl.algorithms.optimization import Optimizer
+from rsl_rl.checkpoint import random_state, restore_random_state
+from rsl_rl.distributed import SOLO, current, reduce_gradients_in_buckets
 from rsl_rl.extensions import RandomNetworkDistillation
+from rsl_rl.models import MLPModel
+from rsl_rl.modules import HiddenState
 from rsl_rl.storage import RolloutStorage
 
 
 class Algorithm:
     """Common parts of the algorithms; not an algorithm of its own."""
+
+    grad_reduce_bucket_mb: float
+    _update_steps: GuardedUpdate
 
     def __init__(
         self,
@@ -31,13 +40,16 @@ class Algorithm:
     ) -> None:
         """Set up the common parts.
 
+        Args:
+            multi_gpu_cfg: ``{"global_rank": ..., "local_rank": ..., "world_size": ...}``; None for a single process.
+
         Raises:
-            ValueError: Several processes were asked for, or the optimizer is unknown.
+            ValueError: The optimizer is unknown.
         """
-        if multi_gpu_cfg is not None:
-            raise ValueError("'multi_gpu' is not available in this version: set it to None.")
+        self._world = SOLO if multi_gpu_cfg is None else current()
         # Read by the updates of user subclasses.
-        self.is_multi_gpu, self.gpu_global_rank, self.gpu_world_size = False, 0, 1
+        self.is_multi_gpu = self._world.size > 1
+        self.gpu_global_rank, self.gpu_world_size = self._world.rank, self._world.size
         self.device = device
         self.storage = storage
         self.transition = RolloutStorage.Transition()
@@ -50,6 +62,7 @@ class Algorithm:
         self._autocast_device = torch.device(device).type
         self._optimizer = Optimizer(optimizer, parameters, learning_rate)
         self._learning_rate = float(learning_rate)
+        self._to_resume: Mapping[str, Any] | None = None
 
     @property
     def optimizer(self) -> torch.optim.Optimizer:
@@ -66,11 +79,95 @@ class Algorithm:
         self._learning_rate = float(learning_rate)
         self._optimizer.set_learning_rate(self._learning_rate)
 
+    @property
+    def diagnostics(self) -> dict[str, float]:
+        """What the last update says about itself: KL divergence, clipping, gradient norms, skipped mini-batches."""
+        return self._update_steps.diagnostics
+
+    def _conclude_update(self) -> list[float]:
+        """Return the mean losses, after going back to the last good state if learning went wrong."""
+        means = self._update_steps.end()
+        self._learning_rate = float(self._optimizer.learning_rate)
+        if self._update_steps.diagnostics["skipped"] or self._update_steps.went_back:
+            # What a model remembers may not be finite either.
+            for model in self._models():
+                hidden_state = model.get_hidden_state() if isinstance(model, MLPModel) else None
+                if hidden_state is not None:
+                    parts = hidden_state if isinstance(hidden_state, tuple) else (hidden_state,)
+                    model.reset(None, _as_hidden_state([torch.nan_to_num(part) for part in parts]))  # type: ignore[operator]
+        return means
+
     def broadcast_parameters(self) -> None:
-        """Copy the parameters of the first process to all; there is only one."""
+        """Give all processes the parameters, statistics and optimizer state of process 0."""
+        if self._world.size > 1:
+            self._world.broadcast_(tensor for model in self._models() for tensor in _tensors(model))
+            state = self._world.broadcast(self._optimizer.state_dict() if self._world.rank == 0 else None)
+            if self._world.rank != 0:
+                self._optimizer.load_state_dict(state)
+                self._learning_rate = float(self._optimizer.learning_rate)
+            self._update_steps.forget()
 
     def reduce_parameters(self) -> None:
-        """Average the gradients over all processes; there is only one."""
+        """Average the gradients over all processes, for updates of user subclasses."""
+        if self._world.size > 1:
+            parameters = (p for model in self._models() for p in model.parameters())
+            reduce_gradients_in_buckets(parameters, self._world.size, self.grad_reduce_bucket_mb)
+
+    # -- state ---------------------------------------------------------------------------------------------------------
+
+    def process_state(self) -> dict[str, Any]:
+        """Return what differs between processes: random state, and what models remember of their environments."""
+        sums = getattr(getattr(self.rnd, "reward_normalizer", None), "discounted_sum", None)
+        return {
+            "random_state": random_state(self.device),
+            "hidden_states": [model.get_hidden_state() for model in self._models() if isinstance(model, MLPModel)],
+            "rnd_discounted_sum": sums,
+        }
+
+    def resume(self) -> None:
+        """Go on exactly as the run that was loaded would have; does nothing unless one was."""
+        state, self._to_resume = self._to_resume, None
+        if state is None:
+            return
+        models = [model for model in self._models() if isinstance(model, MLPModel)]
+        for model, hidden_state in zip(models, state["hidden_states"], strict=False):
+            parts = hidden_state if isinstance(hidden_state, (tuple, list)) else [hidden_state]
+            # A run with another number of environments starts with an empty memory.
+            if parts[0] is not None and parts[0].shape[1] == self.storage.num_envs:
+                model.reset(None, _as_hidden_state([part.to(self.device) for part in parts]))
+        sums = state["rnd_discounted_sum"]
+        if sums is not None and self.rnd is not None and self.rnd.reward_normalization:
+            self.rnd.reward_normalizer.discounted_sum = sums.clone().to(self.device)  # type: ignore[assignment]
+        if state["random_state"] is not None:
+            restore_random_state(state["random_state"], self.device)
+
+    def _conclude_load(self, document: Mapping[str, Any], resumes: bool) -> None:
+        self._update_steps.forget()
+        # Else an adaptive schedule would go on from the configured rate and throw the policy off.
+        self._learning_rate = float(self._optimizer.learning_rate)
+        # Not now: who only plays the policy keeps a random state of its own.
+        self._to_resume = document.get("process_state") if resumes else None
+
+    def fingerprint(self) -> int:
+        """Return a number that processes share when their parameters and statistics are equal."""
+        digest = hashlib.blake2b(digest_size=7)
+        for model in self._models():
+            for tensor in _tensors(model):
+                digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+        return int.from_bytes(digest.digest(), "little")
+
+    def _models(self) -> Iterator[nn.Module]:
+        """Return everything that learns."""
+        raise NotImplementedError
 
     def _autocast(self) -> Any:
         return torch.autocast(self._autocast_device, dtype=torch.bfloat16, enabled=self.use_mixed_precision)
+
+
+def _as_hidden_state(parts: list[torch.Tensor]) -> HiddenState:
+    return (parts[0], parts[1]) if len(parts) > 1 else parts[0]
+
+
+def _tensors(model: nn.Module) -> Iterator[torch.Tensor]:
+    yield from model.parameters()
+    yield from model.buffers()

@@ -15,6 +15,8 @@ from torch import nn
 from rsl_rl.algorithms.optimization import Optimizer
 from rsl_rl.checkpoint import modernize
 from rsl_rl.config import check_options, takes_option
+from rsl_rl.env import VecEnv
+from rsl_rl.extensions import resolve_rnd_config, resolve_symmetry_config
 from rsl_rl.models import MLPModel
 from rsl_rl.storage import RolloutStorage
 from rsl_rl.utils import check_state_dict, did_you_mean, listed, resolve_class, resolve_obs_groups
@@ -30,6 +32,41 @@ def resolve_sets(obs: TensorDict, cfg: Mapping[str, Any], sets: list[str]) -> di
         if section not in cfg:
             raise ValueError(f"The configuration lacks the section '{section}'. Sections: {', '.join(cfg)}.")
     return resolve_obs_groups(obs, cfg["obs_groups"], sets)
+
+
+def construct_ppo(obs: TensorDict, env: VecEnv, cfg: dict[str, Any], device: str) -> Any:
+    """Return what :meth:`rsl_rl.algorithms.PPO.construct_algorithm` does."""
+    algorithm_class, options = resolve_class(cfg["algorithm"])
+    share_cnn_encoders = options.get("share_cnn_encoders", False)
+    if not takes_option(algorithm_class, "share_cnn_encoders"):
+        # A constructor of the user, which need not know what it does not do itself.
+        options.pop("share_cnn_encoders", None)
+    check_options(algorithm_class, options, "algorithm")
+    sets = ["actor", "critic", *(["rnd_state"] if options.get("rnd_cfg") is not None else [])]
+    obs_groups = resolve_sets(obs, cfg, sets)
+    output_dims = {"actor": env.num_actions, "critic": 1}
+    models = build_models(obs, cfg, obs_groups, output_dims, device, share_cnn_encoders)
+    options = resolve_symmetry_config(resolve_rnd_config(options, obs, obs_groups, env), env)
+    storage = RolloutStorage("rl", env.num_envs, cfg["num_steps_per_env"], obs, [env.num_actions], device)
+    alg = algorithm_class(
+        models["actor"], models["critic"], storage, device=device, multi_gpu_cfg=cfg.get("multi_gpu"), **options
+    )
+    if alg.symmetry is not None:
+        alg.symmetry.check(obs, env.num_actions)
+    return alg
+
+
+def construct_distillation(obs: TensorDict, env: VecEnv, cfg: dict[str, Any], device: str) -> Any:
+    """Return what :meth:`rsl_rl.algorithms.Distillation.construct_algorithm` does."""
+    algorithm_class, options = resolve_class(cfg["algorithm"])
+    check_options(algorithm_class, options, "algorithm")
+    obs_groups = resolve_sets(obs, cfg, ["student", "teacher"])
+    output_dims = {"student": env.num_actions, "teacher": env.num_actions}
+    models = build_models(obs, cfg, obs_groups, output_dims, device)
+    storage = RolloutStorage("distillation", env.num_envs, cfg["num_steps_per_env"], obs, [env.num_actions], device)
+    return algorithm_class(
+        models["student"], models["teacher"], storage, device=device, multi_gpu_cfg=cfg.get("multi_gpu"), **options
+    )
 
 
 def build_models(

@@ -9,8 +9,9 @@ Legend: T steps, N environments, A actions.
 from __future__ import annotations
 
 import inspect
+import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -19,14 +20,14 @@ from torch import nn
 from torch.nn import functional
 
 from rsl_rl.algorithms.algorithm import Algorithm
-from rsl_rl.algorithms.construction import build_models, load_parts, resolve_sets, wanted_parts
+from rsl_rl.algorithms.construction import construct_distillation, load_parts, wanted_parts
+from rsl_rl.algorithms.guarded_update import GuardedUpdate
 from rsl_rl.checkpoint import modernize
-from rsl_rl.config import check_options
 from rsl_rl.env import VecEnv
 from rsl_rl.models import MLPModel
 from rsl_rl.modules import HiddenState
 from rsl_rl.storage import RolloutStorage
-from rsl_rl.utils import check_compile_mode, compile_model, did_you_mean, listed, resolve_class
+from rsl_rl.utils import check_compile_mode, compile_model, did_you_mean, listed
 
 _LOSSES = {"mse": functional.mse_loss, "huber": functional.huber_loss}
 
@@ -55,6 +56,7 @@ class Distillation(Algorithm):
         device: str = "cpu",
         multi_gpu_cfg: dict | None = None,
         grad_reduce_bucket_mb: float = 25,
+        max_bad_updates: int = 10,
         **kwargs: Any,
     ) -> None:
         """Set up the algorithm; the options are described in :class:`rsl_rl.config.DistillationConfig`.
@@ -64,7 +66,7 @@ class Distillation(Algorithm):
             teacher: Model whose actions are learned; it is not changed.
             storage: Rollout of T steps of N environments, of the training type ``"distillation"``.
             device: Where models and storage live.
-            multi_gpu_cfg: None for a single process.
+            multi_gpu_cfg: See :class:`rsl_rl.algorithms.algorithm.Algorithm`.
             **kwargs: Options of other algorithms are accepted and have no effect.
 
         Raises:
@@ -95,6 +97,10 @@ class Distillation(Algorithm):
         self.loss_type = loss_type
         self.grad_reduce_bucket_mb = grad_reduce_bucket_mb
         self._loss = _LOSSES[loss_type]
+        groups = {"student": list(self.student.parameters())}
+        self._update_steps = GuardedUpdate(
+            self._optimizer, groups, [self.student], num_losses=1, max_bad_updates=max_bad_updates, world=self._world
+        )
         self._first_hidden_state: HiddenState = None
 
     # -- rollout -------------------------------------------------------------------------------------------------------
@@ -135,7 +141,8 @@ class Distillation(Algorithm):
         self.teacher.reset(dones)
 
     def compute_returns(self, obs: TensorDict) -> None:
-        """Do nothing: distillation needs no returns."""
+        """Make the rollout ready to learn from; distillation needs no returns."""
+        self.storage.refill()
 
     # -- update --------------------------------------------------------------------------------------------------------
 
@@ -148,30 +155,25 @@ class Distillation(Algorithm):
         Returns:
             Mean loss over all steps: behavior.
         """
-        self._optimizer.adopt()
-        loss_sum = torch.zeros((), device=self.device)
-        last_step = self.storage.num_transitions_per_env - 1
+        self._update_steps.begin()
+        num_steps = self.storage.num_transitions_per_env
+        loss = torch.zeros((), device=self.device)
         for _ in range(self.num_learning_epochs):
             self.student.reset(hidden_state=_copied(self._first_hidden_state))
-            loss = torch.zeros((), device=self.device)
-            for step, batch in enumerate(self.storage.generator()):
+            for step, batch in enumerate(self.storage.generator(), start=1):
                 with self._autocast():
                     actions = self.student(batch.observations)
-                    behavior = self._loss(actions, batch.privileged_actions)
-                loss = loss + behavior
-                loss_sum += behavior.detach()
-                if (step + 1) % self.gradient_length == 0 or step == last_step:
-                    self.optimizer.zero_grad()
-                    loss.backward()
-                    if self.max_grad_norm:
-                        nn.utils.clip_grad_norm_(self.student.parameters(), self.max_grad_norm)
-                    self.optimizer.step()
+                    loss = loss + self._loss(actions, batch.privileged_actions)
+                if step % self.gradient_length == 0 or step == num_steps:
+                    is_bad, _ = self._update_steps.backward(loss, loss.detach().float().view(1))
+                    self._update_steps.step(is_bad, {"student": self.max_grad_norm})
                     self.student.detach_hidden_state()
                     loss = torch.zeros((), device=self.device)
                 self.student.reset(batch.dones.view(-1))  # type: ignore[union-attr]
         self.student.update_normalization(self.storage.observations)
         self.storage.clear()
-        return {"behavior": loss_sum.item() / (self.num_learning_epochs * (last_step + 1))}
+        (loss_per_gradient,) = self._conclude_update()
+        return {"behavior": loss_per_gradient * math.ceil(num_steps / self.gradient_length) / num_steps}
 
     # -- modes, state, construction ------------------------------------------------------------------------------------
 
@@ -184,6 +186,9 @@ class Distillation(Algorithm):
         """Put the models into evaluation mode."""
         self.student.eval()
         self.teacher.eval()
+
+    def _models(self) -> Iterator[nn.Module]:
+        yield from (self.student, self.teacher)
 
     def get_policy(self) -> MLPModel:
         """Return the model that acts."""
@@ -201,6 +206,7 @@ class Distillation(Algorithm):
             "student_state_dict": self.student.state_dict(),
             "teacher_state_dict": self.teacher.state_dict(),
             "optimizer_state_dict": self._optimizer.state_dict(),
+            "process_state": self.process_state(),
         }
 
     def load(self, loaded_dict: dict[str, Any], load_cfg: dict[str, bool] | None = None, strict: bool = True) -> bool:
@@ -233,7 +239,7 @@ class Distillation(Algorithm):
         self.load_report = load_parts(loaded_dict, wanted, self._optimizer if parts["optimizer"] else None, strict)
         self.load_report += [f"{part}: not taken" for part in parts if not parts[part]]
         self.teacher_loaded |= parts["teacher"]
-        self._learning_rate = float(self._optimizer.learning_rate)
+        self._conclude_load(loaded_dict, resumes=parts["iteration"])
         return parts["iteration"]
 
     @staticmethod
@@ -249,15 +255,7 @@ class Distillation(Algorithm):
         Raises:
             ValueError, TypeError: The configuration is wrong; says where.
         """
-        algorithm_class, options = resolve_class(cfg["algorithm"])
-        check_options(algorithm_class, options, "algorithm")
-        obs_groups = resolve_sets(obs, cfg, ["student", "teacher"])
-        output_dims = {"student": env.num_actions, "teacher": env.num_actions}
-        models = build_models(obs, cfg, obs_groups, output_dims, device)
-        storage = RolloutStorage("distillation", env.num_envs, cfg["num_steps_per_env"], obs, [env.num_actions], device)
-        return algorithm_class(
-            models["student"], models["teacher"], storage, device=device, multi_gpu_cfg=cfg.get("multi_gpu"), **options
-        )
+        return construct_distillation(obs, env, cfg, device)
 
 
 def _copied(hidden_state: HiddenState) -> HiddenState:

@@ -12,10 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from rsl_rl.utils import check_optimizer_state, resolve_optimizer
-
-# How a release that knows nothing of this one expects an optimizer's switches.
-_PORTABLE_SWITCHES = {"fused": None, "foreach": None, "capturable": False}
+from rsl_rl.utils import PORTABLE_SWITCHES, check_optimizer_state, resolve_optimizer, step_unless
 
 
 class Optimizer:
@@ -71,12 +68,16 @@ class Optimizer:
         if self._applied_rate is not self.learning_rate:
             self._applied_rate.copy_(self.learning_rate)
 
+    def step_unless(self, is_bad: torch.Tensor) -> None:
+        """Step, but change nothing where ``is_bad`` (a scalar, bool) is true. Does not wait for the device."""
+        step_unless(self.torch_optimizer, is_bad)
+
     def state_dict(self) -> dict[str, Any]:
         """Return the state with the learning rate as a plain number and without device-specific switches."""
         state = self.torch_optimizer.state_dict()
         for group in state["param_groups"]:
             group["lr"] = float(self.learning_rate)
-            group.update({switch: value for switch, value in _PORTABLE_SWITCHES.items() if switch in group})
+            group.update({switch: value for switch, value in PORTABLE_SWITCHES.items() if switch in group})
             group["params"] = list(self._saved_positions)
         return state
 

@@ -9,7 +9,7 @@ Legend: T steps, N environments, A actions, B samples of a mini-batch.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -17,22 +17,16 @@ from tensordict import TensorDict
 from torch import nn
 
 from rsl_rl.algorithms.algorithm import Algorithm
-from rsl_rl.algorithms.construction import build_models, load_parts, resolve_sets, wanted_parts, warn_of_remainder
+from rsl_rl.algorithms.construction import construct_ppo, load_parts, wanted_parts, warn_of_remainder
+from rsl_rl.algorithms.guarded_update import GuardedUpdate
 from rsl_rl.algorithms.time_outs import time_out_values, value_without_memory
 from rsl_rl.checkpoint import modernize
-from rsl_rl.config import check_options, takes_option
 from rsl_rl.core import adapt_learning_rate, generalized_advantages, normalized, surrogate_loss, value_loss
 from rsl_rl.env import VecEnv
-from rsl_rl.extensions import (
-    Extension,
-    RandomNetworkDistillation,
-    Symmetry,
-    resolve_rnd_config,
-    resolve_symmetry_config,
-)
+from rsl_rl.extensions import Extension, RandomNetworkDistillation, Symmetry
 from rsl_rl.models import MLPModel
 from rsl_rl.storage import RolloutStorage
-from rsl_rl.utils import check_compile_mode, did_you_mean, resolve_class
+from rsl_rl.utils import check_compile_mode, did_you_mean
 
 
 class Losses(NamedTuple):
@@ -40,6 +34,8 @@ class Losses(NamedTuple):
 
     total: torch.Tensor
     kl: torch.Tensor
+    clipped: torch.Tensor
+    """Share of the samples whose probability ratio was clipped."""
     logged: torch.Tensor
     """[number of losses], those of :meth:`PPO.update` in their order, without gradient."""
 
@@ -81,6 +77,7 @@ class PPO(Algorithm):
         share_cnn_encoders: bool = False,
         critic_warmup_iterations: int = 0,
         shared_encoders_twice: bool = False,
+        max_bad_updates: int = 10,
     ) -> None:
         """Set up the algorithm; the options are described in :class:`rsl_rl.config.PPOConfig`.
 
@@ -89,7 +86,7 @@ class PPO(Algorithm):
             critic: Model of the value, one output.
             storage: Rollout of T steps of N environments.
             device: Where models and storage live.
-            multi_gpu_cfg: None for a single process.
+            multi_gpu_cfg: See :class:`rsl_rl.algorithms.algorithm.Algorithm`.
 
         Raises:
             ValueError: An option is out of range or not available.
@@ -137,7 +134,20 @@ class PPO(Algorithm):
         self._stepped_once = [p for p in parameters if p not in shared]
         self._steps_twice = shared_encoders_twice and bool(shared)
         own_critic_parameters = [p for p in critic_parameters if p not in shared]
-        self._clipped = [actor_parameters, critic_parameters if self._steps_twice else own_critic_parameters]
+        self._loss_names = ["value", "surrogate", "entropy", *(extension.loss_name for extension in self._extensions)]
+        self._update_steps = GuardedUpdate(
+            self._optimizer,
+            {
+                "actor": actor_parameters,
+                "critic": critic_parameters if self._steps_twice else own_critic_parameters,
+                **({} if self.rnd is None else {"rnd": list(self.rnd.predictor.parameters())}),
+            },
+            self._models(),
+            len(self._loss_names),
+            max_bad_updates,
+            self._world,
+            [] if self.rnd is None else [self.rnd.optimizer],
+        )
         self._losses = self._mini_batch_losses
         warn_of_remainder(storage, num_mini_batches, self.is_recurrent)
 
@@ -201,8 +211,9 @@ class PPO(Algorithm):
             storage.rewards, storage.values, storage.dones, last_values, self.gamma, self.lam, out=storage.advantages
         )
         torch.add(storage.advantages, storage.values, out=storage.returns)
+        storage.refill()
         if not self.normalize_advantage_per_mini_batch:
-            storage.advantages.copy_(normalized(storage.advantages))
+            storage.advantages.copy_(self._normalized(storage.advantages))
 
     # -- update --------------------------------------------------------------------------------------------------------
 
@@ -212,51 +223,51 @@ class PPO(Algorithm):
         Returns:
             Mean losses over all mini-batches: value, surrogate, entropy, and those of the extensions.
         """
-        self._optimizer.adopt()
-        names = ["value", "surrogate", "entropy", *(extension.loss_name for extension in self._extensions)]
-        sums = torch.zeros(len(names), device=self.device)
+        steps, max_norms = self._update_steps, {"actor": self.max_grad_norm, "critic": self.max_grad_norm}
+        steps.begin()
+        # In the warm-up the actor does not move, and what looks like divergence is rounding.
+        in_warmup = self._warmup_left > 0
         storage = self.storage
         generator = storage.recurrent_mini_batch_generator if self.is_recurrent else storage.mini_batch_generator
         for batch in generator(self.num_mini_batches, self.num_learning_epochs):
+            if self.normalize_advantage_per_mini_batch:
+                batch = dataclasses.replace(batch, advantages=self._normalized(batch.advantages))  # type: ignore[arg-type]
             losses = self._losses(batch)
-            # In the warm-up the actor does not move: what looks like divergence is rounding.
-            if self.schedule == "adaptive" and self._warmup_left == 0:
-                self._optimizer.set_learning_rate(
-                    adapt_learning_rate(self._optimizer.learning_rate, losses.kl, self.desired_kl)
-                )
-            self.optimizer.zero_grad()
-            losses.total.backward()
-            if self._warmup_left > 0:
-                self.actor.zero_grad()
-            for parameters in self._clipped:
-                nn.utils.clip_grad_norm_(parameters, self.max_grad_norm)
-            self.optimizer.step()
+            frozen = self.actor.parameters() if in_warmup else ()
+            is_bad, kl = steps.backward(losses.total, losses.logged, losses.kl, losses.clipped, frozen)
+            if self.schedule == "adaptive" and not in_warmup:
+                rate = self._optimizer.learning_rate
+                adapted = adapt_learning_rate(rate, kl, self.desired_kl)
+                self._optimizer.set_learning_rate(torch.where(is_bad, rate, adapted))
+            steps.step(is_bad, max_norms)
             if self._steps_twice:
                 for parameter in self._stepped_once:
                     parameter.grad = None
-                self.optimizer.step()
+                steps.step_optimizer(is_bad)
             for extension in self._extensions:
-                extension.step()
-            sums += losses.logged
+                extension.step(is_bad)
 
-        if self._warmup_left > 0:
+        if in_warmup:
             self._warmup_left -= 1
         else:
-            self.actor.update_normalization(self.storage.observations)
+            self.actor.update_normalization(storage.observations)
         for learner in (self.critic, *self._extensions):
-            learner.update_normalization(self.storage.observations)
-        self.storage.clear()
-        # The only transfer from the device.
-        means = sums.double() / (self.num_learning_epochs * self.num_mini_batches)
-        *means, self._learning_rate = torch.cat([means, self._optimizer.learning_rate.view(1)]).tolist()
-        return dict(zip(names, means, strict=True))
+            learner.update_normalization(storage.observations)
+        storage.clear()
+        return dict(zip(self._loss_names, self._conclude_update(), strict=True))
+
+    def _normalized(self, advantages: torch.Tensor) -> torch.Tensor:
+        """Return advantages with mean 0 and standard deviation 1 over all processes."""
+        if self._world.size == 1:
+            return normalized(advantages)
+        var, mean = torch.var_mean(advantages, correction=0)
+        mean, var, count = self._world.pooled_moments(mean, var, advantages.numel())
+        return (advantages - mean) / ((var * count / (count - 1)).sqrt() + 1e-8)
 
     def _mini_batch_losses(self, batch: RolloutStorage.Batch) -> Losses:
         """Return the losses of one mini-batch: a function of parameters and batch, without side effects."""
         # A copy: extensions may change it, and the generator yields the same mini-batch again.
         samples: Any = dataclasses.replace(batch)
-        if self.normalize_advantage_per_mini_batch:
-            samples.advantages = normalized(samples.advantages)
         num_samples = len(samples.actions)
         for extension in self._extensions:
             extension.prepare_batch(samples)
@@ -280,19 +291,26 @@ class PPO(Algorithm):
         with torch.no_grad():
             new_params = tuple(param[:num_samples] for param in policy.params)
             kl = self.actor.get_kl_divergence(samples.old_distribution_params, new_params).mean()
-        return Losses(total, kl, torch.stack([loss.detach().float() for loss in logged]))
+            is_clipped = (log_prob - old_log_prob).expm1().abs() > self.clip_param
+            clipped = is_clipped[:num_samples].float().mean()
+        return Losses(total, kl, clipped, torch.stack([loss.detach().float() for loss in logged]))
 
     # -- modes, state, construction ------------------------------------------------------------------------------------
 
     def train_mode(self) -> None:
         """Put the models into training mode."""
-        for learner in (self.actor, self.critic, *self._extensions):
-            learner.train()
+        for model in self._models():
+            model.train()
 
     def eval_mode(self) -> None:
         """Put the models into evaluation mode."""
-        for learner in (self.actor, self.critic, *self._extensions):
-            learner.train(False)
+        for model in self._models():
+            model.train(False)
+
+    def _models(self) -> Iterator[nn.Module]:
+        yield from (self.actor, self.critic)
+        if self.rnd is not None:
+            yield self.rnd
 
     def get_policy(self) -> MLPModel:
         """Return the model that acts."""
@@ -312,6 +330,7 @@ class PPO(Algorithm):
             "actor_state_dict": self.actor.state_dict(),
             "critic_state_dict": self.critic.state_dict(),
             "optimizer_state_dict": self._optimizer.state_dict(),
+            "process_state": self.process_state(),
         }
         if self.rnd is not None:
             state |= self.rnd.save()
@@ -354,8 +373,7 @@ class PPO(Algorithm):
             self.load_report.append("rnd: not taken, this run has none")
         if "rnd" in wanted:
             self.load_report += self.rnd.load_progress(loaded_dict, takes_rnd_optimizer)  # type: ignore[union-attr]
-        # Else an adaptive schedule would go on from the configured rate and throw the policy off.
-        self._learning_rate = float(self._optimizer.learning_rate)
+        self._conclude_load(loaded_dict, resumes=parts["iteration"])
         # A critic that was not taken over still needs its warm-up.
         if parts["iteration"] and "critic: taken" in self.load_report:
             self._warmup_left = loaded_dict.get("critic_warmup_left", self._warmup_left)
@@ -374,21 +392,4 @@ class PPO(Algorithm):
         Raises:
             ValueError, TypeError: The configuration is wrong; says where.
         """
-        algorithm_class, options = resolve_class(cfg["algorithm"])
-        share_cnn_encoders = options.get("share_cnn_encoders", False)
-        if not takes_option(algorithm_class, "share_cnn_encoders"):
-            # A constructor of the user, which need not know what it does not do itself.
-            options.pop("share_cnn_encoders", None)
-        check_options(algorithm_class, options, "algorithm")
-        sets = ["actor", "critic", *(["rnd_state"] if options.get("rnd_cfg") is not None else [])]
-        obs_groups = resolve_sets(obs, cfg, sets)
-        output_dims = {"actor": env.num_actions, "critic": 1}
-        models = build_models(obs, cfg, obs_groups, output_dims, device, share_cnn_encoders)
-        options = resolve_symmetry_config(resolve_rnd_config(options, obs, obs_groups, env), env)
-        storage = RolloutStorage("rl", env.num_envs, cfg["num_steps_per_env"], obs, [env.num_actions], device)
-        alg = algorithm_class(
-            models["actor"], models["critic"], storage, device=device, multi_gpu_cfg=cfg.get("multi_gpu"), **options
-        )
-        if alg.symmetry is not None:
-            alg.symmetry.check(obs, env.num_actions)
-        return alg
+        return construct_ppo(obs, env, cfg, device)

@@ -4,6 +4,18 @@
 """Checkpoints."""
 
 from rsl_rl.checkpoint.files import read_checkpoint, write_checkpoint
+from rsl_rl.checkpoint.folder import CheckpointFolder, newest_checkpoint, numbered_checkpoints
 from rsl_rl.checkpoint.legacy import layout_of, modernize
+from rsl_rl.checkpoint.random_state import random_state, restore_random_state
 
-__all__ = ["layout_of", "modernize", "read_checkpoint", "write_checkpoint"]
+__all__ = [
+    "CheckpointFolder",
+    "layout_of",
+    "modernize",
+    "newest_checkpoint",
+    "numbered_checkpoints",
+    "random_state",
+    "read_checkpoint",
+    "restore_random_state",
+    "write_checkpoint",
+]

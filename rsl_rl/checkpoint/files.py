@@ -1,42 +1,65 @@
 # Copyright (c) 2026, The RSL-RL Independent Authors
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""Checkpoint files: written whole or not at all, read without executing anything."""
+"""Checkpoint files: written whole or not at all, verified when read, and read without executing anything."""
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import pickle
 import re
+import warnings
 import zipfile
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from rsl_rl.utils.files import replaced_when_complete
 
+FORMAT_VERSION = 1
+"""Of the documents written here; they carry it under the key ``format_version``."""
+TRUST_VARIABLE = "RSL_RL_TRUST_CHECKPOINTS"
+"""Set to 1, this environment variable lets files execute code while they are read."""
+
+# A checkpoint is a zip archive, whose trailing comment any reader skips: the SHA-256 of all bytes before its digits.
+_MARK = b"rsl_rl sha256="
+_COMMENT_LENGTH = len(_MARK) + 64
+
 
 def write_checkpoint(document: dict[str, Any], path: str | os.PathLike[str]) -> None:
-    """Write a checkpoint atomically.
+    """Write a checkpoint atomically, with its format version and its SHA-256 inside.
 
     A temporary file in the same folder is written, forced to the disk and renamed; a file that was there before
     survives until that moment. Missing folders are created.
 
     Args:
-        document: Tensors and plain data.
+        document: Tensors and plain data. Numbers and arrays of NumPy become numbers and tensors.
         path: Where to write.
 
     Raises:
         OSError: The folder cannot be written, or the disk is full.
+
+    Warns:
+        UserWarning: It holds other objects, and reading it will be refused.
     """
-    with replaced_when_complete(path) as partial:
-        torch.save(document, partial)
+    buffer = io.BytesIO()
+    torch.save({**_plain(document, ""), "format_version": FORMAT_VERSION}, buffer)
+    # The archive ends with the length of its comment, two bytes, and the comment.
+    content = buffer.getvalue()[:-2] + _COMMENT_LENGTH.to_bytes(2, "little") + _MARK
+    with replaced_when_complete(path) as partial, open(partial, "wb") as file:
+        file.write(content)
+        file.write(hashlib.sha256(content).hexdigest().encode())
 
 
 def read_checkpoint(path: str | os.PathLike[str], map_location: Any = None) -> dict[str, Any]:
     """Read a checkpoint of any release. Only tensors and plain data are accepted: nothing in the file is executed.
+
+    A file with a SHA-256 is verified; those of other releases have none.
 
     Args:
         path: The file.
@@ -44,7 +67,8 @@ def read_checkpoint(path: str | os.PathLike[str], map_location: Any = None) -> d
 
     Raises:
         FileNotFoundError: There is no such file; names the checkpoints beside it.
-        ValueError: The file is not a checkpoint, is damaged, or holds something other than tensors and plain data.
+        ValueError: The file is not a checkpoint, is damaged, or holds something other than tensors and plain data
+            (and the user did not set ``RSL_RL_TRUST_CHECKPOINTS=1``).
     """
     path = Path(path)
     if not path.is_file():
@@ -53,20 +77,57 @@ def read_checkpoint(path: str | os.PathLike[str], map_location: Any = None) -> d
             f"No checkpoint at '{path}'. Checkpoints in that folder: {', '.join(beside) or 'none'}."
         )
     # Read first and parse then: a disk that fails and a file that is damaged are two different messages.
-    content = io.BytesIO(path.read_bytes())
-    if not zipfile.is_zipfile(content):
+    content = path.read_bytes()
+    is_verified = content[-_COMMENT_LENGTH:-64] == _MARK
+    if is_verified and hashlib.sha256(content[:-64]).hexdigest().encode() != content[-64:]:
+        raise ValueError(f"'{path}' is damaged: its content does not have the SHA-256 that it was written with.")
+    if not zipfile.is_zipfile(io.BytesIO(content)):
         raise ValueError(f"'{path}' is not a checkpoint, or it is damaged (cut off?).")
-    content.seek(0)
     try:
-        document = torch.load(content, map_location=map_location, weights_only=True)
-    except pickle.UnpicklingError as error:
-        found = re.search(r"GLOBAL (\S+)", str(error))
-        raise ValueError(
-            f"'{path}' is refused: it holds something other than tensors and plain data"
-            f"{f' ({found[1]})' if found else ''}, and reading that would execute code from the file."
-        ) from error
+        document = _parsed(content, path, map_location)
+    except ValueError:
+        raise
     except Exception as error:  # a damaged file fails anywhere inside torch.load
         raise ValueError(f"'{path}' is not a checkpoint, or it is damaged (cut off?): {error}") from error
     if not isinstance(document, dict):
         raise ValueError(f"'{path}' is not a checkpoint: it holds a {type(document).__name__} instead of a dict.")
+    if "format_version" in document and not is_verified:
+        raise ValueError(f"'{path}' is damaged: the SHA-256 at its end is missing.")
+    if document.get("format_version", 0) > FORMAT_VERSION:
+        raise ValueError(
+            f"'{path}' was written by a newer version of this library (format {document['format_version']}, this one "
+            f"reads up to {FORMAT_VERSION})."
+        )
     return document
+
+
+def _plain(value: Any, place: str) -> Any:
+    """Return tensors and plain data without NumPy's numbers and arrays."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        return torch.from_numpy(value.copy()) if isinstance(value, np.ndarray) and value.ndim else value.item()
+    if type(value) in (dict, OrderedDict):
+        return {key: _plain(item, f"{place}.{key}" if place else str(key)) for key, item in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(_plain(item, f"{place}[{index}]") for index, item in enumerate(value))
+    if not isinstance(value, (torch.Tensor, str, int, float, bytes, type(None), torch.Size, torch.dtype, torch.device)):
+        warnings.warn(
+            f"The checkpoint holds a {type(value).__name__} at '{place}', neither a tensor nor plain data: reading it "
+            "will be refused, since that would execute code from the file.",
+            stacklevel=4,
+        )
+    return value
+
+
+def _parsed(content: bytes, path: Path, map_location: Any) -> Any:
+    try:
+        return torch.load(io.BytesIO(content), map_location=map_location, weights_only=True)
+    except pickle.UnpicklingError as error:
+        found = re.search(r"GLOBAL (\S+)", str(error))
+        if found is None:
+            raise
+        if os.environ.get(TRUST_VARIABLE) == "1":
+            return torch.load(io.BytesIO(content), map_location=map_location, weights_only=False)
+        raise ValueError(
+            f"'{path}' is refused: it holds something other than tensors and plain data ({found[1]}), and reading that "
+            f"would execute code from the file. If you trust whoever wrote it: set {TRUST_VARIABLE}=1."
+        ) from error

@@ -142,6 +142,9 @@ class PPOConfig:
     """For so many iterations only the critic learns, so that a pretrained actor is not destroyed by a new critic."""
     shared_encoders_twice: bool = False
     """Clip and step encoders that actor and critic share twice per mini-batch, as release 5.5.1 did."""
+    max_bad_updates: int = 10
+    """After so many mini-batches in a row without a finite loss and gradient, the last good parameters are restored and
+    the learning rate is halved."""
 
 
 @dataclass(frozen=True)
@@ -165,6 +168,8 @@ class DistillationConfig:
     """Forward pass and loss in bfloat16."""
     grad_reduce_bucket_mb: float = 25.0
     """Size of the buckets in which gradients are averaged over processes, in MiB."""
+    max_bad_updates: int = 10
+    """As for PPO."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +186,12 @@ class RunnerConfig:
     run_name: str | None = ""
     """Name of the run in logs."""
     check_for_nan: bool = True
-    """Stop before an update on observations, rewards or dones that are not finite."""
+    """Look for observations, rewards or dones that are not finite; ``nonfinite`` says what then."""
+    nonfinite: Literal["raise", "recover"] = "raise"
+    """raise: save a checkpoint and the offending step, and stop. recover: cut the environments concerned, leave these
+    steps out of the update, and go on."""
+    keep_checkpoints: int | None = None
+    """How many of the newest checkpoints are kept, beside the best one; None for all."""
     torch_compile_mode: Literal["default", "max-autotune-no-cudagraphs"] | None = None
     """Compile the update with this mode of torch.compile."""
     logger: Any = "tensorboard"

@@ -4,5 +4,17 @@
 """The only place that talks to other processes."""
 
 from rsl_rl.distributed.gradients import reduce_gradients_in_buckets
+from rsl_rl.distributed.start import join_world, local_rank, world_size
+from rsl_rl.distributed.watch import Watch
+from rsl_rl.distributed.world import SOLO, World, current
 
-__all__ = ["reduce_gradients_in_buckets"]
+__all__ = [
+    "SOLO",
+    "Watch",
+    "World",
+    "current",
+    "join_world",
+    "local_rank",
+    "reduce_gradients_in_buckets",
+    "world_size",
+]

@@ -3,15 +3,38 @@
 
 """Stops non-finite numbers of an environment before they are learned from.
 
-Legend: T steps, N environments, Q watched quantities.
+Legend: T steps, N environments, Q watched quantities, of which the first G are observation groups.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
+from tensordict import TensorDict
+
+
+class Offence(NamedTuple):
+    """What was not finite in a rollout."""
+
+    text: str
+    """Names quantities, steps and environments, one line each."""
+    step: int
+    """The first bad step of the rollout."""
+    environments: list[int]
+    """The environments that were bad in that step."""
+    invalid_TN: torch.Tensor
+    """[T, N], bool: the transitions that cannot be learned from."""
+
+
+class StepOutcome(NamedTuple):
+    """What an environment returned."""
+
+    obs: TensorDict
+    rewards: torch.Tensor
+    dones: torch.Tensor
+    extras: Mapping[str, Any]
 
 
 class FiniteGuard:
@@ -33,6 +56,8 @@ class FiniteGuard:
         # A sum is finite when its terms are; float64 cannot overflow on float32 terms.
         self._sums_QTN = torch.zeros(len(self._names), num_steps, num_envs, dtype=torch.float64, device=device)
         self._slots = [list(step.unbind(0)) for step in self._sums_QTN.unbind(1)]
+        self._invalid_TN = torch.zeros(num_steps, num_envs, dtype=torch.bool, device=device)
+        self._is_lost_N = torch.zeros(num_envs, dtype=torch.bool, device=device)
         self._step = 0
 
     def record(
@@ -44,39 +69,81 @@ class FiniteGuard:
             obs: Observation groups, each [N, ...].
             rewards: [N].
             dones: [N].
-            extras: Their ``final_obs`` are watched too, where done.
+            extras: Their ``final_obs`` and ``terminal`` are watched too, where done.
         """
         slots = self._slots[self._step]
+        final_slots = slots[len(self._groups) :]
         for group, slot in zip(self._groups, slots, strict=False):
             torch.sum(obs[group].flatten(1), dim=1, dtype=torch.float64, out=slot)
-        final_obs = extras.get("final_obs")
+        final_obs, terminal = extras.get("final_obs"), extras.get("terminal")
         if final_obs is not None:
             is_done = dones.view(-1) != 0
-            for group, slot in zip(self._groups, slots[len(self._groups) :], strict=False):
+            for group, slot in zip(self._groups, final_slots, strict=False):
                 if group in final_obs.keys():  # noqa: SIM118 (a TensorDict iterates over its batch)
                     sums = final_obs[group].flatten(1).sum(dim=1, dtype=torch.float64)
                     # Elsewhere the rows may hold anything.
                     slot.copy_(torch.where(is_done, sums.to(slot.device), 0.0))
+        elif terminal is not None:
+            for group, slot in zip(self._groups, final_slots, strict=False):
+                if group in terminal["observations"].keys():  # noqa: SIM118
+                    sums = terminal["observations"][group].flatten(1).sum(dim=1, dtype=torch.float64)
+                    env_ids = torch.as_tensor(terminal["env_ids"], device=slot.device, dtype=torch.long)
+                    slot.index_copy_(0, env_ids, sums.to(slot.device))
         slots[-2].copy_(rewards.view(-1))
         if dones.is_floating_point():
             slots[-1].copy_(dones.view(-1))
         self._step += 1
 
-    def check(self, iteration: int) -> None:
-        """Raise if anything since the last check was not finite. Waits for the device once.
+    def cleaned(self, outcome: StepOutcome) -> StepOutcome:
+        """Return the step recorded last with its bad environments cut: nothing in it is NaN or infinite any more.
 
-        Args:
-            iteration: Named in the message.
-
-        Raises:
-            ValueError: Names the quantities, their steps and how many environments.
+        A bad step ends its episode, and so does the step that starts from its observation, which is replaced by zeros.
+        What the environment returned is not changed. Does not wait for the device.
         """
+        step, num_groups = self._step - 1, len(self._groups)
+        is_finite_QN = torch.isfinite(self._sums_QTN[:, step])
+        is_blind_N = ~is_finite_QN[:num_groups].all(dim=0)
+        invalid_N = torch.logical_or(~is_finite_QN.all(dim=0), self._is_lost_N, out=self._invalid_TN[step])
+        self._is_lost_N.copy_(is_blind_N)
+        obs, rewards, dones, extras = outcome
+        extras = dict(extras)
+        if "time_outs" in extras:
+            time_outs = extras["time_outs"]
+            extras["time_outs"] = time_outs.view(-1).to(invalid_N.device).bool() & ~invalid_N
+        if "final_obs" in extras:
+            extras["final_obs"] = _blanked(extras["final_obs"], invalid_N, self._groups)
+        elif "terminal" in extras:
+            env_ids = torch.as_tensor(extras["terminal"]["env_ids"], device=invalid_N.device, dtype=torch.long)
+            blanked = _blanked(extras["terminal"]["observations"], invalid_N[env_ids], self._groups)
+            extras["terminal"] = {"env_ids": env_ids, "observations": blanked}
+        rewards = torch.where(invalid_N, 0.0, rewards.view(-1))
+        return StepOutcome(self.blanked(obs), rewards, (dones.view(-1) != 0) | invalid_N, extras)
+
+    def begin(self, obs: TensorDict) -> torch.Tensor:
+        """Look at the observations that a training starts from; return which environments are bad, [N], bool."""
+        self._step = 0
+        self._sums_QTN.zero_()
+        is_bad_N = torch.zeros_like(self._is_lost_N)
+        for group in self._groups:
+            is_bad_N |= ~torch.isfinite(obs[group].flatten(1).sum(dim=1, dtype=torch.float64))
+        self._is_lost_N.copy_(is_bad_N)
+        return self._is_lost_N
+
+    def blanked(self, obs: TensorDict) -> TensorDict:
+        """Return observations with zeros where the environment gives nothing finite at present."""
+        groups = _blanked(obs, self._is_lost_N, self._groups)
+        return TensorDict(groups, batch_size=obs.batch_size, device=obs.device)  # type: ignore[arg-type]
+
+    def check(self) -> Offence | None:
+        """Return what was not finite since the last check, None if nothing. Waits for the device once."""
         steps, self._step = self._step, 0
         bad_QTN = ~torch.isfinite(self._sums_QTN[:, :steps])
-        any_bad = bool(bad_QTN.any())
+        # After a bad observation also the next transition, which starts from it, cannot be learned from.
+        invalid_TN = bad_QTN.any(dim=0) | self._invalid_TN[:steps]
+        any_bad = bool(invalid_TN.any())
         self._sums_QTN.zero_()
         if not any_bad:
-            return
+            return None
         lines = []
         for name, bad_TN in zip(self._names, bad_QTN.cpu(), strict=True):
             if bad_TN.any():
@@ -86,11 +153,23 @@ class FiniteGuard:
                     f"  {name}: {_ranges('step', bad_steps)} of the rollout, {len(envs)} of {bad_TN.shape[1]} "
                     f"environments ({_ranges('environment', envs)})"
                 )
-        raise ValueError(
-            f"The environment returned NaN or infinite numbers in iteration {iteration}; the update was not made:\n"
-            + "\n".join(lines)
-            + "\nSet check_for_nan to False to go on regardless."
-        )
+        first = int(invalid_TN.any(dim=1).nonzero()[0])
+        environments = invalid_TN[first].nonzero().flatten().tolist()
+        self._invalid_TN.zero_()
+        return Offence("\n".join(lines), first, environments, invalid_TN)
+
+    def lost_environments(self) -> torch.Tensor:
+        """Return which environments do not give finite observations at present, [N], bool."""
+        return self._is_lost_N
+
+
+def _blanked(obs: Mapping[str, torch.Tensor], bad_N: torch.Tensor, watched: list[str]) -> dict[str, torch.Tensor]:
+    """Return observation groups with zeros where an environment is bad."""
+    blanked = {}
+    for group, value in obs.items():
+        is_bad = bad_N.to(value.device).view(-1, *[1] * (value.ndim - 1))
+        blanked[str(group)] = torch.where(is_bad, 0.0, value) if group in watched else value
+    return blanked
 
 
 def _ranges(noun: str, numbers: list[int], limit: int = 8) -> str:

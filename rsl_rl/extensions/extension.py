@@ -45,8 +45,12 @@ class Extension:
         """
         raise NotImplementedError
 
-    def step(self) -> None:
-        """Learn from the gradient of the loss that was added, with an optimizer of its own."""
+    def step(self, is_bad: torch.Tensor) -> None:
+        """Learn from the gradient of the loss that was added, with an optimizer of its own.
+
+        Args:
+            is_bad: Scalar, bool: whether to change nothing this time, known to the device only.
+        """
 
     def update_normalization(self, obs: Mapping[str, torch.Tensor]) -> None:
         """Merge the rollout's observations, groups [T, N, ...], into running statistics."""

@@ -23,7 +23,14 @@ from rsl_rl.env import VecEnv
 from rsl_rl.extensions.extension import Extension, ExtensionLoss
 from rsl_rl.modules import MLP, EmpiricalDiscountedVariationNormalization, EmpiricalNormalization
 from rsl_rl.storage import RolloutStorage
-from rsl_rl.utils import check_optimizer_state, check_state_dict, did_you_mean, listed
+from rsl_rl.utils import (
+    PORTABLE_SWITCHES,
+    check_optimizer_state,
+    check_state_dict,
+    did_you_mean,
+    listed,
+    step_unless,
+)
 
 _SCHEDULE_OPTIONS = {
     "constant": (),
@@ -95,7 +102,7 @@ class RandomNetworkDistillation(nn.Module, Extension):
         self.target = MLP(num_states, num_outputs, target_hidden_dims, activation)
         self.to(device)
         self.train()
-        self.optimizer = torch.optim.Adam(self.predictor.parameters(), lr=learning_rate)
+        self.optimizer = torch.optim.Adam(self.predictor.parameters(), lr=learning_rate, fused=True)
 
     # -- the reward ----------------------------------------------------------------------------------------------------
 
@@ -143,8 +150,8 @@ class RandomNetworkDistillation(nn.Module, Extension):
         loss = self.compute_loss(observations, batch.masks)
         return ExtensionLoss(loss, loss.detach())
 
-    def step(self) -> None:  # noqa: D102
-        self.optimizer.step()
+    def step(self, is_bad: torch.Tensor) -> None:  # noqa: D102
+        step_unless(self.optimizer, is_bad)
         self.optimizer.zero_grad()
 
     def update_normalization(self, obs: Mapping[str, torch.Tensor]) -> None:
@@ -171,9 +178,12 @@ class RandomNetworkDistillation(nn.Module, Extension):
     def save(self) -> dict[str, Any]:
         """Return networks, running averages, optimizer and schedule under the keys that they have in a checkpoint."""
         sums = self.reward_normalizer.discounted_sum if self.reward_normalization else None
+        optimizer = self.optimizer.state_dict()
+        for group in optimizer["param_groups"]:
+            group.update({switch: value for switch, value in PORTABLE_SWITCHES.items() if switch in group})
         return {
             "rnd_state_dict": self.state_dict(),
-            "rnd_optimizer_state_dict": self.optimizer.state_dict(),
+            "rnd_optimizer_state_dict": optimizer,
             "rnd_schedule": {"update_counter": self.update_counter, "weight": self.weight, "discounted_sum": sums},
         }
 
@@ -200,6 +210,8 @@ class RandomNetworkDistillation(nn.Module, Extension):
         report = []
         if takes_optimizer:
             self.optimizer.load_state_dict(copy.deepcopy(state["rnd_optimizer_state_dict"]))
+            for group in self.optimizer.param_groups:
+                group["fused"] = True
         else:
             report.append("rnd: the optimizer starts anew")
         if "rnd_schedule" not in state:

@@ -84,6 +84,9 @@ class Distribution(nn.Module, ABC):
     def init_mlp_weights(self, mlp: nn.Module) -> None:
         """Initialize the network's last layer as the distribution needs it."""
 
+    def project(self) -> None:
+        """Move parameters that an optimizer's step has taken out of their range back into it."""
+
     def given(self, mlp_output: torch.Tensor) -> OutputDistribution:
         """Return the distribution for a network output [B, *input_dim].
 
@@ -155,7 +158,8 @@ class GaussianDistribution(_ValueDistribution):
         Args:
             output_dim: Number of output dimensions A.
             init_std: Initial standard deviation, in units of the output.
-            std_range: The standard deviation is clamped to this range.
+            std_range: The standard deviation stays within this range, also under the optimizer: a parameter that is out
+                of it would have no gradient, and never come back.
             std_type: ``"scalar"`` learns the standard deviation itself, ``"log"`` its logarithm.
             learn_std: Whether the optimizer may change it.
 
@@ -170,6 +174,11 @@ class GaussianDistribution(_ValueDistribution):
             self.std_param = parameter
         else:
             self.log_std_param = parameter
+        self._param_range = self.std_range if std_type == "scalar" else _log_range(*self.std_range)
+
+    @torch.no_grad()
+    def project(self) -> None:  # noqa: D102
+        (self.std_param if self.std_type == "scalar" else self.log_std_param).clamp_(*self._param_range)
 
     def given(self, mlp_output: torch.Tensor) -> DiagGaussian:
         """Return the Gaussian around the network's output [B, A], as a value."""
@@ -214,12 +223,14 @@ class HeteroscedasticGaussianDistribution(_ValueDistribution):
         super().__init__(output_dim)
         self.std_type = std_type
         self.std_range, self._initial_std_output = _checked_std(init_std, std_range, std_type)
+        self._output_range = self.std_range if std_type == "scalar" else _log_range(*self.std_range)
 
     def given(self, mlp_output: torch.Tensor) -> DiagGaussian:
         """Return the Gaussian with the means and standard deviations of the network's output [B, 2, A], as a value."""
         mean, std = _in_full_precision(mlp_output).unbind(dim=-2)
-        std = std if self.std_type == "scalar" else std.exp()
-        return DiagGaussian(mean, std.clamp(*self.std_range))
+        # Before the exponential, whose gradient vanishes with it.
+        std = _ReturningClamp.apply(std, *self._output_range)
+        return DiagGaussian(mean, std if self.std_type == "scalar" else std.exp())  # type: ignore[union-attr]
 
     def deterministic_output(self, mlp_output: torch.Tensor) -> torch.Tensor:  # noqa: D102
         return mlp_output[..., 0, :]
@@ -287,6 +298,22 @@ class BetaDistribution(_ValueDistribution):
         return ScaledBeta(alpha, beta, *self.action_range)
 
 
+class _ReturningClamp(torch.autograd.Function):
+    """A clamp that lets a gradient pass where it leads back into the range: a network's output cannot be projected."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, low: float, high: float) -> torch.Tensor:
+        ctx.save_for_backward(x)
+        ctx.range = (low, high)
+        return x.clamp(low, high)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        (x,), (low, high), (gradient,) = ctx.saved_tensors, ctx.range, gradients
+        leads_out = ((x < low) & (gradient > 0)) | ((x > high) & (gradient < 0))
+        return torch.where(leads_out, 0.0, gradient), None, None
+
+
 class _FirstRow(nn.Module):
     """[B, 2, A] -> [B, A], exportable."""
 
@@ -318,6 +345,16 @@ def _checked_std(init_std: float, std_range: tuple[float, float], std_type: str)
         hint = did_you_mean(std_type, ["scalar", "log"])
         raise ValueError(f"Unknown std_type {std_type!r}.{hint} Valid: scalar, log")
     return (float(low), float(high)), float(init_std) if std_type == "scalar" else math.log(init_std)
+
+
+def _log_range(low: float, high: float) -> tuple[float, float]:
+    """Return the float32 numbers whose exponentials are the ends of the range, rounded into it."""
+    ends = torch.tensor([low, high], dtype=torch.float64).log().float()
+    while ends[0].exp() < torch.tensor(low):
+        ends[0] = torch.nextafter(ends[0], torch.tensor(torch.inf))
+    while ends[1].exp() > torch.tensor(high):
+        ends[1] = torch.nextafter(ends[1], torch.tensor(-torch.inf))
+    return float(ends[0]), float(ends[1])
 
 
 def _in_full_precision(mlp_output: torch.Tensor) -> torch.Tensor:

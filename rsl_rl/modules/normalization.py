@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from rsl_rl.distributed import current
+
 
 class EmpiricalNormalization(nn.Module):
     """Normalize by the mean and standard deviation of everything seen so far.
@@ -68,14 +70,20 @@ class EmpiricalNormalization(nn.Module):
             return
         x = x.reshape(-1, *x.shape[x.ndim - self._sample_ndim :])
         batch_var, batch_mean = torch.var_mean(x, dim=0, unbiased=False, keepdim=True)
-        # Where learning has ended the batch weighs nothing: a tensor expression, since reading the count would wait
-        # for the device.
-        batch_count = x.shape[0] if self.until is None else x.shape[0] * (self.count < self.until)
+        batch_mean, batch_var, batch_count = current().pooled_moments(batch_mean, batch_var, x.shape[0])
+        # Where learning has ended, or a sample is not finite or too large to square, the batch weighs nothing: a tensor
+        # expression, since reading it would wait for the device.
+        counts = torch.isfinite(batch_var.sum() + batch_mean.sum())
+        if self.until is not None:
+            counts = counts & (self.count < self.until)
+        batch_count = batch_count * counts
         self.count += batch_count
         rate = batch_count / self.count.clamp(min=1)
         delta = batch_mean - self._mean
-        self._mean += rate * delta
-        self._var += rate * (batch_var - self._var + delta * (batch_mean - self._mean))
+        mean = self._mean + rate * delta
+        var = self._var + rate * (batch_var - self._var + delta * (batch_mean - mean))
+        self._mean.copy_(torch.where(counts, mean, self._mean))
+        self._var.copy_(torch.where(counts, var, self._var))
         self._std.copy_(self._var.sqrt())
 
 
@@ -107,7 +115,8 @@ class EmpiricalDiscountedVariationNormalization(nn.Module):
         if self.training:
             if self.discounted_sum is None or self.discounted_sum.shape != rew.shape:
                 self.discounted_sum = torch.zeros_like(rew)
-            self.discounted_sum = self.discounted_sum * self.gamma + rew
+            # A sum that was infinite once would stay so.
+            self.discounted_sum = torch.nan_to_num(self.discounted_sum * self.gamma + rew, posinf=0.0, neginf=0.0)
             self.emp_norm.update(self.discounted_sum)
         std = self.emp_norm._std
         # The first rewards of one environment have no spread; a number of shape [1] for a reward of shape [N].

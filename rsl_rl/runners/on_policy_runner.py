@@ -7,17 +7,29 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 from typing import Any
 
 import torch
 
-from rsl_rl.checkpoint import layout_of, modernize, read_checkpoint, write_checkpoint
+from rsl_rl.checkpoint import (
+    CheckpointFolder,
+    layout_of,
+    modernize,
+    newest_checkpoint,
+    read_checkpoint,
+    write_checkpoint,
+)
 from rsl_rl.config import check_options, resolve_runner_config
+from rsl_rl.distributed import Watch, join_world
 from rsl_rl.env import VecEnv, as_vec_env
-from rsl_rl.env.finite_guard import FiniteGuard
+from rsl_rl.env.finite_guard import StepOutcome
 from rsl_rl.export import export_onnx, export_pt2, export_torchscript
 from rsl_rl.export.frozen import frozen_copy
 from rsl_rl.models import MLPModel
+from rsl_rl.runners.nonfinite import NonFinitePolicy
+from rsl_rl.runners.run_state import ResumedRun, config_differences, process_state, run_state
+from rsl_rl.runners.runaway import RunawayWatch
 from rsl_rl.telemetry import Logger
 from rsl_rl.utils import resolve_callable
 
@@ -40,6 +52,7 @@ class OnPolicyRunner:
         Raises:
             FileNotFoundError: There is no such file as ``teacher_checkpoint`` names.
             ValueError, TypeError: The configuration is wrong, or that checkpoint does not fit the teacher; says where.
+            TimeoutError: Of several processes one did not start; names it.
         """
         self.env = env = as_vec_env(env)
         obs = env.get_observations().to(device)
@@ -53,9 +66,9 @@ class OnPolicyRunner:
             self.alg.compile(self.cfg["torch_compile_mode"])
         if hasattr(self.alg, "teacher_loaded") and self.cfg.get("teacher_checkpoint") is not None:
             self._load_teacher(self.cfg["teacher_checkpoint"])
-        self._guard = None
+        self._nonfinite: NonFinitePolicy | None = None
         if self.cfg.get("check_for_nan", True):
-            self._guard = FiniteGuard(obs, self.cfg["num_steps_per_env"], env.num_envs, device)
+            self._nonfinite = NonFinitePolicy(obs, self.cfg, env, device, self._world)
         self.logger = Logger(
             log_dir=log_dir,
             cfg=self.cfg,
@@ -70,6 +83,10 @@ class OnPolicyRunner:
         self._iteration_is_done = False
         self.stop_requested = False
         self._policy_is_lent = False
+        self._folder: CheckpointFolder | None = None
+        self._resumed: ResumedRun | None = None
+        self._processes: list[dict[str, Any]] = []
+        self._runaway = RunawayWatch()
 
     def learn(self, num_learning_iterations: int, init_at_random_ep_len: bool = False) -> None:
         """Train.
@@ -89,33 +106,25 @@ class OnPolicyRunner:
                 "The teacher has no weights: load a checkpoint of its training first, with runner.load(path) or the "
                 "configuration key 'teacher_checkpoint'."
             )
-        if init_at_random_ep_len:
-            self.env.episode_length_buf = torch.randint_like(
-                self.env.episode_length_buf, high=int(torch.as_tensor(self.env.max_episode_length).max())
-            )
-        obs = self.env.get_observations().to(self.device)
-        self.alg.train_mode()
-        if self._policy_is_lent:
-            # What a recurrent policy remembers are the environments of its evaluation.
-            self.alg.get_policy().reset()
-        self.logger.init_logging_writer()
+        obs = self._begin(init_at_random_ep_len)
         start = self.current_learning_iteration + int(self._iteration_is_done)
         end = start + num_learning_iterations
         try:
             for iteration in range(start, end):
                 self.current_learning_iteration, self._iteration_is_done = iteration, False
                 started = time.perf_counter()
-                obs = self._collect(obs, iteration)
+                obs, is_usable = self._collect(obs, iteration)
                 collected = time.perf_counter()
-                losses = self.alg.update()
+                losses = self._learn_from_rollout(is_usable)
                 learned = time.perf_counter()
                 self._iteration_is_done = True
                 self._log(iteration, start, end, collected - started, learned - collected, losses)
-                is_last = iteration == end - 1 or self.stop_requested
-                if self.logger.log_dir is not None and (is_last or iteration % self.cfg["save_interval"] == 0):
-                    self.save(os.path.join(self.logger.log_dir, f"model_{iteration}.pt"))
-                if is_last:
+                if self._conclude(iteration, iteration == end - 1):
                     break
+        except Exception as error:
+            if failure := Watch.explain(error):
+                raise RuntimeError(f"Another process failed, and this one ends with it: {failure}") from error
+            raise
         finally:
             self.logger.stop_logging_writer()
 
@@ -123,27 +132,104 @@ class OnPolicyRunner:
         """End :meth:`learn` after the iteration in progress, with a checkpoint. Safe in a signal handler."""
         self.stop_requested = True
 
-    def _collect(self, obs: Any, iteration: int) -> Any:
-        """Step the environment for one rollout and return the observation after it."""
+    def _begin(self, init_at_random_ep_len: bool) -> Any:
+        """Return the first observation, of a run that is resumed the one where it was interrupted."""
+        continues = False
+        resumed, self._resumed = self._resumed, None
+        if resumed is not None:
+            continues = resumed.continue_environment(self.env)
+            self.logger.begin_at(self.current_learning_iteration + 1)
+            for note in resumed.notes:
+                print(f"Resumed, but {note}.")
+        if init_at_random_ep_len and not continues:
+            self.env.episode_length_buf = torch.randint_like(
+                self.env.episode_length_buf, high=int(torch.as_tensor(self.env.max_episode_length).max())
+            )
+        if self.logger.log_dir is not None:
+            self._folder = CheckpointFolder(self.logger.log_dir, self.cfg.get("keep_checkpoints"))
+            self._folder.best_reward = resumed.best_reward if resumed is not None else self._best_reward
+        obs = self.env.get_observations().to(self.device)
+        self.alg.train_mode()
+        if self._policy_is_lent:
+            # What a recurrent policy remembers are the environments of its evaluation.
+            self.alg.get_policy().reset()
+        if self.is_distributed:
+            self.alg.broadcast_parameters()
+        self.logger.init_logging_writer()
+        if hasattr(self.alg, "resume"):
+            # Last, since the environment may have drawn random numbers.
+            self.alg.resume()
+        return obs if self._nonfinite is None else self._nonfinite.begin(obs)
+
+    def _collect(self, obs: Any, iteration: int) -> tuple[Any, bool]:
+        """Step the environment for one rollout; return the observation after it, and whether it can be learned from."""
+        nonfinite = self._nonfinite
         with torch.inference_mode():
             for _ in range(self.cfg["num_steps_per_env"]):
                 actions = self.alg.act(obs)
                 obs, rewards, dones, extras = self.env.step(actions.to(self.env.device))
                 # Some environments give rewards as a column [N, 1].
                 obs, rewards, dones = obs.to(self.device), rewards.to(self.device).flatten(), dones.to(self.device)
-                if self._guard is not None:
-                    self._guard.record(obs, rewards, dones, extras)
+                ended = dones
+                if nonfinite is not None:
+                    obs, rewards, dones, extras = nonfinite.step(StepOutcome(obs, rewards, dones, extras))
                 self.alg.process_env_step(obs, rewards, dones, extras)
-                self.logger.process_env_step(rewards, dones, extras, self.alg.intrinsic_rewards)
-            if self._guard is not None:
-                self._guard.check(iteration)
-            self.alg.compute_returns(obs)
-        return obs
+                self.logger.process_env_step(rewards, ended, extras, self.alg.intrinsic_rewards)
+            is_usable = True
+            if nonfinite is not None:
+                offence = nonfinite.check()
+                if offence is not None and not nonfinite.recovers:
+                    nonfinite.stop(offence, iteration, obs, self.alg, self.logger.log_dir, self._save_as_of)
+                if nonfinite.recovers:
+                    is_usable = nonfinite.leave_out(offence, self.alg.storage, iteration)
+            if is_usable:
+                self.alg.compute_returns(obs)
+        if nonfinite is not None and nonfinite.count:
+            nonfinite.end_lost_episodes()
+        return obs, is_usable
+
+    def _learn_from_rollout(self, is_usable: bool) -> dict[str, float]:
+        if is_usable:
+            return self.alg.update()
+        self.alg.storage.clear()
+        return {}
+
+    def _save_as_of(self, path: str, iteration: int) -> None:
+        now, self.current_learning_iteration = self.current_learning_iteration, iteration
+        try:
+            self.save(path)
+        finally:
+            self.current_learning_iteration = now
+
+    def _conclude(self, iteration: int, is_end: bool) -> bool:
+        """Save if it is time; return whether this was the last iteration, in agreement with all processes."""
+        folder = self._folder
+        stops, is_behind = self._world.sums(self.stop_requested, folder is not None and folder.is_behind)
+        is_last = is_end or stops > 0
+        if not (is_last or is_behind or iteration % self.cfg["save_interval"] == 0):
+            return is_last
+        if self.is_distributed:
+            if different := self._world.unlike_the_first(self.alg.fingerprint()):
+                warnings.warn(
+                    f"The parameters of the processes {different} are not those of process 0 any more; they are copied "
+                    "anew. An update that depends on the process, or failing hardware, does this.",
+                    stacklevel=3,
+                )
+                self.alg.broadcast_parameters()
+            self._processes = self._world.gather(process_state(self.alg, self.env, self.logger))
+        if folder is not None:
+            rewards = self.logger.rewbuffer
+            folder.save(self.save, iteration, sum(rewards) / len(rewards) if rewards else None, is_last)
+        self._processes = []
+        return is_last
 
     def _log(
         self, iteration: int, start: int, end: int, collect_time: float, learn_time: float, losses: dict[str, float]
     ) -> None:
         policy = self.alg.get_policy()
+        diagnostics = dict(getattr(self.alg, "diagnostics", {}))
+        if self._nonfinite is not None and self._nonfinite.recovers:
+            diagnostics["nonfinite"] = float(self._nonfinite.count)
         self.logger.log(
             it=iteration,
             start_it=start,
@@ -154,7 +240,16 @@ class OnPolicyRunner:
             learning_rate=self.alg.learning_rate,
             action_std=policy.output_std.detach() if policy.distribution is not None else torch.zeros(1),
             rnd_weight=self.alg.rnd.weight if self.alg.rnd is not None else None,
+            diagnostics=diagnostics,
         )
+        if jumps := self._runaway.look(iteration, losses, diagnostics):
+            name = f"before_runaway_{iteration}.pt"
+            kept = self._folder.protect_latest(name) if self._folder is not None else None
+            warnings.warn(
+                f"Iteration {iteration}: {'; '.join(jumps)}."
+                + (f" The checkpoint from before is kept as '{kept}'." if kept is not None else ""),
+                stacklevel=3,
+            )
 
     # -- checkpoints ---------------------------------------------------------------------------------------------------
 
@@ -168,6 +263,8 @@ class OnPolicyRunner:
         document = self.alg.save()
         document["iter"] = self.current_learning_iteration
         document["infos"] = infos
+        processes = self._processes or [process_state(self.alg, self.env, self.logger)]
+        document |= run_state(processes, self.cfg, self._best_reward)
         write_checkpoint(document, path)
         self.logger.save_model(path, self.current_learning_iteration)
 
@@ -176,8 +273,11 @@ class OnPolicyRunner:
     ) -> Any:
         """Take over a checkpoint.
 
+        With its iteration also the random state, the environments' state (where they can save it) and the log are taken
+        over, when :meth:`learn` is called next.
+
         Args:
-            path: The file.
+            path: The file, or a run's folder for its newest checkpoint that can be read.
             load_cfg: Which parts to take: actor, critic (or student, teacher), optimizer, iteration, rnd. None for all.
             strict: Refuse missing and unexpected keys of the models; otherwise what does not fit is skipped.
             map_location: Where to put the tensors; None for this runner's device.
@@ -189,11 +289,20 @@ class OnPolicyRunner:
             FileNotFoundError: There is no such file.
             ValueError: The file is not a checkpoint, is damaged, or does not fit; nothing was changed.
         """
+        if os.path.isdir(path):
+            path = str(newest_checkpoint(path))
         document = read_checkpoint(path, map_location=map_location or self.device)
         if layout := layout_of(document):
             print(f"'{path}' was written by rsl_rl {layout} and is translated as it is loaded.")
+        resumed = ResumedRun(document, self._world)
+        if resumed.algorithm_state is not None or self._world.rank > 0:
+            document["process_state"] = resumed.algorithm_state
         if self.alg.load(document, load_cfg, strict) and "iter" in document:
             self.current_learning_iteration, self._iteration_is_done = document["iter"], True
+            self._resumed = resumed
+            resumed.continue_log(self.logger)
+            if differences := config_differences(document.get("config"), self.cfg):
+                print("The configuration is not that of the checkpoint:\n  " + "\n  ".join(differences))
         report = getattr(self.alg, "load_report", [])
         if any(not line.endswith(": taken") for line in report):
             print(f"Loaded {path}:\n  " + "\n  ".join(report))
@@ -255,15 +364,18 @@ class OnPolicyRunner:
 
     # -- set-up --------------------------------------------------------------------------------------------------------
 
+    @property
+    def _best_reward(self) -> float | None:
+        return None if self._folder is None else self._folder.best_reward
+
     def _configure_multi_gpu(self) -> None:
-        """Find out which of how many processes this is."""
-        self.gpu_world_size = int(os.getenv("WORLD_SIZE", "1"))
-        if self.gpu_world_size > 1:
-            raise RuntimeError("Training with several processes is not available in this version: start one.")
-        self.is_distributed = False
-        self.gpu_local_rank = 0
-        self.gpu_global_rank = 0
-        self.cfg["multi_gpu"] = None
+        """Join the other processes, if there are any."""
+        self._world = join_world(self.device)
+        self.is_distributed = self._world.size > 1
+        self.gpu_world_size, self.gpu_global_rank = self._world.size, self._world.rank
+        self.gpu_local_rank = self._world.local_rank
+        ranks = {"global_rank": self._world.rank, "local_rank": self._world.local_rank, "world_size": self._world.size}
+        self.cfg["multi_gpu"] = ranks if self.is_distributed else None
 
     def _algorithm_name(self) -> Any:
         """Return the algorithm's class name, after the sections have been checked in their order of appearance."""

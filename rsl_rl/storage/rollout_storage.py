@@ -16,6 +16,7 @@ from tensordict import TensorDict
 
 from rsl_rl.core.trajectories import Trajectories
 from rsl_rl.modules import HiddenState
+from rsl_rl.storage.left_out import overwrite_with_copies
 from rsl_rl.utils import did_you_mean, listed
 
 _TRAINING_TYPES = ("rl", "distillation")
@@ -113,6 +114,7 @@ class RolloutStorage:
             for step in range(num_transitions_per_env)
         ]
         self._recorded_step: int | None = None
+        self._invalid_TN: torch.Tensor | None = None
         self.actions = torch.zeros(*steps, *self.actions_shape, device=device)
         self.rewards = torch.zeros(*steps, 1, device=device)
         self.dones = torch.zeros(*steps, 1, dtype=torch.uint8, device=device)
@@ -179,10 +181,37 @@ class RolloutStorage:
             self._save_hidden_states(transition.hidden_states)
         self.step += 1
 
+    def leave_out(self, invalid_TN: torch.Tensor) -> None:
+        """Keep transitions out of everything that is learned; they must be marked as done.
+
+        Until :meth:`refill` they are worth exactly what was expected, so that nothing before them is told otherwise.
+
+        Args:
+            invalid_TN: [T, N], bool.
+        """
+        self._invalid_TN = invalid_TN
+        if self.training_type == "rl":
+            self.rewards[invalid_TN] = self.values[invalid_TN]
+
+    def refill(self) -> None:
+        """Overwrite the transitions that were left out with copies of others, each a trajectory of its own.
+
+        Mini-batches then have their usual shape, and means over them are those of what may be learned from. Does
+        nothing unless transitions were left out.
+
+        Raises:
+            ValueError: There are no others.
+        """
+        if self._invalid_TN is None:
+            return
+        invalid_TN, self._invalid_TN = self._invalid_TN, None
+        overwrite_with_copies(self, invalid_TN)
+
     def clear(self) -> None:
         """Start a new rollout in the same buffers."""
         self.step = 0
         self._recorded_step = None
+        self._invalid_TN = None
 
     def mini_batch_generator(
         self, num_mini_batches: int, num_epochs: int = 8

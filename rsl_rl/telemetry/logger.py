@@ -16,9 +16,10 @@ from typing import Any
 import torch
 
 import rsl_rl
+from rsl_rl.distributed import current
 from rsl_rl.telemetry.console import LiveConsole, PlainConsole, SilentConsole, make_console
 from rsl_rl.telemetry.meters import EpisodeStatistics, MeanMeter
-from rsl_rl.telemetry.metrics_csv import FILE_NAME, CsvLogWriter
+from rsl_rl.telemetry.metrics_csv import FILE_NAME, CsvLogWriter, cut_table
 from rsl_rl.telemetry.provenance import store_git_state
 from rsl_rl.telemetry.report import IterationReport
 from rsl_rl.telemetry.videos import VideoFolder
@@ -64,7 +65,9 @@ class Logger:
         self.num_envs = num_envs
         self.gpu_world_size = gpu_world_size
         self.device = device
+        self._is_distributed = is_distributed
         self.is_silent = is_distributed and gpu_global_rank != 0
+        self._begins_at: int | None = None
         self.log_dir = None if self.is_silent else log_dir
         self._configured_writers = configured_writers(cfg.get("logger", "tensorboard"), cfg)
         self.logger_type = self._configured_writers[0].name if self._configured_writers else "none"
@@ -96,7 +99,14 @@ class Logger:
         """Open the writers, keep the configuration and the state of the code. Does nothing without a folder."""
         if self.log_dir is None or self._writers:
             return
-        os.makedirs(self.log_dir, exist_ok=True)
+        try:
+            os.makedirs(self.log_dir, exist_ok=True)
+        except OSError as error:
+            _warn(f"The run's folder cannot be made, nothing is logged, training goes on: {error}")
+            return
+        if self._begins_at is not None:
+            with contextlib.suppress(OSError, ValueError, csv.Error):
+                cut_table(self.log_dir, self._begins_at)
         self._videos = self._videos or VideoFolder(self.log_dir)
         for configured in self._configured_writers:
             try:
@@ -146,6 +156,7 @@ class Logger:
         print_minimal: bool = False,
         width: int = 80,
         pad: int = 40,
+        diagnostics: Mapping[str, float] | None = None,
     ) -> None:
         """Show and write the numbers of an iteration.
 
@@ -162,8 +173,9 @@ class Logger:
             print_minimal: Kept for existing callers, like ``width`` and ``pad``.
             width: Unused.
             pad: Unused.
+            diagnostics: What the update says about itself, by name.
         """
-        self._episodes.read()
+        self._collect_from_all_processes()
         steps = self.cfg["num_steps_per_env"] * self.num_envs * self.gpu_world_size
         self.tot_timesteps += steps
         self.tot_time += collect_time + learn_time
@@ -185,12 +197,41 @@ class Logger:
             mean_intrinsic_reward=_mean(self._episodes.intrinsic_returns),
             rnd_weight=rnd_weight,
             episode=self._environment_log.read(),
+            diagnostics=dict(diagnostics or {}),
         )
         if self.is_silent:
             return
         self._last_iteration = it
         self._write(report)
         self._show(report)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what goes on when a run is resumed, as tensors and plain data."""
+        return {
+            "total_steps": self.tot_timesteps,
+            "total_time": self.tot_time,
+            "episodes": self._episodes.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what :meth:`state_dict` returned; episodes of another number of environments start anew."""
+        self.tot_timesteps, self.tot_time = int(state["total_steps"]), float(state["total_time"])
+        self._episodes.load_state_dict(state["episodes"])
+
+    def begin_at(self, iteration: int) -> None:
+        """Take back what a run that is resumed has written about this and later iterations. Call it before writing."""
+        self._begins_at = iteration
+
+    def _collect_from_all_processes(self) -> None:
+        """Take in the episodes and the environment's log of every process; all must call this."""
+        finished = self._episodes.finished()
+        if self.gpu_world_size == 1 or not self._is_distributed:
+            self._episodes.add(finished)
+            return
+        gathered = current().gather((finished, self._environment_log.totals()))
+        for episodes, totals in gathered:
+            self._episodes.add(episodes)
+            self._environment_log.add_totals(totals)
 
     def save_model(self, path: str, it: int) -> None:
         """Hand a checkpoint, and the videos made since the last one, to the writers that keep files."""

@@ -87,14 +87,26 @@ class EpisodeStatistics:
 
     def read(self) -> None:
         """Take over the episodes that finished since the last read. One transfer from the device."""
+        self.add(self.finished())
+
+    def finished(self) -> list[list[float]]:
+        """Return the episodes that finished since the last read, for :meth:`add`. One transfer from the device.
+
+        Returns:
+            Lengths, returns, and with intrinsic rewards extrinsic and intrinsic returns; of the last 100 episodes.
+        """
         if self._steps == 0:
-            return
+            return []
         record_TSN = self._record_TSN[: self._steps].cpu()
         self._steps = 0
         finished_TN = record_TSN[:, -1] != 0
+        return [record_TSN[:, index][finished_TN][-HISTORY:].tolist() for index in range(record_TSN.shape[1] - 1)]
+
+    def add(self, finished: list[list[float]]) -> None:
+        """Add finished episodes, of this or another process, to the history."""
         histories = (self.lengths, self.returns, self.extrinsic_returns, self.intrinsic_returns)
-        for index, history in zip(range(record_TSN.shape[1] - 1), histories, strict=False):
-            history.extend(record_TSN[:, index][finished_TN].tolist())
+        for history, values in zip(histories, finished, strict=False):
+            history.extend(values)
 
     def state_dict(self) -> dict[str, Any]:
         """Return running sums and history as tensors and plain data."""
@@ -159,8 +171,8 @@ class MeanMeter:
                 self._device[name] = self._device[name] + summed if name in self._device else summed
                 self._device_counts[name] = self._device_counts.get(name, 0) + value.numel()
 
-    def read(self) -> dict[str, float]:
-        """Return the means, and start anew. One transfer from the device."""
+    def totals(self) -> dict[str, tuple[float, float]]:
+        """Return the sum and the count of every value, and start anew. One transfer from the device."""
         totals = {name: (total, count) for name, (total, count) in self._host.items()}
         if self._device:
             sums = torch.stack(list(self._device.values())).tolist()
@@ -168,4 +180,15 @@ class MeanMeter:
                 before, count = totals.get(name, (0.0, 0.0))
                 totals[name] = (before + total, count + self._device_counts[name])
         self._host, self._device, self._device_counts = {}, {}, {}
-        return {name: total / count for name, (total, count) in totals.items()}
+        return totals
+
+    def add_totals(self, totals: Mapping[str, tuple[float, float]]) -> None:
+        """Add what :meth:`totals` returned, here or in another process."""
+        for name, (total, count) in totals.items():
+            host = self._host.setdefault(name, [0.0, 0.0])
+            host[0] += total
+            host[1] += count
+
+    def read(self) -> dict[str, float]:
+        """Return the means, and start anew. One transfer from the device."""
+        return {name: total / count for name, (total, count) in self.totals().items()}

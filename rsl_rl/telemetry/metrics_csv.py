@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import os
+import warnings
+from collections.abc import Iterable
 from pathlib import Path
 
 from rsl_rl.telemetry.writer import LogWriter
@@ -30,7 +33,8 @@ class CsvLogWriter(LogWriter):
     """Writes ``metrics.csv``: one row per iteration, one column per tag.
 
     Columns that depend on the machine's speed come last, so that runs of the same seed agree digit for digit in the
-    others. A tag that appears later adds a column. A row is on its way to the disk when its iteration ends.
+    others. A tag that appears later adds a column. A row is on its way to the disk when its iteration ends; where the
+    disk is full it waits for the next iteration.
     """
 
     def __init__(self, log_dir: str) -> None:
@@ -42,6 +46,7 @@ class CsvLogWriter(LogWriter):
         self._path = Path(log_dir) / FILE_NAME
         self._columns: list[str] = []
         self._row: dict[str, float] = {}
+        self._waiting: list[dict[str, float]] = []
         if self._path.exists():
             _cut_unfinished_row(self._path)
             with self._path.open(newline="") as file:
@@ -56,27 +61,58 @@ class CsvLogWriter(LogWriter):
         if not self._row:
             return
         row, self._row = self._row, {}
-        if not set(row) <= set(self._columns):
-            self._widen(row)
-        with self._path.open("a", newline="") as file:
-            csv.DictWriter(file, self._columns, restval="").writerow(row)
+        self._waiting.append(row)
+        try:
+            self._write()
+        except OSError as error:
+            if len(self._waiting) == 1:
+                warnings.warn(f"{self._path} cannot be written, its rows wait: {error}", stacklevel=2)
 
     def stop(self) -> None:  # noqa: D102
         self.flush()
+        if self._waiting:
+            self._write()
 
-    def _widen(self, row: dict[str, float]) -> None:
-        """Write the table anew with columns for the tags of ``row``, whole or not at all."""
-        names = dict.fromkeys([_STEP, *self._columns, *row])
-        self._columns = sorted(names, key=is_timing)
+    def _write(self) -> None:
+        tags = list(dict.fromkeys(tag for row in self._waiting for tag in row))
+        if not self._path.exists() or not set(tags) <= set(self._columns):
+            self._widen(tags)
+        size = self._path.stat().st_size
+        try:
+            with self._path.open("a", newline="") as file:
+                csv.DictWriter(file, self._columns, restval="").writerows(self._waiting)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.truncate(self._path, size)
+            raise
+        self._waiting = []
+
+    def _widen(self, tags: Iterable[str]) -> None:
+        """Write the table anew with columns for more tags, whole or not at all."""
+        columns = sorted(dict.fromkeys([_STEP, *self._columns, *tags]), key=is_timing)
         rows = []
         if self._path.exists():
             with self._path.open(newline="") as file:
                 rows = list(csv.DictReader(file))
         with replaced_when_complete(self._path) as partial, open(partial, "w", newline="") as file:
             # A row of an edited table may be too long; the numbers that have a column are kept.
-            writer = csv.DictWriter(file, self._columns, restval="", extrasaction="ignore")
+            writer = csv.DictWriter(file, columns, restval="", extrasaction="ignore")
             writer.writeheader()
             writer.writerows(rows)
+        self._columns = columns
+
+
+def cut_table(log_dir: str, iteration: int) -> None:
+    """Remove the rows of an iteration and all later ones: the run goes on from a checkpoint before them."""
+    path = Path(log_dir) / FILE_NAME
+    if not path.exists():
+        return
+    with path.open(newline="") as file:
+        header, *rows = list(csv.reader(file)) or [[]]
+    kept = [row for row in rows if row and row[0].isdigit() and int(row[0]) < iteration]
+    if header[:1] == [_STEP] and len(kept) < len(rows):
+        with replaced_when_complete(path) as partial, open(partial, "w", newline="") as file:
+            csv.writer(file).writerows([header, *kept])
 
 
 def _cut_unfinished_row(path: Path) -> None:

@@ -33,6 +33,8 @@ class IterationReport:
     rnd_weight: float | None = None
     episode: dict[str, float] = field(default_factory=dict)
     """Means of what the environment logged."""
+    diagnostics: dict[str, float] = field(default_factory=dict)
+    """What the update says about itself."""
 
     @property
     def seconds_left(self) -> float:
@@ -47,6 +49,7 @@ class IterationReport:
             (tag if "/" in tag else f"Episode/{tag}"): value for tag, value in self.episode.items()
         }
         numbers |= {f"Loss/{name}": value for name, value in self.losses.items()}
+        numbers |= {f"Update/{name}": value for name, value in self.diagnostics.items()}
         numbers |= {"Loss/learning_rate": self.learning_rate, "Policy/mean_std": self.action_std}
         numbers |= {
             "Rnd/mean_extrinsic_reward": self.mean_extrinsic_reward,

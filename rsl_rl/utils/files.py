@@ -48,6 +48,13 @@ def replaced_when_complete(path: str | os.PathLike[str]) -> Iterator[str]:
             os.close(folder)
 
 
+def remove_partial_files(folder: str | os.PathLike[str]) -> None:
+    """Remove what processes that were killed while writing left in a folder, if there is such a folder."""
+    for file in Path(folder).glob(".*.partial*"):
+        with contextlib.suppress(OSError):
+            file.unlink()
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)

@@ -63,7 +63,7 @@ def test_a_truncated_file_is_refused(tmp_path: Path, share: float) -> None:
     write_checkpoint(DOCUMENT, path)
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])
-    with pytest.raises(ValueError, match="not a checkpoint, or it is damaged"):
+    with pytest.raises(ValueError, match="damaged"):
         read_checkpoint(path)
 
 

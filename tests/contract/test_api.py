@@ -91,7 +91,8 @@ SIGNATURES = {
         "value_loss_coef=1.0 entropy_coef=0.01 learning_rate=0.001 max_grad_norm=1.0 optimizer='adam' "
         "use_clipped_value_loss=True schedule='adaptive' desired_kl=0.01 normalize_advantage_per_mini_batch=False "
         "use_mixed_precision=False device='cpu' rnd_cfg=None symmetry_cfg=None multi_gpu_cfg=None "
-        "grad_reduce_bucket_mb=25 share_cnn_encoders=False critic_warmup_iterations=0 shared_encoders_twice=False"
+        "grad_reduce_bucket_mb=25 share_cnn_encoders=False critic_warmup_iterations=0 shared_encoders_twice=False "
+        "max_bad_updates=10"
     ),
     "rsl_rl.algorithms:PPO.act": "self obs",
     "rsl_rl.algorithms:PPO.process_env_step": "self obs rewards dones extras",
@@ -105,7 +106,7 @@ SIGNATURES = {
     "rsl_rl.algorithms:Distillation": (
         "student teacher storage num_learning_epochs=1 gradient_length=15 learning_rate=0.001 max_grad_norm=None "
         "loss_type='mse' optimizer='adam' use_mixed_precision=False device='cpu' multi_gpu_cfg=None "
-        "grad_reduce_bucket_mb=25 kwargs"
+        "grad_reduce_bucket_mb=25 max_bad_updates=10 kwargs"
     ),
     "rsl_rl.extensions:RandomNetworkDistillation": (
         "num_states obs_groups num_outputs predictor_hidden_dims target_hidden_dims activation='elu' "
@@ -177,7 +178,7 @@ SIGNATURES = {
     "rsl_rl.utils.logger:Logger.process_env_step": "self rewards dones extras intrinsic_rewards=None",
     "rsl_rl.utils.logger:Logger.log": (
         "self it start_it total_it collect_time learn_time loss_dict learning_rate action_std rnd_weight "
-        "print_minimal=False width=80 pad=40"
+        "print_minimal=False width=80 pad=40 diagnostics=None"
     ),
     "rsl_rl.utils.logger:Logger.save_model": "self path it",
     "rsl_rl.utils.logger:Logger.stop_logging_writer": "self",

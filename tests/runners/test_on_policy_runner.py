@@ -272,9 +272,3 @@ def test_wrong_options_fail_at_the_door() -> None:
         OnPolicyRunner(PointEnv(), config)
     with pytest.raises(ValueError, match="'actor' asks for the group 'polcy'"):
         OnPolicyRunner(PointEnv(), point_config() | {"obs_groups": {"actor": ["polcy"], "critic": ["policy"]}})
-
-
-def test_several_processes_are_refused_for_now(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(RuntimeError, match="several processes"):
-        OnPolicyRunner(PointEnv(), point_config())

@@ -39,7 +39,7 @@ class Container:
             self.values[path] = call["value"]
         elif call["type"] == "LogFloats":
             self.series.setdefault(path, []).extend((value["step"], value["value"]) for value in call["values"])
-        elif call["type"] == "UploadFile":
+        elif call["type"] == "UploadFile" and call["file_path"]:  # Neptune's own, such as git's diff, have none
             self.files[f"{path}.{call['ext']}"] = Path(call["file_path"])
 
 

@@ -1,0 +1,149 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""The checkpoints of one run: which are kept, which is the best, and which is the newest that can be read."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+from rsl_rl.checkpoint.files import read_checkpoint
+from rsl_rl.utils.files import remove_partial_files, replaced_when_complete
+
+# Not "model_...": launchers look for the newest file of that pattern.
+BEST, LATEST = "best.pt", "latest.pt"
+
+
+def numbered_checkpoints(folder: str | os.PathLike[str]) -> dict[int, Path]:
+    """Return the files ``model_<iteration>.pt`` of a folder by their iteration, the newest first."""
+    found = {int(m[1]): file for file in Path(folder).iterdir() if (m := re.fullmatch(r"model_(\d+)\.pt", file.name))}
+    return dict(sorted(found.items(), reverse=True))
+
+
+def newest_checkpoint(folder: str | os.PathLike[str]) -> Path:
+    """Return the newest checkpoint of a folder that can be read; damaged ones are skipped.
+
+    Raises:
+        FileNotFoundError: There is none.
+        ValueError: There are some, and all of them are damaged.
+
+    Warns:
+        UserWarning: A file was skipped; says why.
+    """
+    files = numbered_checkpoints(folder) if Path(folder).is_dir() else {}
+    for file in files.values():
+        try:
+            read_checkpoint(file, map_location="cpu")
+        except (ValueError, OSError) as error:
+            warnings.warn(f"Skipped a checkpoint: {error}", stacklevel=2)
+            continue
+        return file
+    if files:
+        raise ValueError(f"None of the {len(files)} checkpoints in '{folder}' can be read.")
+    raise FileNotFoundError(f"There is no checkpoint in '{folder}': no file model_<iteration>.pt.")
+
+
+class CheckpointFolder:
+    """Where a run saves: retries when that fails, and keeps ``latest.pt``, ``best.pt`` and the last few.
+
+    These two are names for files ``model_<iteration>.pt`` (hard links, or copies where the file system has none), and
+    always whole. Only the newest run may save into a folder.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], keep: int | None = None) -> None:
+        """Remove what a killed process left half written.
+
+        Args:
+            folder: The run's folder; made when something is saved.
+            keep: How many of the newest checkpoints stay, beside the best; None for all.
+        """
+        self._folder = Path(folder)
+        self._keep = keep
+        self._failed = False
+        self.best_reward: float | None = None
+        """Mean reward at the checkpoint ``best.pt``."""
+        remove_partial_files(self._folder)
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the last attempt failed, so that another should be made soon."""
+        return self._failed
+
+    def save(self, write: Callable[[str], None], iteration: int, mean_reward: float | None, is_last: bool) -> None:
+        """Save one checkpoint; a disk that is full or read-only is reported, and never ends a training.
+
+        Args:
+            write: Writes a checkpoint to the path that it is given.
+            iteration: Of the checkpoint.
+            mean_reward: What ``best.pt`` is chosen by; None if nothing is known yet.
+            is_last: Whether no later attempt will be made: the checkpoint then goes to a temporary folder instead.
+
+        Raises:
+            OSError: It is the last, and cannot be written anywhere.
+        """
+        path = self._folder / f"model_{iteration}.pt"
+        is_best = mean_reward is not None and (self.best_reward is None or mean_reward > self.best_reward)
+        # Part of what is written.
+        before, self.best_reward = self.best_reward, mean_reward if is_best else self.best_reward
+        try:
+            write(str(path))
+        except (OSError, RuntimeError) as error:
+            self.best_reward = before
+            if not _is_about_the_disk(error):
+                raise
+            self._failed = True
+            if not is_last:
+                warnings.warn(
+                    f"The checkpoint '{path}' could not be written, training goes on and tries again after the next "
+                    f"iteration: {error}",
+                    stacklevel=3,
+                )
+                return
+            rescue = os.path.join(tempfile.mkdtemp(prefix="rsl_rl_rescue_"), path.name)
+            write(rescue)
+            warnings.warn(
+                f"The last checkpoint could not be written to '{path}' ({error}). It lies in '{rescue}': keep it.",
+                stacklevel=3,
+            )
+            return
+        self._failed = False
+        self._name(path, LATEST)
+        if is_best:
+            self._name(path, BEST)
+        self._prune()
+
+    def protect_latest(self, name: str) -> Path | None:
+        """Give the newest checkpoint a second name, under which it is never deleted; None if there is none."""
+        source = self._folder / LATEST
+        if not source.is_file():
+            return None
+        self._name(source, name)
+        return self._folder / name
+
+    def _name(self, path: Path, name: str) -> None:
+        # A missing name is not worth a warning where the disk is full: the checkpoint itself is there.
+        with contextlib.suppress(OSError), replaced_when_complete(self._folder / name) as partial:
+            os.unlink(partial)
+            try:
+                os.link(path, partial)
+            except OSError:
+                shutil.copyfile(path, partial)
+
+    def _prune(self) -> None:
+        if self._keep is None:
+            return
+        for file in list(numbered_checkpoints(self._folder).values())[self._keep :]:
+            with contextlib.suppress(OSError):
+                file.unlink()
+
+
+def _is_about_the_disk(error: Exception) -> bool:
+    """Return whether writing failed; torch reports a full disk as a RuntimeError of its own."""
+    return isinstance(error, OSError) or "PytorchStreamWriter" in str(error) or "iostream" in str(error)

@@ -1,0 +1,166 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""When one process fails, the others end soon and say why, instead of waiting for it.
+
+Every process keeps a connection to process 0. A process that dies, however it dies, loses its connection at once.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import ipaddress
+import json
+import os
+import secrets
+import socket
+import sys
+import threading
+import traceback
+from multiprocessing.connection import Client, Connection, Listener
+from typing import Any, ClassVar
+
+from rsl_rl.distributed.world import World
+
+GRACE = 10.0
+"""Seconds between the failure of one process and the end of all others."""
+
+
+class Watch:
+    """This process's connections to the others, and what is known about failures."""
+
+    _running: ClassVar[Watch | None] = None
+
+    def __init__(self, rank: int) -> None:
+        """Start without connections."""
+        self.rank = rank
+        self.failure: str | None = None
+        """What another process failed of; None as long as all are well."""
+        self._failed = threading.Event()
+        self._closing = False
+        self._connections: dict[int, Connection] = {}
+        self._lock = threading.Lock()
+
+    @classmethod
+    def start(cls, world: World) -> None:
+        """Connect this process with process 0, in the background."""
+        watch = cls._running = cls(world.rank)
+        listener, address = None, None
+        if world.rank == 0:
+            listener = Listener((_bind_host(), 0), backlog=world.size, authkey=(key := secrets.token_bytes(16)))
+            address = (_own_host(), listener.address[1], key)  # type: ignore[index] (host and port)
+        address = world.broadcast(address)
+        if listener is not None:
+            _in_background(watch._accept, listener, world.size - 1)
+        else:
+            _in_background(watch._follow, *address)
+        atexit.register(watch._leave)
+
+    @classmethod
+    def explain(cls, error: BaseException, seconds: float = 3.0) -> str | None:
+        """Tell the others that this process fails of ``error``; return which other process failed before, and of what.
+
+        An error of the communication is often nothing but the echo of another process's failure, which may take a
+        moment to arrive.
+        """
+        watch = cls._running
+        if watch is None:
+            return None
+        if _is_about_communication(error):
+            watch._failed.wait(seconds)
+        if watch.failure is None:
+            watch._report("".join(traceback.format_exception(error)).strip())
+        return watch.failure
+
+    def _report(self, text: str) -> None:
+        self._pass_on(self.rank, f"rank {self.rank} on {socket.gethostname()} failed:\n{text}")
+
+    def _pass_on(self, failed: int, text: str) -> None:
+        message = json.dumps({"failed": failed, "text": text}).encode()
+        with self._lock:
+            for rank, connection in self._connections.items():
+                if rank != failed:
+                    with contextlib.suppress(OSError):
+                        connection.send_bytes(message)
+
+    def _accept(self, listener: Listener, number: int) -> None:
+        for _ in range(number):
+            try:
+                connection = listener.accept()
+                rank = int(connection.recv_bytes())
+            except (OSError, EOFError, ValueError):
+                continue
+            with self._lock:
+                self._connections[rank] = connection
+            _in_background(self._listen, connection, rank)
+
+    def _follow(self, host: str, port: int, key: bytes) -> None:
+        try:
+            connection = Client((host, port), authkey=key)
+        except OSError as error:
+            print(
+                f"rank {self.rank} cannot reach rank 0 at {host}:{port} ({error}): a process that dies will be noticed "
+                "late.",
+                file=sys.stderr,
+            )
+            return
+        connection.send_bytes(str(self.rank).encode())
+        with self._lock:
+            self._connections[0] = connection
+        self._listen(connection, 0)
+
+    def _listen(self, connection: Connection, rank: int) -> None:
+        try:
+            message: dict[str, Any] = json.loads(connection.recv_bytes())
+        except (OSError, EOFError):
+            message = {"failed": rank, "text": f"rank {rank} is gone without a word: killed, or its machine failed."}
+        if "failed" not in message:
+            return  # it has left
+        if not self._closing:
+            if self.rank == 0:
+                self._pass_on(message["failed"], message["text"])
+            self._end(message["text"])
+
+    def _end(self, text: str) -> None:
+        """Leave the main thread a moment to end by itself; it may be waiting for a process that is no more."""
+        self.failure = text
+        self._failed.set()
+        main = threading.main_thread()
+        main.join(GRACE)
+        if main.is_alive() and not self._closing:
+            print(f"rank {self.rank} ends, because {text}", file=sys.stderr, flush=True)
+            os._exit(1)
+
+    def _leave(self) -> None:
+        """Say goodbye, or what ended this process."""
+        self._closing = True
+        error = getattr(sys, "last_value", None)
+        if error is not None and self.failure is None:
+            self._report("".join(traceback.format_exception(error)).strip())
+        with self._lock:
+            for connection in self._connections.values():
+                with contextlib.suppress(OSError):
+                    connection.send_bytes(b'{"left": true}')
+
+
+def _is_about_communication(error: BaseException) -> bool:
+    texts = ("gloo", "NCCL", "Connection", "process group", "Broken pipe", "closed by peer", "all_reduce")
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in texts)
+
+
+def _in_background(function: Any, *arguments: Any) -> None:
+    threading.Thread(target=function, args=arguments, name="rsl_rl watch", daemon=True).start()
+
+
+def _own_host() -> str:
+    return os.environ.get("MASTER_ADDR") or socket.gethostname()
+
+
+def _bind_host() -> str:
+    """Return where to listen: on this machine only if the launcher does so too."""
+    try:
+        is_local = ipaddress.ip_address(socket.gethostbyname(_own_host())).is_loopback
+    except (OSError, ValueError):
+        is_local = False
+    return "127.0.0.1" if is_local else "0.0.0.0"

@@ -1,0 +1,113 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""What a checkpoint holds beside the algorithm, so that a resumed run is the run that was interrupted."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from rsl_rl.distributed import World
+from rsl_rl.telemetry import Logger
+from rsl_rl.telemetry.plain import flat, plain
+
+# Where a run lies and how it is launched does not change what is learned.
+_NOT_COMPARED = ("multi_gpu", "run_name", "resume", "load_run", "load_checkpoint", "max_iterations", "logger")
+
+
+def process_state(alg: Any, env: Any, logger: Logger) -> dict[str, Any]:
+    """Return what differs between the processes of a training, as tensors and plain data."""
+    own = alg.process_state() if hasattr(alg, "process_state") else None
+    return {"algorithm": own, "environment": _environment_state(env), "log": logger.state_dict()}
+
+
+def run_state(processes: list[dict[str, Any]], cfg: Mapping[str, Any], best_reward: float | None) -> dict[str, Any]:
+    """Return the keys that are added to a checkpoint."""
+    return {"processes": processes, "config": plain(cfg), "best_reward": best_reward}
+
+
+class ResumedRun:
+    """The part of a checkpoint that takes effect when learning goes on, not when a policy is only looked at."""
+
+    def __init__(self, document: Mapping[str, Any], world: World) -> None:
+        """Pick this process's share.
+
+        Args:
+            document: The checkpoint.
+            world: The processes that train together; their number may have changed.
+        """
+        processes = document.get("processes") or []
+        self.best_reward = document.get("best_reward")
+        self.notes: list[str] = []
+        """What could not be taken over, one line each."""
+        self._state: dict[str, Any] = {}
+        if processes and len(processes) != world.size:
+            self.notes.append(f"saved by {len(processes)} processes, resumed by {world.size}")
+        if world.rank < len(processes):
+            self._state = processes[world.rank]
+        elif processes:
+            self._state = {"log": processes[0]["log"], "seed": _other_seed(processes[0], world.rank)}
+            self.notes.append(f"rank {world.rank}: new random state")
+
+    @property
+    def algorithm_state(self) -> dict[str, Any] | None:
+        """This process's random state and hidden states."""
+        return self._state.get("algorithm")
+
+    def continue_log(self, logger: Logger) -> None:
+        """Let steps, seconds and episode statistics go on."""
+        if "log" in self._state:
+            try:
+                logger.load_state_dict(self._state["log"])
+            except ValueError as error:
+                self.notes.append(f"episode statistics start anew: {error}")
+
+    def continue_environment(self, env: Any) -> bool:
+        """Put the environment where it was; return whether that was possible."""
+        if "seed" in self._state:
+            torch.manual_seed(self._state["seed"])
+        state = self._state.get("environment")
+        if state is None or not callable(getattr(env, "load_state_dict", None)):
+            return False
+        try:
+            env.load_state_dict(state)
+        except (ValueError, NotImplementedError) as error:
+            self.notes.append(f"the environments start new episodes: {error}")
+            return False
+        return True
+
+
+def config_differences(saved: Any, cfg: Mapping[str, Any]) -> list[str]:
+    """Return how a configuration differs from the saved one, one line per key."""
+    if not isinstance(saved, Mapping):
+        return []
+    old, new = (
+        {key: value for key, value in flat(config).items() if key.split("/")[0] not in _NOT_COMPARED}
+        for config in (saved, cfg)
+    )
+    return [
+        f"{key.replace('/', '.')}: {old.get(key, '(not set)')} -> {new.get(key, '(not set)')}"
+        for key in sorted({*old, *new})
+        if old.get(key) != new.get(key)
+    ]
+
+
+def _environment_state(env: Any) -> Any:
+    save = getattr(env, "state_dict", None)
+    if not callable(save):
+        return None
+    try:
+        return save()
+    except NotImplementedError:
+        return None
+
+
+def _other_seed(first: Mapping[str, Any], rank: int) -> int:
+    """Return a seed for a process that the saved run did not have: the same in every resumption."""
+    state = (first.get("algorithm") or {}).get("random_state") or {}
+    known = state["torch"].cpu().numpy().tobytes() if "torch" in state else b""
+    return int.from_bytes(hashlib.blake2b(known + rank.to_bytes(4, "little"), digest_size=7).digest(), "little")
