@@ -5,17 +5,20 @@
 
 from __future__ import annotations
 
-import re
+import os
+import socket
 import zipfile
 from datetime import datetime
 from pathlib import Path
 
+from rsl_rl.checkpoint import newest_checkpoint, numbered_checkpoints
 from rsl_rl.config.task import TaskConfig, read_task
 
 RUNS = Path("runs")
 CONFIG = "config.yaml"
 EXPORTS = "exports"
 CURVE = "learning_curve.png"
+_LAUNCH = ".launch"
 
 
 def new_run_folder(task: TaskConfig, chosen: Path | None) -> Path:
@@ -94,21 +97,76 @@ class Run:
         return self.file if is_exported else None
 
     def checkpoint(self) -> Path:
-        """Return the checkpoint that was named, else the newest.
+        """Return the checkpoint that was named, else the newest that can be read.
 
         Raises:
             FileNotFoundError: The run has none yet.
+            ValueError: None of them can be read.
         """
         if self.file is not None and self.file.suffix == ".pt" and self.exported() is None:
             return self.file
-        found = {
-            int(m[1]): file
-            for file in self.folder.glob("model_*.pt")
-            if (m := re.fullmatch(r"model_(\d+).pt", file.name))
-        }
-        if not found:
-            raise FileNotFoundError(f"The run '{self.folder}' has no checkpoint yet.")
-        return found[max(found)]
+        return newest_checkpoint(self.folder)
+
+    def checkpoint_if_any(self) -> Path | None:
+        """Return the same, or None for a run that was stopped before its first checkpoint."""
+        try:
+            return self.checkpoint()
+        except FileNotFoundError:
+            return None
+
+
+def run_to_resume(arguments: list[str], task: TaskConfig) -> Run | None:
+    """Return the run that a command line asks to go on with, or that a launcher restarts.
+
+    Args:
+        arguments: Of the command ``train``.
+        task: The task that is named.
+
+    Raises:
+        FileNotFoundError: There is no such run.
+    """
+    wanted, run_dir = _option(arguments, "--resume"), _option(arguments, "--run-dir")
+    folders = [Path(run_dir)] if run_dir else sorted((RUNS / task.name).glob("*"), reverse=True)
+    folders = [folder for folder in folders if (folder / CONFIG).is_file()]
+    if wanted == "auto":
+        begun = [folder for folder in folders if numbered_checkpoints(folder)] or folders[: 1 if run_dir else 0]
+        return Run(str(begun[0])) if begun else None
+    if wanted is not None:
+        return Run(wanted)
+    if int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0:
+        mine = [folder for folder in folders if _launch_of(folder) == _this_launch()]
+        return Run(str(mine[0])) if mine else None
+    return None
+
+
+def remember_launch(folder: Path) -> None:
+    """Note which launcher works in a run's folder, so that the processes it restarts find it again."""
+    if launch := _this_launch():
+        (folder / _LAUNCH).write_text(launch, encoding="utf-8")
+
+
+def _launch_of(folder: Path) -> str | None:
+    try:
+        return (folder / _LAUNCH).read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return None
+
+
+def _this_launch() -> str | None:
+    """Return what tells one ``torchrun`` from another, None without one."""
+    run_id = os.environ.get("TORCHELASTIC_RUN_ID")
+    # Without an identifier of its own it is the process that started this one.
+    return f"{socket.gethostname()} {os.getppid()}" if run_id == "none" else run_id
+
+
+def _option(arguments: list[str], name: str) -> str | None:
+    """Return the value of an option that has to be known before the options can be."""
+    for index, argument in enumerate(arguments):
+        if argument.startswith(f"{name}="):
+            return argument.partition("=")[2]
+        if argument == name and index + 1 < len(arguments):
+            return arguments[index + 1]
+    return None
 
 
 def _is_torchscript(path: Path) -> bool:

@@ -8,27 +8,25 @@ from __future__ import annotations
 import dataclasses
 import os
 import random
-import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import numpy as np
 import torch
 import tyro
 
-from rsl_rl.cli.curve import draw_learning_curve
+from rsl_rl.cli.conclusion import conclude
 from rsl_rl.cli.main import UserError, user_errors
 from rsl_rl.cli.options import key_value_options
-from rsl_rl.cli.run_folder import CONFIG, EXPORTS, Run, new_run_folder
+from rsl_rl.cli.run_folder import CONFIG, Run, new_run_folder, remember_launch, run_to_resume
+from rsl_rl.cli.signals import StopSignals
 from rsl_rl.config.legacy import default_sets
 from rsl_rl.config.task import DEFAULT_TASK, TaskConfig, load_task, parse_yaml_text, task_names, write_task
+from rsl_rl.distributed import join_world, local_rank, world_size
 from rsl_rl.env import VecEnv, make_env
-from rsl_rl.export import EXPORTERS
 from rsl_rl.runners import OnPolicyRunner
-from rsl_rl.telemetry.console import duration, number
 from rsl_rl.utils import listed, resolve_callable
 
 
@@ -39,18 +37,23 @@ class TrainArguments(TaskConfig):
     run_dir: Path | None = None
     """Folder of the run; a new one under runs/ if left out."""
     checkpoint: Path | None = None
-    """Start from the models and the optimizer in this checkpoint."""
+    """Start a new run from this checkpoint."""
+    resume: str | None = None
+    """Go on with a run in its folder: the folder, or a task's name for its newest run. auto: the newest run of this
+    task, or a new one if there is none."""
     teacher: str | None = None
     """For a student: the run to learn from (a folder, a checkpoint in it, or a task's name for its newest run)."""
 
 
 def run(arguments: list[str]) -> None:
     """Train, export, and say how it went."""
-    name = DEFAULT_TASK
-    if arguments and not arguments[0].startswith("-"):
-        name, *arguments = arguments
+    named = bool(arguments) and not arguments[0].startswith("-")
+    name, arguments = (arguments[0], arguments[1:]) if named else (DEFAULT_TASK, arguments)
     with user_errors():
         preset = load_task(name)
+        resumed = run_to_resume(arguments, preset)
+        if resumed is not None and not named:
+            preset = resumed.task()
     values = {field.name: getattr(preset, field.name) for field in dataclasses.fields(preset)}
     if not preset.runner.obs_groups:
         # Empty sets stand for everything that the environment gives, and make the options exist.
@@ -80,16 +83,19 @@ def run(arguments: list[str]) -> None:
     if chosen.teacher is not None:
         with user_errors():
             task = with_teacher(task, Run(chosen.teacher))
-    train(task, chosen.run_dir, chosen.checkpoint)
+    train(task, chosen.run_dir, chosen.checkpoint, resumed)
 
 
-def train(task: TaskConfig, run_dir: Path | None = None, checkpoint: Path | None = None) -> Path:
-    """Train a task.
+def train(
+    task: TaskConfig, run_dir: Path | None = None, checkpoint: Path | None = None, resumed: Run | None = None
+) -> Path:
+    """Train a task, alone or together with the processes that ``torchrun`` started.
 
     Args:
         task: What to train.
         run_dir: Folder of the run; None for a new one.
         checkpoint: Where to start from; None for the beginning.
+        resumed: A run to go on with, in its folder.
 
     Returns:
         The run's folder.
@@ -99,20 +105,47 @@ def train(task: TaskConfig, run_dir: Path | None = None, checkpoint: Path | None
         UserError: Something was given wrongly.
     """
     with StopSignals() as signals:
-        runner, task, folder, seconds = _train(task, run_dir, checkpoint, signals)
-    _conclude(task, runner, folder, seconds, interrupted=signals.received is not None)
-    if signals.received is not None:
-        raise SystemExit(128 + signals.received)
+        runner, task, folder = _prepared(task, run_dir, checkpoint, resumed)
+        signals.stop = runner.request_stop
+        # A run that starts from another's checkpoint makes all of its own iterations.
+        done = 0 if resumed is None else runner.completed_iterations
+        is_first = runner.gpu_global_rank == 0
+        if is_first and done >= task.iterations:
+            print(f"{folder} is complete: {done} of {task.iterations} iterations. More: --iterations N.")
+        elif is_first:
+            processes = f"{runner.gpu_world_size} processes with " if runner.is_distributed else ""
+            begins = f"from iteration {done} to {task.iterations}" if done else f"{task.iterations} iterations"
+            print(f"Training {task.name}: {processes}{task.num_envs} environments, {begins}, into {folder}", flush=True)
+        started, steps = time.perf_counter(), runner.logger.tot_timesteps
+        try:
+            if done < task.iterations:
+                with user_errors(only_ours=True):
+                    runner.learn(task.iterations - done, init_at_random_ep_len=task.init_at_random_ep_len)
+        except UserError as error:
+            raise UserError(f"{error}\nThe run up to then: {folder}") from error
+        seconds = time.perf_counter() - started
+    if is_first and done < task.iterations:
+        conclude(task, runner, folder, seconds, runner.logger.tot_timesteps - steps, runner.stop_requested)
+    if runner.stop_requested:
+        raise SystemExit(signals.exit_code)
     return folder
 
 
-def _train(
-    task: TaskConfig, run_dir: Path | None, checkpoint: Path | None, signals: StopSignals
-) -> tuple[OnPolicyRunner, TaskConfig, Path, float]:
-    """Return the runner after training, the task with everything resolved, the run's folder, and the seconds."""
-    seed_everything(task.seed, task.threads)
+def _prepared(
+    task: TaskConfig, run_dir: Path | None, checkpoint: Path | None, resumed: Run | None
+) -> tuple[OnPolicyRunner, TaskConfig, Path]:
+    """Return a runner that is ready to learn, the task with everything resolved, and the run's folder."""
+    rank = int(os.environ.get("RANK", "0"))
+    if world_size() > 1 and task.device == "cuda":
+        task = dataclasses.replace(task, device=f"cuda:{local_rank()}")
+    seed_everything(task.seed, task.threads, rank)
     with user_errors():
         check_device(task.device)
+        world = join_world(task.device)
+        if resumed is not None and checkpoint is not None:
+            raise ValueError("--resume goes on from the newest checkpoint of its run: leave out --checkpoint.")
+        if resumed is not None:
+            checkpoint = resumed.checkpoint_if_any()
         if not task.env:
             raise ValueError("No environment is named: give one with --env, for example --env gym:Ant-v5.")
         if task.runner.student is not None:
@@ -123,31 +156,23 @@ def _train(
                 task = dataclasses.replace(task, runner=dataclasses.replace(task.runner, teacher_checkpoint=None))
         if task.iterations < 1:
             raise ValueError(f"iterations must be at least 1, got {task.iterations}.")
-        env = make_env(
-            task.env, num_envs=task.num_envs, seed=environment_seed(task.seed), device=task.device, **task.env_options
-        )
+        seed = environment_seed(task.seed, rank)
+        env = make_env(task.env, num_envs=task.num_envs, seed=seed, device=task.device, **task.env_options)
         task = with_observation_groups(task, env)
         # Everything that can be wrong is found before a folder is made.
         runner = make_runner(task, env, None)
         if checkpoint is not None:
             runner.load(str(checkpoint))
-        folder = new_run_folder(task, run_dir)
-        write_task(task, folder / CONFIG)
-    runner.logger.log_dir = str(folder)
+        folder = None
+        if world.rank == 0:
+            folder = resumed.folder if resumed is not None else new_run_folder(task, run_dir)
+            write_task(task, folder / CONFIG)
+            remember_launch(folder)
+        folder = world.broadcast(folder)
+    runner.logger.log_dir = str(folder) if world.rank == 0 else None
     # The user's own project, when it is under version control.
     runner.add_git_repo_to_log(os.getcwd())
-    signals.stop = runner.request_stop
-
-    print(
-        f"Training {task.name}: {task.num_envs} environments, {task.iterations} iterations, into {folder}", flush=True
-    )
-    started = time.perf_counter()
-    try:
-        with user_errors(only_ours=True):
-            runner.learn(task.iterations, init_at_random_ep_len=task.init_at_random_ep_len)
-    except UserError as error:
-        raise UserError(f"{error}\nThe run up to then: {folder}") from error
-    return runner, task, folder, time.perf_counter() - started
+    return runner, task, folder
 
 
 def check_device(device: str) -> None:
@@ -159,20 +184,22 @@ def check_device(device: str) -> None:
         raise ValueError(f"The device '{device}' cannot be used here, 'cpu' always can: {reason}") from error
 
 
-def seed_everything(seed: int, threads: int) -> None:
-    """Make what follows repeatable."""
+def seed_everything(seed: int, threads: int, rank: int = 0) -> None:
+    """Make what follows repeatable, and different in each of several processes."""
     torch.set_num_threads(max(1, threads))
+    if rank > 0:
+        seed = int(np.random.SeedSequence([seed, rank]).generate_state(1)[0])
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
 
 
-def environment_seed(seed: int) -> int:
-    """Return the seed of the environments.
+def environment_seed(seed: int, rank: int = 0) -> int:
+    """Return the seed of the environments of one of several processes.
 
     Environment i of many is seeded with this plus i; runs with neighbouring seeds would share most of theirs.
     """
-    return int(np.random.SeedSequence(seed).generate_state(1)[0]) % 2**30
+    return int(np.random.SeedSequence([seed, rank] if rank else seed).generate_state(1)[0]) % 2**30
 
 
 def make_runner(task: TaskConfig, env: VecEnv, log_dir: str | None) -> OnPolicyRunner:
@@ -210,78 +237,3 @@ def with_teacher(task: TaskConfig, run: Run) -> TaskConfig:
         obs_groups={**task.runner.obs_groups, "teacher": taught.obs_groups[name]},
     )
     return dataclasses.replace(task, runner=runner)
-
-
-class StopSignals:
-    """Ctrl-C and SIGTERM end the run after the iteration in progress; a second Ctrl-C ends it at once."""
-
-    def __init__(self) -> None:
-        """Begin to listen."""
-        self.received: int | None = None
-        self.stop: Any = None
-        self._previous = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def __enter__(self) -> StopSignals:
-        """Begin."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Leave the signals to whoever handled them before."""
-        for signal_number, handler in self._previous.items():
-            signal.signal(signal_number, handler)
-
-    def _handle(self, number: int, _: FrameType | None) -> None:
-        if self.received is not None and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        self.received = number
-        if self.stop is None:
-            raise SystemExit(128 + number)
-        print("\nStopping after this iteration, with a checkpoint. Ctrl-C again stops at once.", flush=True)
-        self.stop()
-
-
-def _conclude(task: TaskConfig, runner: OnPolicyRunner, folder: Path, seconds: float, interrupted: bool) -> None:
-    """Export the policy, draw the curve and say how it went."""
-    steps_per_iteration = task.num_envs * task.runner.num_steps_per_env
-    rewards, lengths = runner.logger.rewbuffer, runner.logger.lenbuffer
-    reached = "no episode has ended yet"
-    if rewards:
-        reward, length = sum(rewards) / len(rewards), sum(lengths) / len(lengths)
-        reached = (
-            f"reward {number(reward)}, episode length {number(length, 0)} (mean of the last {len(rewards)} episodes)"
-        )
-    lines = [
-        f"{'Stopped' if interrupted else 'Done'}: {runner.logger.tot_timesteps:,} steps in {duration(seconds)} "
-        f"({runner.logger.tot_timesteps / seconds:,.0f} steps/s).",
-        f"  {reached}",
-    ]
-    try:
-        curve = draw_learning_curve(folder, steps_per_iteration, f"{task.name}, seed {task.seed}")
-        lines.append(f"  learning curve  {curve}")
-    except (ImportError, OSError) as error:
-        lines.append(f"  no learning curve: {error}")
-    failure: Exception | None = None
-    if interrupted:
-        lines.append(f"  policy files: rsl-rl export {folder}")
-    else:
-        policy = runner.get_inference_policy()
-        for write, name in EXPORTERS.values():
-            try:
-                report = write(policy, folder / EXPORTS / name)
-            except ImportError as error:
-                lines.append(f"  no {name}: {error}")
-                continue
-            except Exception as error:  # an exporter fails in ways of its own, and the run is worth its summary
-                lines.append(f"  no {name}: see below; the checkpoints are complete")
-                failure = error
-                continue
-            checked = (
-                "not checked" if report.max_difference is None else f"checked, differs by {report.max_difference:.0e}"
-            )
-            lines.append(f"  policy          {report.path} ({checked})")
-    lines += [f"  metrics         {folder / 'metrics.csv'}", f"See it act: rsl-rl play {folder}"]
-    print("\n".join(lines), flush=True)
-    if failure is not None:
-        if isinstance(failure, (RuntimeError, OSError)):
-            raise UserError(str(failure)) from failure
-        raise failure

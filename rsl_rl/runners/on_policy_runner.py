@@ -107,7 +107,7 @@ class OnPolicyRunner:
                 "configuration key 'teacher_checkpoint'."
             )
         obs = self._begin(init_at_random_ep_len)
-        start = self.current_learning_iteration + int(self._iteration_is_done)
+        start = self.completed_iterations
         end = start + num_learning_iterations
         try:
             for iteration in range(start, end):
@@ -127,6 +127,11 @@ class OnPolicyRunner:
             raise
         finally:
             self.logger.stop_logging_writer()
+
+    @property
+    def completed_iterations(self) -> int:
+        """How many iterations have been made, also before the checkpoint that was loaded."""
+        return self.current_learning_iteration + int(self._iteration_is_done)
 
     def request_stop(self) -> None:
         """End :meth:`learn` after the iteration in progress, with a checkpoint. Safe in a signal handler."""
@@ -205,7 +210,8 @@ class OnPolicyRunner:
         """Save if it is time; return whether this was the last iteration, in agreement with all processes."""
         folder = self._folder
         stops, is_behind = self._world.sums(self.stop_requested, folder is not None and folder.is_behind)
-        is_last = is_end or stops > 0
+        self.stop_requested = stops > 0
+        is_last = is_end or self.stop_requested
         if not (is_last or is_behind or iteration % self.cfg["save_interval"] == 0):
             return is_last
         if self.is_distributed:

@@ -347,11 +347,19 @@ def test_export_writes_where_asked(run: Path, tmp_path: Path, capsys: pytest.Cap
 
 
 def test_damaged_checkpoints_are_explained(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    whole = (run / "model_2.pt").read_bytes()
+    whole, first = (run / "model_2.pt").read_bytes(), (run / "model_0.pt").read_bytes()
     (run / "model_2.pt").write_bytes(whole[: len(whole) // 2])
-    assert "not a checkpoint, or it is damaged" in fails(capsys, "play", str(run))
-    (run / "model_2.pt").write_bytes(b"something else")
-    assert "not a checkpoint" in fails(capsys, "export", str(run))
+    assert "model_2.pt' is not a checkpoint, or it is damaged" in fails(capsys, "play", str(run / "model_2.pt"))
+    # Where only the run is named, the newest that can be read is meant.
+    main(["play", str(run), "--episodes", "2"])
+    printed = capsys.readouterr()
+    assert "Skipped a checkpoint" in printed.err
+    assert "model_0.pt" in printed.out
+    (run / "model_0.pt").write_bytes(b"something else")
+    with pytest.raises(SystemExit):
+        main(["export", str(run)])
+    assert "error: None of the 2 checkpoints" in capsys.readouterr().err
+    (run / "model_0.pt").write_bytes(first)
     other = ["--run-dir", "other", "--runner.actor.hidden-dims", "9"]
     checkpoint = ["--checkpoint", str(run / "model_0.pt")]
     error = fails(capsys, "train", "gym:Drift-v0", *SMALL, *other, *checkpoint)

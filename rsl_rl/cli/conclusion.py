@@ -1,0 +1,75 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""The end of a training: policy files, learning curve, and how it went."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rsl_rl.cli.curve import draw_learning_curve
+from rsl_rl.cli.main import UserError
+from rsl_rl.cli.run_folder import EXPORTS
+from rsl_rl.config.task import TaskConfig
+from rsl_rl.export import EXPORTERS
+from rsl_rl.runners import OnPolicyRunner
+from rsl_rl.telemetry.console import duration, number
+
+
+def conclude(
+    task: TaskConfig, runner: OnPolicyRunner, folder: Path, seconds: float, steps: int, interrupted: bool
+) -> None:
+    """Export the policy, draw the curve and say how it went.
+
+    Args:
+        task: What was trained.
+        runner: The runner after training.
+        folder: The run's folder.
+        seconds: Seconds of this training.
+        steps: Environment steps of this training; the run may have had others before.
+        interrupted: Whether it was stopped from outside.
+    """
+    steps_per_iteration = task.num_envs * task.runner.num_steps_per_env * runner.gpu_world_size
+    rewards, lengths = runner.logger.rewbuffer, runner.logger.lenbuffer
+    reached = "no episode has ended yet"
+    if rewards:
+        reward, length = sum(rewards) / len(rewards), sum(lengths) / len(lengths)
+        reached = (
+            f"reward {number(reward)}, episode length {number(length, 0)} (mean of the last {len(rewards)} episodes)"
+        )
+    lines = [
+        f"{'Stopped' if interrupted else 'Done'}: {steps:,} steps in {duration(seconds)} "
+        f"({steps / seconds:,.0f} steps/s)"
+        f"{'' if steps == runner.logger.tot_timesteps else f', {runner.logger.tot_timesteps:,} in all'}.",
+        f"  {reached}",
+    ]
+    try:
+        curve = draw_learning_curve(folder, steps_per_iteration, f"{task.name}, seed {task.seed}")
+        lines.append(f"  learning curve  {curve}")
+    except (ImportError, OSError) as error:
+        lines.append(f"  no learning curve: {error}")
+    failure: Exception | None = None
+    if interrupted:
+        lines += [f"  goes on with    rsl-rl train --resume {folder}", f"  policy files    rsl-rl export {folder}"]
+    else:
+        policy = runner.get_inference_policy()
+        for write, name in EXPORTERS.values():
+            try:
+                report = write(policy, folder / EXPORTS / name)
+            except ImportError as error:
+                lines.append(f"  no {name}: {error}")
+                continue
+            except Exception as error:  # an exporter fails in ways of its own, and the run is worth its summary
+                lines.append(f"  no {name}: see below; the checkpoints are complete")
+                failure = error
+                continue
+            checked = (
+                "not checked" if report.max_difference is None else f"checked, differs by {report.max_difference:.0e}"
+            )
+            lines.append(f"  policy          {report.path} ({checked})")
+    lines += [f"  metrics         {folder / 'metrics.csv'}", f"See it act: rsl-rl play {folder}"]
+    print("\n".join(lines), flush=True)
+    if failure is not None:
+        if isinstance(failure, (RuntimeError, OSError)):
+            raise UserError(str(failure)) from failure
+        raise failure
