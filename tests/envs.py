@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from tensordict import TensorDict
 
@@ -48,6 +50,20 @@ class PointEnv(VecEnv):
         self._state = torch.where(dones.unsqueeze(1), fresh, self._state)
         self.episode_length_buf = torch.where(dones, 0, self.episode_length_buf)
         return self.get_observations(), rewards, dones, extras
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "generator": self._generator.get_state(),
+            "state": self._state.clone(),
+            "episode_length_buf": self.episode_length_buf.clone(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        if state["state"].shape != self._state.shape:
+            raise ValueError(f"The state is of {len(state['state'])} environments, here are {self.num_envs}.")
+        self._generator.set_state(state["generator"].cpu())
+        self._state = state["state"].cpu().clone()
+        self.episode_length_buf = state["episode_length_buf"].cpu().clone()
 
 
 def point_config(**algorithm: object) -> dict:

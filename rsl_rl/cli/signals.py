@@ -5,11 +5,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
+from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
+from rsl_rl.distributed import current
+
 _STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)]
+
+
+@contextlib.contextmanager
+def leaving_together(is_distributed: bool) -> Iterator[None]:
+    """Let all processes wait for the slowest before they end.
+
+    A launcher takes the first that ends with an exit code for a failure, and terminates the others.
+    """
+    if is_distributed:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    yield
+    current().sums(0)
 
 
 class StopSignals:

@@ -21,7 +21,7 @@ from rsl_rl.cli.conclusion import conclude
 from rsl_rl.cli.main import UserError, user_errors
 from rsl_rl.cli.options import key_value_options
 from rsl_rl.cli.run_folder import CONFIG, Run, new_run_folder, remember_launch, run_to_resume
-from rsl_rl.cli.signals import StopSignals
+from rsl_rl.cli.signals import StopSignals, leaving_together
 from rsl_rl.config.legacy import default_sets
 from rsl_rl.config.task import DEFAULT_TASK, TaskConfig, load_task, parse_yaml_text, task_names, write_task
 from rsl_rl.distributed import join_world, local_rank, world_size
@@ -124,8 +124,9 @@ def train(
         except UserError as error:
             raise UserError(f"{error}\nThe run up to then: {folder}") from error
         seconds = time.perf_counter() - started
-    if is_first and done < task.iterations:
-        conclude(task, runner, folder, seconds, runner.logger.tot_timesteps - steps, runner.stop_requested)
+    with leaving_together(runner.is_distributed):
+        if is_first and done < task.iterations:
+            conclude(task, runner, folder, seconds, runner.logger.tot_timesteps - steps, runner.stop_requested)
     if runner.stop_requested:
         raise SystemExit(signals.exit_code)
     return folder

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import socket
 import sys
@@ -72,7 +73,16 @@ def join_world(device: str | torch.device) -> World:
     _check(world, device, backend)
     remember(world)
     Watch.start(world)
+    atexit.register(leave_world)
     return world
+
+
+def leave_world() -> None:
+    """Leave the other processes, at the end of this one; a second call does nothing."""
+    # After a failure the others may be gone, and leaving in order would wait for them.
+    if Watch.stop() and distributed.is_initialized() and current().host_group is not None:
+        remember(SOLO)
+        distributed.destroy_process_group()
 
 
 def _call_the_roll(rank: int, size: int) -> Any:
@@ -89,6 +99,8 @@ def _call_the_roll(rank: int, size: int) -> Any:
         raise TimeoutError(
             f"Process {rank} of {size} found nobody at {address} within {seconds:g} s: {error}"
         ) from error
+    # A launcher that restarts its processes may keep the store, with the addresses of those that have died.
+    store = distributed.PrefixStore(f"attempt_{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
     store.set(f"rsl_rl/{rank}", socket.gethostname())
     missing = []
     for other in range(size):

@@ -8,7 +8,6 @@ Every process keeps a connection to process 0. A process that dies, however it d
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import ipaddress
 import json
@@ -55,7 +54,6 @@ class Watch:
             _in_background(watch._accept, listener, world.size - 1)
         else:
             _in_background(watch._follow, *address)
-        atexit.register(watch._leave)
 
     @classmethod
     def explain(cls, error: BaseException, seconds: float = 3.0) -> str | None:
@@ -72,6 +70,22 @@ class Watch:
         if watch.failure is None:
             watch._report("".join(traceback.format_exception(error)).strip())
         return watch.failure
+
+    @classmethod
+    def stop(cls) -> bool:
+        """Say goodbye, or what ended this process; return whether all is well."""
+        watch, cls._running = cls._running, None
+        if watch is None:
+            return True
+        watch._closing = True
+        error = getattr(sys, "last_value", None)
+        if error is not None and watch.failure is None:
+            watch._report("".join(traceback.format_exception(error)).strip())
+        with watch._lock:
+            for connection in watch._connections.values():
+                with contextlib.suppress(OSError):
+                    connection.send_bytes(b'{"left": true}')
+        return error is None and watch.failure is None
 
     def _report(self, text: str) -> None:
         self._pass_on(self.rank, f"rank {self.rank} on {socket.gethostname()} failed:\n{text}")
@@ -131,17 +145,6 @@ class Watch:
         if main.is_alive() and not self._closing:
             print(f"rank {self.rank} ends, because {text}", file=sys.stderr, flush=True)
             os._exit(1)
-
-    def _leave(self) -> None:
-        """Say goodbye, or what ended this process."""
-        self._closing = True
-        error = getattr(sys, "last_value", None)
-        if error is not None and self.failure is None:
-            self._report("".join(traceback.format_exception(error)).strip())
-        with self._lock:
-            for connection in self._connections.values():
-                with contextlib.suppress(OSError):
-                    connection.send_bytes(b'{"left": true}')
 
 
 def _is_about_communication(error: BaseException) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from tensordict import TensorDict
 
+from rsl_rl.env.gymnasium_state import load_saved_state, saved_state
 from rsl_rl.env.infos import infos_of_transitions, mean_of_infos
 from rsl_rl.env.partial_reset import check_only_these_were_reset, check_vector_env, resets_in_part
 from rsl_rl.env.spaces import observation_readers
@@ -160,6 +161,24 @@ class GymnasiumVecEnv(VecEnv):
             extras["log"] = log
         self._obs = self._on_device(groups)
         return self._obs, self._tensor(np.asarray(rewards, dtype=np.float32)), dones_tensor, extras
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state of the environments and of this adapter; see :class:`VecEnv`.
+
+        Raises:
+            NotImplementedError: The environments are EnvPool's or in other processes, or hold something that cannot be
+                saved (what, see :mod:`rsl_rl.env.gymnasium_state`).
+        """
+        return saved_state(self)
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue as the environment whose :meth:`state_dict` this is, bit for bit. ``last_info`` is then empty.
+
+        Raises:
+            NotImplementedError: As for :meth:`state_dict`.
+            ValueError: The state is of other environments; says which. Nothing is changed, but for a first reset.
+        """
+        load_saved_state(self, state)
 
     def render(self) -> Any:
         """Return what the vector environment renders: one image per environment, from EnvPool that of the first only.

@@ -25,6 +25,15 @@ class VecEnv(ABC):
     * ``"terminal"``: the same for the finished environments only,
       ``{"env_ids": [k], "observations": groups [k, ...]}``;
     * ``"log"`` or ``"episode"``: ``dict[str, float | Tensor]``, averaged over an iteration and logged.
+
+    An environment may have two more methods, so that a training that is resumed is exact:
+
+    * ``state_dict() -> dict[str, Any]``: everything that decides what happens next, random generators included, as
+      tensors and plain data that ``torch.load(..., weights_only=True)`` can load. Raises ``NotImplementedError`` with
+      the reason where that is not possible;
+    * ``load_state_dict(state)``: makes the environment, made alike, go on bit for bit as the saved one: the same
+      observations (also from :meth:`get_observations`), rewards, dones and random resets. Raises ``ValueError``
+      where the state is of another environment.
     """
 
     num_envs: int

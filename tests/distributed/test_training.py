@@ -47,7 +47,9 @@ def test_two_processes_learn_what_one_with_all_environments_learns(
     alone = trained(case, list(range(NUM_ENVS)))
     together, other = (results[case] for results in two_processes)
     for name, tensor in alone["tensors"].items():
-        torch.testing.assert_close(together["tensors"][name], tensor, rtol=1e-5, atol=1e-5, msg=lambda m: f"{name}: {m}")
+        torch.testing.assert_close(
+            together["tensors"][name], tensor, rtol=1e-5, atol=1e-5, msg=lambda m: f"{name}: {m}"
+        )
         assert torch.equal(together["tensors"][name], other["tensors"][name]), name
     assert together["learning_rate"] == pytest.approx(alone["learning_rate"], rel=1e-9)
     assert other["learning_rate"] == together["learning_rate"]
