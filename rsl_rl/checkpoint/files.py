@@ -29,6 +29,9 @@ TRUST_VARIABLE = "RSL_RL_TRUST_CHECKPOINTS"
 # A checkpoint is a zip archive, whose trailing comment any reader skips: the SHA-256 of all bytes before its digits.
 _MARK = b"rsl_rl sha256="
 _COMMENT_LENGTH = len(_MARK) + 64
+# Exact types: a subclass, an enumeration for example, is an object of a class of its own.
+_PLAIN_TYPES = {str, int, float, complex, bool, bytes, bytearray, type(None), torch.Size, torch.dtype, torch.device}
+_PLAIN_TYPES |= {torch.Tensor, torch.nn.Parameter}
 
 
 def write_checkpoint(document: dict[str, Any], path: str | os.PathLike[str]) -> None:
@@ -81,35 +84,37 @@ def read_checkpoint(path: str | os.PathLike[str], map_location: Any = None) -> d
     is_verified = content[-_COMMENT_LENGTH:-64] == _MARK
     if is_verified and hashlib.sha256(content[:-64]).hexdigest().encode() != content[-64:]:
         raise ValueError(f"'{path}' is damaged: its content does not have the SHA-256 that it was written with.")
-    if not zipfile.is_zipfile(io.BytesIO(content)):
-        raise ValueError(f"'{path}' is not a checkpoint, or it is damaged (cut off?).")
-    try:
-        document = _parsed(content, path, map_location)
-    except ValueError:
-        raise
-    except Exception as error:  # a damaged file fails anywhere inside torch.load
-        raise ValueError(f"'{path}' is not a checkpoint, or it is damaged (cut off?): {error}") from error
+    document = _parsed(content, path, map_location)
     if not isinstance(document, dict):
         raise ValueError(f"'{path}' is not a checkpoint: it holds a {type(document).__name__} instead of a dict.")
     if "format_version" in document and not is_verified:
         raise ValueError(f"'{path}' is damaged: the SHA-256 at its end is missing.")
-    if document.get("format_version", 0) > FORMAT_VERSION:
+    version = document.get("format_version", 0)
+    if not isinstance(version, int) or version > FORMAT_VERSION:
         raise ValueError(
-            f"'{path}' was written by a newer version of this library (format {document['format_version']}, this one "
-            f"reads up to {FORMAT_VERSION})."
+            f"'{path}' was written by a newer version of this library (format {version}, this one reads up to "
+            f"{FORMAT_VERSION})."
         )
     return document
 
 
 def _plain(value: Any, place: str) -> Any:
     """Return tensors and plain data without NumPy's numbers and arrays."""
-    if isinstance(value, (np.ndarray, np.generic)):
-        return torch.from_numpy(value.copy()) if isinstance(value, np.ndarray) and value.ndim else value.item()
+    if isinstance(value, np.ndarray) and value.ndim:
+        try:
+            return torch.from_numpy(value.astype(value.dtype.newbyteorder("="), order="C"))  # a copy
+        except TypeError:  # texts or objects
+            value = value.tolist()
+    elif isinstance(value, (np.ndarray, np.generic)):
+        value = value.item()
     if type(value) in (dict, OrderedDict):
-        return {key: _plain(item, f"{place}.{key}" if place else str(key)) for key, item in value.items()}
-    if type(value) in (list, tuple):
+        return {
+            _plain(key, f"{place} (a key)"): _plain(item, f"{place}.{key}" if place else str(key))
+            for key, item in value.items()
+        }
+    if type(value) in (list, tuple, set):
         return type(value)(_plain(item, f"{place}[{index}]") for index, item in enumerate(value))
-    if not isinstance(value, (torch.Tensor, str, int, float, bytes, type(None), torch.Size, torch.dtype, torch.device)):
+    if type(value) not in _PLAIN_TYPES:
         warnings.warn(
             f"The checkpoint holds a {type(value).__name__} at '{place}', neither a tensor nor plain data: reading it "
             "will be refused, since that would execute code from the file.",
@@ -120,14 +125,19 @@ def _plain(value: Any, place: str) -> Any:
 
 def _parsed(content: bytes, path: Path, map_location: Any) -> Any:
     try:
+        if not zipfile.is_zipfile(io.BytesIO(content)):
+            raise ValueError("it is no zip archive")
         return torch.load(io.BytesIO(content), map_location=map_location, weights_only=True)
-    except pickle.UnpicklingError as error:
-        found = re.search(r"GLOBAL (\S+)", str(error))
+    except Exception as error:  # a damaged file fails anywhere
+        found = re.search(r"GLOBAL (\S+)", str(error)) if isinstance(error, pickle.UnpicklingError) else None
         if found is None:
-            raise
-        if os.environ.get(TRUST_VARIABLE) == "1":
-            return torch.load(io.BytesIO(content), map_location=map_location, weights_only=False)
-        raise ValueError(
-            f"'{path}' is refused: it holds something other than tensors and plain data ({found[1]}), and reading that "
-            f"would execute code from the file. If you trust whoever wrote it: set {TRUST_VARIABLE}=1."
-        ) from error
+            raise ValueError(f"'{path}' is not a checkpoint, or it is damaged (cut off?): {error}") from error
+        if os.environ.get(TRUST_VARIABLE) != "1":
+            raise ValueError(
+                f"'{path}' is refused: it holds something other than tensors and plain data ({found[1]}), and reading "
+                f"that would execute code from the file. If you trust whoever wrote it: set {TRUST_VARIABLE}=1."
+            ) from error
+    try:
+        return torch.load(io.BytesIO(content), map_location=map_location, weights_only=False)
+    except Exception as error:
+        raise ValueError(f"'{path}' cannot be read, although it is trusted: {error!r}") from error

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import re
 import shutil
@@ -82,13 +83,15 @@ class CheckpointFolder:
         Args:
             write: Writes a checkpoint to the path that it is given.
             iteration: Of the checkpoint.
-            mean_reward: What ``best.pt`` is chosen by; None if nothing is known yet.
+            mean_reward: What ``best.pt`` is chosen by; None if nothing is known yet, what is not finite counts as that.
             is_last: Whether no later attempt will be made: the checkpoint then goes to a temporary folder instead.
 
         Raises:
             OSError: It is the last, and cannot be written anywhere.
         """
         path = self._folder / f"model_{iteration}.pt"
+        if mean_reward is not None and not math.isfinite(mean_reward):
+            mean_reward = None
         is_best = mean_reward is not None and (self.best_reward is None or mean_reward > self.best_reward)
         # Part of what is written.
         before, self.best_reward = self.best_reward, mean_reward if is_best else self.best_reward
@@ -117,7 +120,7 @@ class CheckpointFolder:
         self._name(path, LATEST)
         if is_best:
             self._name(path, BEST)
-        self._prune()
+        self._prune(path)
 
     def protect_latest(self, name: str) -> Path | None:
         """Give the newest checkpoint a second name, under which it is never deleted; None if there is none."""
@@ -128,6 +131,10 @@ class CheckpointFolder:
         return self._folder / name
 
     def _name(self, path: Path, name: str) -> None:
+        # Of two names of one file, renaming one to the other does nothing, and both stay.
+        with contextlib.suppress(OSError):
+            if path.samefile(self._folder / name):
+                return
         # A missing name is not worth a warning where the disk is full: the checkpoint itself is there.
         with contextlib.suppress(OSError), replaced_when_complete(self._folder / name) as partial:
             os.unlink(partial)
@@ -136,12 +143,14 @@ class CheckpointFolder:
             except OSError:
                 shutil.copyfile(path, partial)
 
-    def _prune(self) -> None:
+    def _prune(self, written: Path) -> None:
         if self._keep is None:
             return
         for file in list(numbered_checkpoints(self._folder).values())[self._keep :]:
+            # Of a run that went back to an earlier checkpoint there may be newer ones.
             with contextlib.suppress(OSError):
-                file.unlink()
+                if file != written:
+                    file.unlink()
 
 
 def _is_about_the_disk(error: Exception) -> bool:

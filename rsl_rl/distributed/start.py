@@ -89,18 +89,21 @@ def _call_the_roll(rank: int, size: int) -> Any:
     """Return the launcher's store once every process has answered."""
     seconds = float(os.environ.get("RSL_RL_START_TIMEOUT", START_TIMEOUT))
     until = time.monotonic() + seconds
+    host, port = os.environ.get("MASTER_ADDR", "localhost"), int(os.environ.get("MASTER_PORT", "29500"))
+    # torchrun keeps the store itself; without it process 0 does.
+    keeps_store = rank == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
     try:
-        rendezvous: Any = distributed.rendezvous(  # type: ignore[reportPrivateImportUsage]
-            "env://", timeout=timedelta(seconds=seconds)
+        store: Any = distributed.TCPStore(  # type: ignore[reportPrivateImportUsage]
+            *(host, port, size, keeps_store, timedelta(seconds=seconds)), wait_for_workers=False, multi_tenant=True
         )
-        store, _, _ = next(rendezvous)
-    except (distributed.DistNetworkError, distributed.DistStoreError) as error:
-        address = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
+    except RuntimeError as error:  # torch's errors of the network are of this kind
         raise TimeoutError(
-            f"Process {rank} of {size} found nobody at {address} within {seconds:g} s: {error}"
+            f"Process {rank} of {size} found nobody at {host}:{port} within {seconds:g} s, where process 0 should be: "
+            f"{error}"
         ) from error
     # A launcher that restarts its processes may keep the store, with the addresses of those that have died.
-    store = distributed.PrefixStore(f"attempt_{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
+    attempt = f"attempt_{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}"
+    store = distributed.PrefixStore(attempt, store)  # type: ignore[reportPrivateImportUsage]
     store.set(f"rsl_rl/{rank}", socket.gethostname())
     missing = []
     for other in range(size):

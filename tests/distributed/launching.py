@@ -1,0 +1,28 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Starting real processes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def torchrun(*arguments: str | Path, options: tuple[str, ...] = (), cwd: Path | None = None) -> tuple[int, str]:
+    """Run two processes with a launcher of their own; return its exit code and what all of them printed."""
+    return run("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", *options, *arguments, cwd=cwd)
+
+
+def run(*arguments: str | Path, cwd: Path | None = None, **variables: str) -> tuple[int, str]:
+    """Run Python with environment variables; return its exit code and what it printed."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), **variables}
+    command = [sys.executable, *map(str, arguments)]
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, cwd=cwd, check=False
+    )
+    return done.returncode, done.stdout
