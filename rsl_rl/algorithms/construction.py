@@ -14,7 +14,7 @@ from torch import nn
 
 from rsl_rl.algorithms.optimization import Optimizer
 from rsl_rl.checkpoint import modernize
-from rsl_rl.config import check_options, takes_option
+from rsl_rl.config import check_kind, check_options, takes_option
 from rsl_rl.env import VecEnv
 from rsl_rl.extensions import resolve_rnd_config, resolve_symmetry_config
 from rsl_rl.models import MLPModel
@@ -30,7 +30,7 @@ def resolve_sets(obs: TensorDict, cfg: Mapping[str, Any], sets: list[str]) -> di
     """
     for section in ("algorithm", "obs_groups"):
         if section not in cfg:
-            raise ValueError(f"The configuration lacks the section '{section}'. Sections: {', '.join(cfg)}.")
+            raise ValueError(f"The configuration lacks the section '{section}'. Sections: {listed(cfg)}.")
     return resolve_obs_groups(obs, cfg["obs_groups"], sets)
 
 
@@ -93,8 +93,9 @@ def build_models(
     models: dict[str, MLPModel] = {}
     for name, output_dim in output_dims.items():
         if name not in cfg:
-            raise ValueError(f"The configuration lacks the section '{name}'. Sections: {', '.join(cfg)}.")
+            raise ValueError(f"The configuration lacks the section '{name}'. Sections: {listed(cfg)}.")
         model_class, options = resolve_class(cfg[name])
+        check_kind(model_class, MLPModel, name)
         check_options(model_class, options, name)
         if share_cnn_encoders and models:
             options["cnns"] = _encoders(models)

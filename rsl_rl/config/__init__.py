@@ -3,7 +3,7 @@
 
 """Configuration: every key as a typed field, checked once, never changed."""
 
-from rsl_rl.config.options import check_options, check_type, resolve_runner_config, takes_option
+from rsl_rl.config.options import check_kind, check_options, check_type, resolve_runner_config, takes_option
 from rsl_rl.config.schema import (
     GaussianDistributionConfig,
     MLPModelConfig,
@@ -16,6 +16,7 @@ __all__ = [
     "MLPModelConfig",
     "PPOConfig",
     "RunnerConfig",
+    "check_kind",
     "check_options",
     "check_type",
     "resolve_runner_config",

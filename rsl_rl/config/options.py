@@ -43,6 +43,8 @@ def check_options(configured: Any, options: Mapping[str, Any], where: str) -> No
     valid, accepts_any = _constructor_options(configured)
     name = getattr(configured, "__name__", str(configured))
     for key in options:
+        if not isinstance(key, str):
+            raise ValueError(f"The options of {name} (in '{where}') are names, but one of them is {key!r}.")
         if key not in valid and not accepts_any and key not in _BUILT_WITH.get(where, ()):
             raise ValueError(
                 f"{name} has no option '{key}' (in '{where}').{did_you_mean(key, valid)} Options: {listed(valid)}."
@@ -51,6 +53,12 @@ def check_options(configured: Any, options: Mapping[str, Any], where: str) -> No
     for key, value in options.items():
         if key in types:
             check_type(value, types[key], f"{where}.{key}")
+
+
+def check_kind(configured: Any, kind: type, where: str) -> None:
+    """Raise ValueError unless a section names a subclass of ``kind``, or a function, which may return one."""
+    if inspect.isclass(configured) and not issubclass(configured, kind):
+        raise ValueError(f"'{where}.class_name' must name a subclass of {kind.__name__}, got {configured.__name__}.")
 
 
 def takes_option(configured: Any, option: str) -> bool:
@@ -133,6 +141,9 @@ def _constructor_options(configured: Any) -> tuple[list[str], bool]:
 
 def _declared_types(configured: Any) -> dict[str, Any]:
     for base in getattr(configured, "__mro__", ()):
-        if base.__module__.startswith("rsl_rl.") and base.__name__ in SCHEMAS:
-            return typing.get_type_hints(SCHEMAS[base.__name__])
+        if base.__module__.startswith("rsl_rl."):
+            if base.__name__ in SCHEMAS:
+                return typing.get_type_hints(SCHEMAS[base.__name__])
+            if "__init__" in vars(base):
+                return typing.get_type_hints(base.__init__)
     return {}

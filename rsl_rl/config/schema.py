@@ -236,7 +236,7 @@ def _typed(value: Any) -> Any:
         return value
     values = {key: _typed(item) for key, item in value.items()}
     schema = SCHEMAS.get(str(value.get("class_name")))
-    if schema is None:
+    if schema is None or not set(values) <= {field.name for field in dataclasses.fields(schema)}:
         return values
     return schema(**{key: tuple(item) if isinstance(item, list) else item for key, item in values.items()})
 

@@ -175,9 +175,25 @@ def parse_yaml_text(text: str) -> Any:
     Loader.add_multi_constructor("tag:yaml.org,2002:python/name:", lambda loader, suffix, node: suffix)
     Loader.add_multi_constructor("tag:yaml.org,2002:python/", _refuse_python_object)
     try:
-        return yaml.load(text, Loader)
+        document = yaml.load(text, Loader)
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from error
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except (AttributeError, IndexError, KeyError) as error:  # "!!bool maybe"
+        raise ValueError(f"a value does not fit its tag: {error!r}") from error
+    _refuse_cycles(document, (), set())
+    return document
+
+
+def _refuse_cycles(value: Any, parents: tuple[int, ...], done: set[int]) -> None:
+    if not isinstance(value, (Mapping, list)) or id(value) in done:
+        return
+    if id(value) in parents:
+        raise ValueError("an alias (*) stands for something that holds it itself")
+    for item in value.values() if isinstance(value, Mapping) else value:
+        _refuse_cycles(item, (*parents, id(value)), done)
+    done.add(id(value))
 
 
 def _refuse_python_object(loader: Any, suffix: str, node: Any) -> Any:

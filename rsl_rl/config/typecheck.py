@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import numbers
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Union, get_args, get_origin
 
 
@@ -26,10 +26,10 @@ def has_type(value: Any, expected: Any) -> bool:
         return any(has_type(value, option) for option in arguments)
     if origin is Literal:
         return any(value == option and type(value) is type(option) for option in arguments)
-    if origin in (list, tuple):
+    if origin in (list, tuple, Sequence):
         if not isinstance(value, (list, tuple)):
             return False
-        if origin is list or arguments[-1] is Ellipsis:
+        if origin is not tuple or arguments[-1] is Ellipsis:
             return all(has_type(item, arguments[0]) for item in value)
         return len(value) == len(arguments) and all(map(has_type, value, arguments))
     if origin is dict:
@@ -53,8 +53,8 @@ def describe(expected: Any) -> str:
         return " or ".join(dict.fromkeys(describe(option) for option in arguments))
     if origin is Literal:
         return " or ".join(repr(option) for option in arguments)
-    if origin in (list, tuple):
-        if origin is list or arguments[-1] is Ellipsis:
+    if origin in (list, tuple, Sequence):
+        if origin is not tuple or arguments[-1] is Ellipsis:
             return f"a list of {describe(arguments[0])}"
         return f"a list of {len(arguments)} x {describe(arguments[0])}"
     if origin is dict and arguments[1] is not Any:

@@ -91,7 +91,7 @@ def unpad_trajectories(trajectories: TensorOrGroups, masks: torch.Tensor) -> Ten
     if isinstance(trajectories, torch.Tensor):
         # Column by column, the steps of one environment follow each other.
         steps = trajectories.transpose(0, 1)[masks.T]
-        return steps.view(-1, len(masks), *trajectories.shape[2:]).transpose(0, 1)
+        return steps.view(len(steps) // len(masks), len(masks), *trajectories.shape[2:]).transpose(0, 1)
     rollout = {key: unpad_trajectories(value, masks) for key, value in trajectories.items()}
     num_envs = next(iter(rollout.values())).shape[1]
     return TensorDict(rollout, batch_size=[len(masks), num_envs], device=trajectories.device)

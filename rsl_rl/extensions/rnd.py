@@ -18,7 +18,7 @@ import torch
 from tensordict import TensorDict
 from torch import nn
 
-from rsl_rl.config import check_options
+from rsl_rl.config import check_options, check_type
 from rsl_rl.env import VecEnv
 from rsl_rl.extensions.extension import Extension, ExtensionLoss
 from rsl_rl.modules import MLP, EmpiricalDiscountedVariationNormalization, EmpiricalNormalization
@@ -266,10 +266,11 @@ def resolve_rnd_config(
 def _checked_schedule(schedule: Mapping[str, Any] | None) -> dict[str, Any]:
     schedule = {"mode": "constant"} if schedule is None else dict(schedule)
     mode = schedule.get("mode")
-    if mode not in _SCHEDULE_OPTIONS:
+    if not isinstance(mode, str) or mode not in _SCHEDULE_OPTIONS:
         hint = did_you_mean(str(mode), _SCHEDULE_OPTIONS)
         raise ValueError(f"Unknown mode {mode!r} of rnd_cfg.weight_schedule.{hint} Valid: {listed(_SCHEDULE_OPTIONS)}.")
     for option in _SCHEDULE_OPTIONS[mode]:
         if option not in schedule:
             raise ValueError(f"rnd_cfg.weight_schedule of mode '{mode}' lacks '{option}'. It has: {listed(schedule)}.")
+        check_type(schedule[option], float, f"algorithm.rnd_cfg.weight_schedule.{option}")
     return schedule

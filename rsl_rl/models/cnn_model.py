@@ -48,6 +48,10 @@ class CNNModel(MLPModel):
             ValueError: A group is missing or has the wrong shape, there is no image, or an option is invalid.
         """
         self._get_obs_dim(obs, obs_groups, obs_set)
+        if cnns is not None and not (
+            isinstance(cnns, (Mapping, nn.ModuleDict)) and all(isinstance(cnn, nn.Module) for cnn in cnns.values())
+        ):
+            raise TypeError(f"'cnns' must be ready encoders by image group, got {cnns!r}. Options belong in cnn_cfg.")
         encoders: dict[str, Any] = self._make_encoders(cnn_cfg) if cnns is None else dict(cnns.items())
         if sorted(encoders) != sorted(self.obs_groups_2d):
             raise ValueError(

@@ -12,7 +12,7 @@ import torch
 from tensordict import TensorDict
 from torch import nn
 
-from rsl_rl.config.options import check_options
+from rsl_rl.config.options import check_kind, check_options
 from rsl_rl.core.trajectories import unpad_trajectories
 from rsl_rl.export.inference import OnnxPolicy, TorchPolicy
 from rsl_rl.modules import MLP, Distribution, EmpiricalNormalization, HiddenState
@@ -66,6 +66,7 @@ class MLPModel(nn.Module):
         head_dim: int | list[int] = output_dim
         if distribution_cfg is not None:
             distribution_class, options = resolve_class(distribution_cfg)
+            check_kind(distribution_class, Distribution, f"{obs_set}.distribution_cfg")
             check_options(distribution_class, options, f"{obs_set}.distribution_cfg")
             distribution: Distribution = distribution_class(output_dim, **options)
             self.distribution, head_dim = distribution, distribution.input_dim

@@ -73,6 +73,9 @@ class CNN(nn.Sequential):
         channels, size = input_channels, (int(input_dim[0]), int(input_dim[1]))
         for index, width in enumerate(output_channels):
             kernel, step, spread = (get_param(per_layer[key], index) for key in ("kernel_size", "stride", "dilation"))
+            sizes = {"output_channels": width, "kernel_size": kernel, "stride": step, "dilation": spread}
+            if small := [name for name, number in sizes.items() if number < 1]:
+                raise ValueError(f"The CNN's {listed(small)} of layer {index} must be at least 1: {sizes}.")
             amount = (0, 0)
             if padding != "none":
                 amount = (_same(size[0], kernel, step, spread), _same(size[1], kernel, step, spread))

@@ -339,8 +339,8 @@ def _checked_std(init_std: float, std_range: tuple[float, float], std_type: str)
     low, high = std_range
     if not 0 < low <= high:
         raise ValueError(f"std_range needs 0 < low <= high, got {tuple(std_range)}.")
-    if init_std <= 0:
-        raise ValueError(f"init_std must be positive, got {init_std}.")
+    if not 0 < init_std <= torch.finfo(torch.float32).max:
+        raise ValueError(f"init_std must be positive and a float32 number, got {init_std}.")
     if std_type not in ("scalar", "log"):
         hint = did_you_mean(std_type, ["scalar", "log"])
         raise ValueError(f"Unknown std_type {std_type!r}.{hint} Valid: scalar, log")

@@ -61,6 +61,9 @@ class OnPolicyRunner:
         self._configure_multi_gpu()
 
         algorithm_class: Any = resolve_callable(self._algorithm_name())
+        if not hasattr(algorithm_class, "construct_algorithm"):
+            name = getattr(algorithm_class, "__name__", algorithm_class)
+            raise ValueError(f"'algorithm.class_name' must name an algorithm such as PPO, and {name} is none.")
         self.alg = algorithm_class.construct_algorithm(obs, env, self.cfg, device)
         if self.cfg.get("torch_compile_mode") is not None:
             self.alg.compile(self.cfg["torch_compile_mode"])

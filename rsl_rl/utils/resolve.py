@@ -110,6 +110,8 @@ def resolve_class(cfg: Mapping[str, Any]) -> tuple[Callable, dict[str, Any]]:
     Raises:
         ValueError: The section has no ``class_name``.
     """
+    if not isinstance(cfg, Mapping):
+        raise TypeError(f"A configuration section with a 'class_name' was expected, got {cfg!r}.")
     if "class_name" not in cfg:
         raise ValueError(f"The configuration section {dict(cfg)!r} names no class: the key 'class_name' is missing.")
     options = {key: copy.deepcopy(value) for key, value in cfg.items() if key != "class_name"}

@@ -95,9 +95,7 @@ def test_too_many_in_a_row_restore_the_last_good_state_and_halve_the_learning_ra
         for parameter in alg.get_policy().mlp.parameters():
             parameter.fill_(1e30)
     rollout(alg, env)
-    with pytest.warns(
-        UserWarning, match=r"last good parameters, .* restored, and the learning rate is halved"
-    ):
+    with pytest.warns(UserWarning, match=r"last good parameters, .* restored, and the learning rate is halved"):
         alg.update()
     assert alg.learning_rate == pytest.approx(rate / 2)
     # The second update started from it and went well: that proves it.
