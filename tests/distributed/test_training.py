@@ -40,3 +40,15 @@ def test_two_processes_learn_what_one_with_all_environments_learns(
     # Process 0 knows the episodes of all.
     assert together["steps"] == alone["steps"]
     torch.testing.assert_close(torch.tensor(together["returns"]), torch.tensor(alone["returns"]))
+
+
+def test_processes_that_a_client_has_connected_stay_equal_and_are_made_so_again(tmp_path: Path) -> None:
+    code, output = torchrun(HERE / "agreeing.py", tmp_path)
+    assert code == 0, output
+    ranks = {"global_rank": 0, "local_rank": 0, "world_size": 2}
+    assert f"RESULT 2 {ranks} True True True" in output
+    assert "The parameters of the processes [1] are not those of process 0 any more" in output
+    # Only one of them writes.
+    assert f"rank 0: writers None, log_dir {tmp_path}" in output
+    assert "rank 1: writers None, log_dir None" in output
+    assert (tmp_path / "model_7.pt").is_file()

@@ -1,0 +1,45 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Two processes that a client program has connected itself, one of which comes to differ from the other."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import torch
+from torch import distributed
+
+from rsl_rl.runners import OnPolicyRunner
+from tests.envs import PointEnv, point_config
+
+
+def main(log_dir: str) -> None:
+    torch.set_num_threads(1)
+    distributed.init_process_group("gloo")
+    rank = int(os.environ["RANK"])
+    torch.manual_seed(rank)
+    runner = OnPolicyRunner(PointEnv(seed=rank), point_config() | {"save_interval": 3, "logger": None}, log_dir=log_dir)
+    update = runner.alg.update
+
+    def faulty_update() -> dict[str, float]:
+        losses = update()
+        if rank == 1 and runner.current_learning_iteration == 5:
+            with torch.no_grad():
+                next(runner.alg.critic.parameters()).view(-1)[0] += 1e-3
+        return losses
+
+    runner.alg.update = faulty_update
+    runner.learn(5)
+    equal = not runner._world.unlike_the_first(runner.alg.fingerprint())
+    runner.learn(3)
+    healed = not runner._world.unlike_the_first(runner.alg.fingerprint())
+    starts = runner._world.gather(runner.env.get_observations()["policy"].tolist())
+    if rank == 0:
+        print("RESULT", runner.gpu_world_size, runner.cfg["multi_gpu"], equal, healed, starts[0] != starts[1])
+    print(f"rank {rank}: writers {runner.logger.writer}, log_dir {runner.logger.log_dir}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
