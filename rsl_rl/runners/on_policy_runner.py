@@ -145,10 +145,11 @@ class OnPolicyRunner:
         continues = False
         resumed, self._resumed = self._resumed, None
         if resumed is not None:
-            continues = resumed.continue_environment(self.env)
+            continues = resumed.continue_environment(self.env, self.logger)
             self.logger.begin_at(self.current_learning_iteration + 1)
             for note in resumed.notes:
-                print(f"Resumed, but {note}.")
+                if self.gpu_global_rank == 0 or note.startswith("rank"):
+                    print(f"Resumed, but {note}.")
         if init_at_random_ep_len and not continues:
             self.env.episode_length_buf = torch.randint_like(
                 self.env.episode_length_buf, high=int(torch.as_tensor(self.env.max_episode_length).max())

@@ -22,7 +22,9 @@ _NOT_COMPARED = ("multi_gpu", "run_name", "resume", "load_run", "load_checkpoint
 def process_state(alg: Any, env: Any, logger: Logger) -> dict[str, Any]:
     """Return what differs between the processes of a training, as tensors and plain data."""
     own = alg.process_state() if hasattr(alg, "process_state") else None
-    return {"algorithm": own, "environment": _environment_state(env), "log": logger.state_dict()}
+    lengths = torch.as_tensor(env.episode_length_buf).clone()
+    environment = _environment_state(env)
+    return {"algorithm": own, "environment": environment, "episode_lengths": lengths, "log": logger.state_dict()}
 
 
 def run_state(processes: list[dict[str, Any]], cfg: Mapping[str, Any], best_reward: float | None) -> dict[str, Any]:
@@ -66,18 +68,26 @@ class ResumedRun:
             except ValueError as error:
                 self.notes.append(f"episode statistics start anew: {error}")
 
-    def continue_environment(self, env: Any) -> bool:
-        """Put the environment where it was; return whether that was possible."""
+    def continue_environment(self, env: Any, logger: Logger) -> bool:
+        """Put the environments where they were; return whether their episodes go on.
+
+        Environments that cannot save their state start new episodes, which time out when the interrupted ones would
+        have: they count as one, and not all environments end at once.
+        """
         if "seed" in self._state:
             torch.manual_seed(self._state["seed"])
         state = self._state.get("environment")
-        if state is None or not callable(getattr(env, "load_state_dict", None)):
+        if state is not None and callable(getattr(env, "load_state_dict", None)):
+            try:
+                env.load_state_dict(state)
+                return True
+            except (ValueError, NotImplementedError) as error:
+                self.notes.append(f"the environments start new episodes: {error}")
+        lengths = self._state.get("episode_lengths")
+        if lengths is None or len(lengths) != len(env.episode_length_buf):
+            logger.begin_episodes()
             return False
-        try:
-            env.load_state_dict(state)
-        except (ValueError, NotImplementedError) as error:
-            self.notes.append(f"the environments start new episodes: {error}")
-            return False
+        env.episode_length_buf = lengths.to(env.episode_length_buf.device)
         return True
 
 

@@ -218,6 +218,10 @@ class Logger:
         self.tot_timesteps, self.tot_time = int(state["total_steps"]), float(state["total_time"])
         self._episodes.load_state_dict(state["episodes"])
 
+    def begin_episodes(self) -> None:
+        """Note that the environments start new episodes."""
+        self._episodes.begin_episodes()
+
     def begin_at(self, iteration: int) -> None:
         """Take back what a run that is resumed has written about this and later iterations. Call it before writing."""
         self._begins_at = iteration

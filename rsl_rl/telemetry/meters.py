@@ -108,6 +108,10 @@ class EpisodeStatistics:
         for history, values in zip(histories, finished, strict=False):
             history.extend(values)
 
+    def begin_episodes(self) -> None:
+        """Start new episodes everywhere; those that were running count for nothing."""
+        self._running_SN.zero_()
+
     def state_dict(self) -> dict[str, Any]:
         """Return running sums and history as tensors and plain data."""
         return {

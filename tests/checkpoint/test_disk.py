@@ -220,7 +220,7 @@ def outcomes() -> Iterator[dict[str, Outcome]]:
     folder = Path(tempfile.mkdtemp(prefix="rsl_rl_disk_"))
     folder.chmod(0o755)
     try:
-        command = [sys.executable, __file__, str(folder)]
+        command = [sys.executable, "-W", "always", __file__, str(folder)]  # Also what is said twice.
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr

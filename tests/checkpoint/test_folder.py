@@ -10,6 +10,7 @@ import hashlib
 import io
 import math
 import warnings
+import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -141,6 +142,35 @@ def test_a_reward_that_is_no_number_is_not_the_best(tmp_path: Path) -> None:
     assert folder.best_reward == 2.0
 
 
+def test_what_could_not_be_saved_is_not_the_best(tmp_path: Path) -> None:
+    folder = CheckpointFolder(tmp_path)
+
+    def save(number: int, reward: float, disk: str = "") -> None:
+        def write(path: str) -> None:
+            if disk:
+                raise OSError(disk)
+            write_checkpoint({"iter": number}, path)
+
+        folder.save(write, number, reward, False)
+
+    save(0, 1.0)
+    with pytest.warns(UserWarning, match="model_1.pt' could not be written, .* after the next iteration: it is full"):
+        save(1, 9.0, disk="it is full")
+    assert folder.is_behind
+    save(2, 5.0)
+    assert not folder.is_behind
+    assert iteration_of(tmp_path / "best.pt") == 2
+    assert names(tmp_path) == ["best.pt", "latest.pt", "model_0.pt", "model_2.pt"]
+
+
+def test_a_failure_that_is_not_the_disks_is_not_hidden(tmp_path: Path) -> None:
+    def write(path: str) -> None:
+        raise RuntimeError("the device is lost")
+
+    with pytest.raises(RuntimeError, match="the device is lost"):
+        CheckpointFolder(tmp_path).save(write, 0, None, False)
+
+
 def test_what_was_just_written_stays_when_a_run_goes_back(tmp_path: Path) -> None:
     for number in (8, 9):
         write_checkpoint({"iter": number}, tmp_path / f"model_{number}.pt")
@@ -263,6 +293,9 @@ def test_one_changed_bit_in_a_tensor_is_detected(tmp_path: Path) -> None:
 def test_the_digest_is_of_all_bytes_before_it(tmp_path: Path) -> None:
     write_checkpoint({"weight": torch.arange(10.0), "iter": 4}, tmp_path / "model.pt")
     content = (tmp_path / "model.pt").read_bytes()
+    with zipfile.ZipFile(tmp_path / "model.pt") as archive:
+        assert archive.comment == b"rsl_rl sha256=" + content[-64:]
+        assert archive.testzip() is None
     assert content[-64:].decode() == hashlib.sha256(content[:-64]).hexdigest()
     (tmp_path / "own.pt").write_bytes(with_digest({"iter": 5, "format_version": 1}))
     assert read_checkpoint(tmp_path / "own.pt")["iter"] == 5

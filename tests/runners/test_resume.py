@@ -162,6 +162,8 @@ def test_without_a_state_of_the_environment_new_episodes_start(tmp_path: Path) -
     other.load(str(tmp_path))
     other.learn(2)
     assert other.current_learning_iteration == 4
+    # An episode that was interrupted is one with what came after, and none is longer than the time limit.
+    assert max(other.logger.lenbuffer) == 10.0
     assert other.logger.tot_timesteps == 5 * 4 * 8
     assert other.logger.tot_time > runner.logger.tot_time
 
