@@ -67,6 +67,20 @@ def test_bad_mini_batches_change_nothing(kind: str, value: float) -> None:
     assert alg.diagnostics["skipped"] > 0
 
 
+def test_a_bad_mini_batch_does_not_move_the_learning_rate() -> None:
+    env = CameraEnv()
+    # After the first step any KL divergence is too large, and would lower the rate.
+    alg = build(env, config(learning_rate=1e-2, desired_kl=1e-9))
+    spoil_gradients(alg, {1, 2, 3}, math.nan)
+    rollout(alg, env)
+    with pytest.warns(UserWarning, match="3 of 4 mini-batches"):
+        alg.update()
+    assert alg.learning_rate == 1e-2
+    rollout(alg, env)
+    alg.update()
+    assert alg.learning_rate < 1e-2
+
+
 def test_the_first_mini_batch_of_all_may_be_bad() -> None:
     for name in ("adam", "sgd", "rmsprop"):
         env = CameraEnv()

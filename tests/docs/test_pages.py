@@ -66,6 +66,13 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert target.startswith("http") or (page.parent / target).exists(), target
 
 
+@every_page
+def test_tests_that_are_named_exist(page: Path) -> None:
+    for path, name in re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", page.read_text()):
+        assert not name or re.search(rf"^def {name}\(", (ROOT / path).read_text(), flags=re.MULTILINE), f"{path}::{name}"
+        assert (ROOT / path).is_file(), path
+
+
 def test_the_feature_page_is_a_table_of_rows() -> None:
     lines = [line for line in FEATURES.splitlines() if line.startswith("| ") and "---" not in line]
     assert len(ROWS) == len([line for line in lines if not line.startswith("| Feature")]) > 50
