@@ -155,8 +155,9 @@ class OnPolicyRunner:
                 self.env.episode_length_buf, high=int(torch.as_tensor(self.env.max_episode_length).max())
             )
         if self.logger.log_dir is not None:
+            best_reward = resumed.best_reward if resumed is not None else self._best_reward
             self._folder = CheckpointFolder(self.logger.log_dir, self.cfg.get("keep_checkpoints"))
-            self._folder.best_reward = resumed.best_reward if resumed is not None else self._best_reward
+            self._folder.best_reward = best_reward
         obs = self.env.get_observations().to(self.device)
         self.alg.train_mode()
         if self._policy_is_lent:

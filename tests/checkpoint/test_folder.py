@@ -126,7 +126,6 @@ def test_a_resumed_run_knows_the_best_reward(tmp_path: Path) -> None:
     assert iteration_of(tmp_path / "best.pt") == 5
 
 
-@pytest.mark.xfail(strict=True, reason="OnPolicyRunner._begin asks the new folder, not the one before it")
 def test_learning_again_knows_the_best_reward(tmp_path: Path) -> None:
     runner = OnPolicyRunner(ScriptedRewards([1.0, 5.0, 2.0, 3.0]), config(), log_dir=str(tmp_path))
     runner.learn(2)

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rsl_rl.modules import EmpiricalNormalization
+from rsl_rl.modules import EmpiricalDiscountedVariationNormalization, EmpiricalNormalization
 
 
 @given(sizes=st.lists(st.integers(1, 20), min_size=1, max_size=6), seed=st.integers(0, 10_000))
@@ -58,3 +59,24 @@ def test_buffers_keep_their_addresses() -> None:
     before = {name: buffer.data_ptr() for name, buffer in normalizer.named_buffers()}
     normalizer.update(torch.randn(4, 2))
     assert {name: buffer.data_ptr() for name, buffer in normalizer.named_buffers()} == before
+
+
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf, -torch.inf, 1e30])
+def test_samples_that_are_not_finite_or_too_large_to_square_weigh_nothing(bad: float) -> None:
+    normalizer = EmpiricalNormalization(2)
+    normalizer.update(torch.randn(50, 2))
+    before = {name: value.clone() for name, value in normalizer.state_dict().items()}
+    samples = torch.randn(20, 2)
+    samples[3, 1] = bad
+    normalizer.update(samples)
+    assert all(torch.equal(value, before[name]) for name, value in normalizer.state_dict().items())
+    normalizer.update(torch.randn(10, 2))
+    assert int(normalizer.count) == 60
+
+
+def test_a_discounted_sum_does_not_stay_infinite() -> None:
+    normalizer = EmpiricalDiscountedVariationNormalization([])
+    for rewards in ([1.0, 2.0], [torch.inf, torch.nan], [1.0, 2.0], [3.0, 1.0]):
+        normalized = normalizer(torch.tensor(rewards))
+    assert normalized.isfinite().all()
+    assert normalizer.discounted_sum.isfinite().all()

@@ -217,7 +217,7 @@ def test_an_environment_that_stays_broken_is_asked_to_end_its_episode() -> None:
 
         def step(self, actions: torch.Tensor) -> tuple[TensorDict, torch.Tensor, torch.Tensor, dict]:
             obs, rewards, dones, extras = super().step(actions)
-            self.broken &= not bool(dones[2])
+            self.broken &= not bool(extras["time_outs"][2])
             if self.broken:
                 obs["policy"][2] = math.nan
             return obs, rewards, dones, extras
