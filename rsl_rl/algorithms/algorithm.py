@@ -87,7 +87,7 @@ class Algorithm:
     def _conclude_update(self) -> list[float]:
         """Return the mean losses, after going back to the last good state if learning went wrong."""
         means = self._update_steps.end()
-        self._learning_rate = float(self._optimizer.learning_rate)
+        self._learning_rate = self._update_steps.learning_rate
         if self._update_steps.diagnostics["skipped"] or self._update_steps.went_back:
             # What a model remembers may not be finite either.
             for model in self._models():

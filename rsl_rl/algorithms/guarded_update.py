@@ -67,6 +67,8 @@ class GuardedUpdate:
         self._norms: list[torch.Tensor] = []
         self.diagnostics: dict[str, float] = {}
         """Of the last update: mean KL divergence, share of clipped samples, gradient norms, skipped mini-batches."""
+        self.learning_rate = 0.0
+        """After the last update."""
         self.went_back = False
         """Whether the last update was undone."""
 
@@ -153,10 +155,11 @@ class GuardedUpdate:
             if self._bad_in_a_row >= self._max_bad_updates:
                 break
         num_bad = len(rows) - len(good)
+        self.learning_rate = learning_rate
         self.went_back = not is_finite or self._bad_in_a_row >= self._max_bad_updates
         if self.went_back:
             reason = f"{self._bad_in_a_row} mini-batches in a row had a loss or gradient that is not finite"
-            self._go_back(reason if is_finite else "parameters, statistics or optimizer are not finite", learning_rate)
+            self._go_back(reason if is_finite else "parameters, statistics or optimizer are not finite")
         else:
             if num_bad:
                 warnings.warn(
@@ -177,13 +180,14 @@ class GuardedUpdate:
         self._last_good.forget()
         self._bad_in_a_row = 0
 
-    def _go_back(self, reason: str, learning_rate: float) -> None:
+    def _go_back(self, reason: str) -> None:
         self._last_good.restore()
         self._bad_in_a_row = 0
-        self._optimizer.set_learning_rate(learning_rate / 2)
+        self.learning_rate /= 2
+        self._optimizer.set_learning_rate(self.learning_rate)
         warnings.warn(
             f"{reason[0].upper()}{reason[1:]}. The last good parameters, statistics and optimizer were restored, and "
-            f"the learning rate is halved to {learning_rate / 2:.2e}.",
+            f"the learning rate is halved to {self.learning_rate:.2e}.",
             stacklevel=5,
         )
 
