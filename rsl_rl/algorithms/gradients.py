@@ -36,6 +36,7 @@ class GradientBuffer:
         sizes = [p.numel() for p in self.parameters]
         first = self.parameters[0] if self.parameters else torch.zeros(())
         self._flat = torch.zeros(sum(sizes) + num_numbers, dtype=first.dtype, device=first.device)
+        self._allocated: list[torch.Tensor | None] = []
         self.numbers = self._flat[sum(sizes) :]
         parts = self._flat[: sum(sizes)].split(sizes)
         self._views = [part.view_as(p) for part, p in zip(parts, self.parameters, strict=True)]
@@ -44,16 +45,20 @@ class GradientBuffer:
 
     def zero(self) -> None:
         """Forget all gradients, before a backward pass."""
-        self._flat.zero_()
-        for parameter, view in zip(self.parameters, self._views, strict=True):
-            if parameter.grad is not view:
-                # Not the view: a parameter that the loss does not reach must not be stepped.
-                parameter.grad = None
+        self._allocated = []
+        for parameter in self.parameters:
+            parameter.grad = None
 
     def collect(self) -> None:
         """Take in the gradients of a backward pass; from then on they are views of the buffer."""
+        # What the backward pass has allocated stays until the next: freed at once, the allocator of the C library gives
+        # memory back to the system and has to fetch it anew, at 70,000 page faults an update.
+        self._allocated = [parameter.grad for parameter in self.parameters]
         for parameter, view in zip(self.parameters, self._views, strict=True):
-            if parameter.grad is not None and parameter.grad is not view:
+            if parameter.grad is None:
+                # Not a gradient of zero: a parameter that the loss does not reach must not be stepped.
+                view.zero_()
+            else:
                 view.copy_(parameter.grad)
                 parameter.grad = view
 
