@@ -15,11 +15,13 @@ from torch import nn
 from rsl_rl.algorithms.guarded_update import GuardedUpdate
 from rsl_rl.algorithms.optimization import Optimizer
 from rsl_rl.checkpoint import random_state, restore_random_state
-from rsl_rl.distributed import SOLO, current, reduce_gradients_in_buckets
+from rsl_rl.distributed import SOLO, current, on_host, reduce_gradients_in_buckets
 from rsl_rl.extensions import RandomNetworkDistillation
 from rsl_rl.models import MLPModel
 from rsl_rl.modules import HiddenState
 from rsl_rl.storage import RolloutStorage
+
+_OF_ITS_OWN = ("running_mean", "running_var", "num_batches_tracked")
 
 
 class Algorithm:
@@ -101,7 +103,7 @@ class Algorithm:
         """Give all processes the parameters, statistics and optimizer state of process 0."""
         if self._world.size > 1:
             self._world.broadcast_(tensor for model in self._models() for tensor in _tensors(model))
-            state = self._world.broadcast(self._optimizer.state_dict() if self._world.rank == 0 else None)
+            state = self._world.broadcast(on_host(self._optimizer.state_dict()) if self._world.rank == 0 else None)
             if self._world.rank != 0:
                 self._optimizer.load_state_dict(state)
                 self._learning_rate = float(self._optimizer.learning_rate)
@@ -119,6 +121,7 @@ class Algorithm:
         """Return what differs between processes: random state, and what models remember of their environments."""
         sums = getattr(getattr(self.rnd, "reward_normalizer", None), "discounted_sum", None)
         return {
+            "rank": self._world.rank,
             "random_state": random_state(self.device),
             "hidden_states": [model.get_hidden_state() for model in self._models() if isinstance(model, MLPModel)],
             "rnd_discounted_sum": sums,
@@ -127,7 +130,7 @@ class Algorithm:
     def resume(self) -> None:
         """Go on exactly as the run that was loaded would have; does nothing unless one was."""
         state, self._to_resume = self._to_resume, None
-        if state is None:
+        if state is None or state.get("rank", 0) != self._world.rank:
             return
         models = [model for model in self._models() if isinstance(model, MLPModel)]
         for model, hidden_state in zip(models, state["hidden_states"], strict=False):
@@ -147,12 +150,16 @@ class Algorithm:
         self._learning_rate = float(self._optimizer.learning_rate)
         # Not now: who only plays the policy keeps a random state of its own.
         self._to_resume = document.get("process_state") if resumes else None
+        if self._to_resume is not None and any(": not taken" in line for line in self.load_report):
+            # What other models remember does not fit these.
+            self._to_resume = {**self._to_resume, "hidden_states": []}
 
     def fingerprint(self) -> int:
         """Return a number that processes share when their parameters and statistics are equal."""
         digest = hashlib.blake2b(digest_size=7)
         for model in self._models():
-            for tensor in _tensors(model):
+            # The statistics of batch normalization are those of each process's own batches.
+            for tensor in (value for name, value in model.state_dict().items() if not name.endswith(_OF_ITS_OWN)):
                 digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
         return int.from_bytes(digest.digest(), "little")
 

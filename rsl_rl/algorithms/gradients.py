@@ -23,44 +23,46 @@ class GradientBuffer:
             groups: Parameters whose gradients have a norm of their own, e.g. those of the actor. One that belongs to
                 several groups is kept once.
             num_numbers: Scalars that are averaged over the processes together with the gradients.
-
-        Raises:
-            ValueError: The parameters have different types.
         """
-        self.parameters = list(dict.fromkeys(p for group in groups for p in group if p.requires_grad))
-        self.overlaps = sum(p.requires_grad for group in groups for p in group) > len(self.parameters)
+        self.parameters = list(dict.fromkeys(p for group in groups for p in group))
+        self.overlaps = sum(len(group) for group in groups) > len(self.parameters)
         """Whether a parameter belongs to several groups."""
-        types = {p.dtype for p in self.parameters}
-        if len(types) > 1:
-            raise ValueError(f"Parameters that learn together must have one type, got {sorted(map(str, types))}.")
         sizes = [p.numel() for p in self.parameters]
         first = self.parameters[0] if self.parameters else torch.zeros(())
-        self._flat = torch.zeros(sum(sizes) + num_numbers, dtype=first.dtype, device=first.device)
+        dtype = torch.float32
+        for parameter in self.parameters:
+            dtype = torch.promote_types(dtype, parameter.dtype)
+        self._flat = torch.zeros(sum(sizes) + num_numbers, dtype=dtype, device=first.device)
         self._allocated: list[torch.Tensor | None] = []
         self.numbers = self._flat[sum(sizes) :]
         parts = self._flat[: sum(sizes)].split(sizes)
         self._views = [part.view_as(p) for part, p in zip(parts, self.parameters, strict=True)]
+        # Optimizers pair the memory of a parameter with that of its gradient.
+        self._fits = [p.dtype == dtype and p.is_contiguous() for p in self.parameters]
         starts = dict(zip(self.parameters, (int(part.storage_offset()) for part in parts), strict=True))
-        self._segments = [_merged([(starts[p], p.numel()) for p in group if p.requires_grad]) for group in groups]
-
-    def zero(self) -> None:
-        """Forget all gradients, before a backward pass."""
-        self._allocated = []
-        for parameter in self.parameters:
-            parameter.grad = None
+        self._segments = [_merged([(starts[p], p.numel()) for p in group]) for group in groups]
 
     def collect(self) -> None:
-        """Take in the gradients of a backward pass; from then on they are views of the buffer."""
+        """Take in the gradients of a backward pass; from then on they are views of the buffer, where that fits."""
         # What the backward pass has allocated stays until the next: freed at once, the allocator of the C library gives
         # memory back to the system and has to fetch it anew, at 70,000 page faults an update.
         self._allocated = [parameter.grad for parameter in self.parameters]
-        for parameter, view in zip(self.parameters, self._views, strict=True):
+        for parameter, view, fits in zip(self.parameters, self._views, self._fits, strict=True):
             if parameter.grad is None:
                 # Not a gradient of zero: a parameter that the loss does not reach must not be stepped.
                 view.zero_()
             else:
                 view.copy_(parameter.grad)
-                parameter.grad = view
+                if fits:
+                    parameter.grad = view
+
+    def hand_out(self) -> None:
+        """Give what the buffer holds now to the parameters whose gradients are no views of it."""
+        if all(self._fits):
+            return
+        for parameter, view, fits in zip(self.parameters, self._views, self._fits, strict=True):
+            if not fits and parameter.grad is not None:
+                parameter.grad.copy_(view)
 
     def average(self, world: World) -> None:
         """Average gradients and numbers over all processes, in one call."""

@@ -56,12 +56,16 @@ class GuardedUpdate:
             raise ValueError(f"max_bad_updates must be at least 1, got {max_bad_updates}.")
         modules = list(modules)
         self._optimizer = optimizer
-        self._names = list(groups)
-        self._buffer = GradientBuffer(list(groups.values()), 3 + num_losses)
+        self._groups = {name: list(parameters) for name, parameters in groups.items()}
+        self._num_numbers = 3 + num_losses
+        self._optimizers = [optimizer.torch_optimizer, *other_optimizers]
+        self._signature: list[tuple[str, list[int]]] = []
+        self._names: list[str] = []
+        self._find_parameters()
         self._projections = _projections(modules)
         self._max_bad_updates = max_bad_updates
         self._world = world
-        self._last_good = LastGood(modules, [optimizer.torch_optimizer, *other_optimizers])
+        self._last_good = LastGood(modules, self._optimizers)
         self._record: list[torch.Tensor] = []
         self._bad_in_a_row = 0
         self._norms: list[torch.Tensor] = []
@@ -75,6 +79,7 @@ class GuardedUpdate:
     def begin(self) -> None:
         """Start an update."""
         self._optimizer.adopt()
+        self._find_parameters()
         self._last_good.begin()
         self._record = []
 
@@ -98,7 +103,8 @@ class GuardedUpdate:
         Returns:
             Whether the mini-batch is bad, and the mean KL divergence of all processes; scalars.
         """
-        self._buffer.zero()
+        for parameter in self._optimized:
+            parameter.grad = None
         loss.backward()
         for parameter in frozen:
             parameter.grad = None
@@ -130,6 +136,7 @@ class GuardedUpdate:
 
     def step_optimizer(self, is_bad: torch.Tensor) -> None:
         """Step with the gradients as they are, unless the mini-batch is bad."""
+        self._buffer.hand_out()
         self._optimizer.step_unless(is_bad)
         for project in self._projections:
             project()
@@ -179,6 +186,19 @@ class GuardedUpdate:
         """Start anew with what is there now: a checkpoint was loaded."""
         self._last_good.forget()
         self._bad_in_a_row = 0
+
+    def _find_parameters(self) -> None:
+        """Look which parameters learn: a program may freeze, unfreeze or add some between two updates."""
+        optimized = [p for optimizer in self._optimizers for group in optimizer.param_groups for p in group["params"]]
+        learning = {name: [p for p in group if p.requires_grad] for name, group in self._groups.items()}
+        known = {p for group in learning.values() for p in group}
+        if others := [p for p in optimized if p.requires_grad and p not in known]:
+            learning["other"] = others
+        signature = [(name, [id(p) for p in group]) for name, group in learning.items()]
+        if signature != self._signature:
+            self._signature, self._names = signature, list(learning)
+            self._buffer = GradientBuffer(list(learning.values()), self._num_numbers)
+        self._optimized = list(dict.fromkeys([*optimized, *self._buffer.parameters]))
 
     def _go_back(self, reason: str) -> None:
         self._last_good.restore()

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import nn
@@ -22,19 +23,19 @@ class LastGood:
         """Remember whose state to keep; the first copy is made by :meth:`begin`."""
         self._modules = list(modules)
         self._optimizers = list(optimizers)
-        self._proven: list[torch.Tensor] | None = None
-        self._trial: list[torch.Tensor] | None = None
+        self._proven: dict[Any, torch.Tensor] | None = None
+        self._trial: dict[Any, torch.Tensor] | None = None
 
     def begin(self) -> None:
         """Copy the state that the first update starts from."""
         if self._proven is None:
-            self._proven = self._copied(None)
+            self._proven = self._copied({})
 
     def keep(self) -> None:
         """Copy the state after an update without trouble, which proves the state it started from."""
         if self._trial is not None:
             self._proven, self._trial = self._trial, self._proven
-        self._trial = self._copied(self._trial)
+        self._trial = self._copied(self._trial or {})
 
     def forget(self) -> None:
         """Drop the copies: a checkpoint was loaded."""
@@ -43,44 +44,43 @@ class LastGood:
     def restore(self) -> None:
         """Put the proven state back."""
         assert self._proven is not None
-        current = list(self._tensors())
-        for index, tensor in enumerate(current):
-            # What the optimizer has allocated since then started at zero.
-            if index < len(self._proven):
-                tensor.copy_(self._proven[index])
-            else:
+        for key, tensor in self._tensors().items():
+            # What an optimizer has allocated since then started at zero.
+            if key in self._proven:
+                tensor.copy_(self._proven[key])
+            elif key[0] == "optimizer":
                 tensor.zero_()
         self._trial = None
 
     def is_finite(self) -> torch.Tensor:
         """Return whether everything is finite, a scalar on the device."""
-        tensors = [tensor for tensor in self._tensors() if tensor.is_floating_point() and tensor.numel() > 0]
-        detached = [tensor.detach() for tensor in tensors]
-        norms = torch._foreach_norm(detached)  # type: ignore[reportPrivateImportUsage]
-        return torch.isfinite(torch.stack([norm.to(tensors[0].device, torch.float32) for norm in norms])).all()
+        tensors = [tensor for tensor in self._tensors().values() if tensor.is_floating_point() and tensor.numel() > 0]
+        # The largest entry, since squares overflow.
+        norms = torch._foreach_norm(tensors, float("inf"))  # type: ignore[reportPrivateImportUsage]
+        return torch.isfinite(torch.stack([norm.to(tensors[0].device, torch.float64) for norm in norms])).all()
 
     @torch.no_grad()
-    def _copied(self, into: list[torch.Tensor] | None) -> list[torch.Tensor]:
-        tensors = [tensor.detach() for tensor in self._tensors()]
-        if into is None or len(into) != len(tensors):
-            return [tensor.clone() for tensor in tensors]
-        for target, tensor in zip(into, tensors, strict=True):
-            target.copy_(tensor)
-        return into
+    def _copied(self, into: dict[Any, torch.Tensor]) -> dict[Any, torch.Tensor]:
+        copies = {}
+        for key, tensor in self._tensors().items():
+            target = into.get(key)
+            fits = target is not None and target.shape == tensor.shape
+            copies[key] = target.copy_(tensor) if fits else tensor.clone()  # type: ignore[union-attr] (not None)
+        return copies
 
-    def _tensors(self) -> Iterator[torch.Tensor]:
-        seen: set[int] = set()
-        for module in self._modules:
-            for tensor in (*module.parameters(), *module.buffers()):
-                if id(tensor) not in seen:
-                    seen.add(id(tensor))
-                    yield tensor.data
-        # Last: an optimizer allocates its state in its first step.
+    def _tensors(self) -> dict[Any, torch.Tensor]:
+        """Return every tensor under a key that it keeps, whenever an optimizer allocates its state."""
+        found: dict[Any, torch.Tensor] = {}
+        for index, module in enumerate(self._modules):
+            named = (*module.named_parameters(), *module.named_buffers())
+            found |= {("module", index, name): tensor.data for name, tensor in named}
         for optimizer in self._optimizers:
             for group in optimizer.param_groups:
                 for parameter in group["params"]:
-                    yield from (
-                        value
-                        for value in optimizer.state.get(parameter, {}).values()
-                        if isinstance(value, torch.Tensor)
-                    )
+                    state = optimizer.state.get(parameter, {})
+                    found |= {
+                        ("optimizer", id(parameter), name): value
+                        for name, value in state.items()
+                        if torch.is_tensor(value)
+                    }
+        return found

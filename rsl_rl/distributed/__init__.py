@@ -6,7 +6,7 @@
 from rsl_rl.distributed.gradients import reduce_gradients_in_buckets
 from rsl_rl.distributed.start import join_world, local_rank, world_size
 from rsl_rl.distributed.watch import Watch
-from rsl_rl.distributed.world import SOLO, World, current
+from rsl_rl.distributed.world import SOLO, World, current, on_host
 
 __all__ = [
     "SOLO",
@@ -15,6 +15,7 @@ __all__ = [
     "current",
     "join_world",
     "local_rank",
+    "on_host",
     "reduce_gradients_in_buckets",
     "world_size",
 ]

@@ -110,6 +110,17 @@ def current() -> World:
     return World(size=distributed.get_world_size(), rank=distributed.get_rank())
 
 
+def on_host(value: Any) -> Any:
+    """Return nested plain data with its tensors in the host's memory, where other processes can receive them."""
+    if isinstance(value, torch.Tensor):
+        return value.cpu()
+    if isinstance(value, dict):
+        return {key: on_host(item) for key, item in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(on_host(item) for item in value)
+    return value
+
+
 def remember(world: World) -> None:
     """Let :func:`current` return this world from now on."""
     global _joined
