@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +15,7 @@ from torch import nn
 
 from rsl_rl.algorithms.optimization import Optimizer
 from rsl_rl.checkpoint import modernize
-from rsl_rl.config import check_kind, check_options, takes_option
+from rsl_rl.config import check_options, takes_option
 from rsl_rl.env import VecEnv
 from rsl_rl.extensions import resolve_rnd_config, resolve_symmetry_config
 from rsl_rl.models import MLPModel
@@ -95,7 +96,7 @@ def build_models(
         if name not in cfg:
             raise ValueError(f"The configuration lacks the section '{name}'. Sections: {listed(cfg)}.")
         model_class, options = resolve_class(cfg[name])
-        check_kind(model_class, MLPModel, name)
+        _check_is_model(model_class, name)
         check_options(model_class, options, name)
         if share_cnn_encoders and models:
             options["cnns"] = _encoders(models)
@@ -104,6 +105,12 @@ def build_models(
                 raise ValueError(f"share_cnn_encoders needs CNN models, but the {name} is a {kind}.")
         models[name] = model_class(obs, obs_groups, name, output_dim, **options).to(device)
     return models
+
+
+def _check_is_model(model_class: Any, name: str) -> None:
+    # Not a test for MLPModel: programs bring models of their own.
+    if inspect.isclass(model_class) and not hasattr(model_class, "update_normalization"):
+        raise ValueError(f"'{name}.class_name' must name a model, got {model_class.__name__}.")
 
 
 def _encoders(models: Mapping[str, MLPModel]) -> Any:

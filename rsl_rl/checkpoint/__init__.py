@@ -3,13 +3,14 @@
 
 """Checkpoints."""
 
-from rsl_rl.checkpoint.files import read_checkpoint, write_checkpoint
+from rsl_rl.checkpoint.files import is_plain, read_checkpoint, write_checkpoint
 from rsl_rl.checkpoint.folder import CheckpointFolder, newest_checkpoint, numbered_checkpoints
 from rsl_rl.checkpoint.legacy import layout_of, modernize
 from rsl_rl.checkpoint.random_state import random_state, restore_random_state
 
 __all__ = [
     "CheckpointFolder",
+    "is_plain",
     "layout_of",
     "modernize",
     "newest_checkpoint",

@@ -87,7 +87,7 @@ def read_checkpoint(path: str | os.PathLike[str], map_location: Any = None) -> d
     document = _parsed(content, path, map_location)
     if not isinstance(document, dict):
         raise ValueError(f"'{path}' is not a checkpoint: it holds a {type(document).__name__} instead of a dict.")
-    if "format_version" in document and not is_verified:
+    if "format_version" in document and not is_verified and _comment_length(content):
         raise ValueError(f"'{path}' is damaged: the SHA-256 at its end is missing.")
     version = document.get("format_version", 0)
     if not isinstance(version, int) or version > FORMAT_VERSION:
@@ -96,6 +96,28 @@ def read_checkpoint(path: str | os.PathLike[str], map_location: Any = None) -> d
             f"{FORMAT_VERSION})."
         )
     return document
+
+
+def is_plain(value: Any) -> bool:
+    """Return whether a nested value consists of tensors and plain data, so that a checkpoint with it can be read."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        _plain(value, "")
+    return not caught
+
+
+def _comment_length(content: bytes) -> int:
+    """Return how long the comment of an archive should be: 0 in one that was written anew by other means."""
+    end = content.rfind(b"PK\x05\x06")
+    return int.from_bytes(content[end + 20 : end + 22], "little") if end >= 0 else -1
+
+
+def is_ours(path: str | os.PathLike[str]) -> bool:
+    """Return whether a file ends like those that are written here."""
+    with open(path, "rb") as file:
+        file.seek(0, os.SEEK_END)
+        file.seek(max(0, file.tell() - _COMMENT_LENGTH))
+        return file.read(len(_MARK)) == _MARK
 
 
 def _plain(value: Any, place: str) -> Any:

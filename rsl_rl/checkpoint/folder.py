@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-from rsl_rl.checkpoint.files import read_checkpoint
+from rsl_rl.checkpoint.files import is_ours, read_checkpoint
 from rsl_rl.utils.files import remove_partial_files, replaced_when_complete
 
 # Not "model_...": launchers look for the newest file of that pattern.
@@ -54,8 +54,8 @@ def newest_checkpoint(folder: str | os.PathLike[str]) -> Path:
 class CheckpointFolder:
     """Where a run saves: retries when that fails, and keeps ``latest.pt``, ``best.pt`` and the last few.
 
-    These two are names for files ``model_<iteration>.pt`` (hard links, or copies where the file system has none), and
-    always whole. Only the newest run may save into a folder.
+    These two are copies of files ``model_<iteration>.pt``, and always whole. What other programs write under these
+    names is left alone. One run at a time may save into a folder.
     """
 
     def __init__(self, folder: str | os.PathLike[str], keep: int | None = None) -> None:
@@ -71,6 +71,18 @@ class CheckpointFolder:
         self.best_reward: float | None = None
         """Mean reward at the checkpoint ``best.pt``."""
         remove_partial_files(self._folder)
+        with contextlib.suppress(ValueError, OSError):
+            self.best_reward = read_checkpoint(self._folder / BEST, map_location="cpu").get("best_reward")
+
+    def begin_after(self, iteration: int) -> None:
+        """Go on after a checkpoint that may not be the newest: later ones are of a branch that was given up.
+
+        They are renamed to ``abandoned_<iteration>.pt``, so that they are not taken for the newest of this one.
+        """
+        with contextlib.suppress(OSError):
+            for number, file in numbered_checkpoints(self._folder).items():
+                if number > iteration:
+                    file.replace(file.with_name(f"abandoned_{number}.pt"))
 
     @property
     def is_behind(self) -> bool:
@@ -124,24 +136,21 @@ class CheckpointFolder:
 
     def protect_latest(self, name: str) -> Path | None:
         """Give the newest checkpoint a second name, under which it is never deleted; None if there is none."""
-        source = self._folder / LATEST
-        if not source.is_file():
+        files = list(numbered_checkpoints(self._folder).values()) if self._folder.is_dir() else []
+        if not files:
             return None
-        self._name(source, name)
+        with contextlib.suppress(OSError), replaced_when_complete(self._folder / name) as partial:
+            shutil.copyfile(files[0], partial)
         return self._folder / name
 
     def _name(self, path: Path, name: str) -> None:
-        # Of two names of one file, renaming one to the other does nothing, and both stay.
-        with contextlib.suppress(OSError):
-            if path.samefile(self._folder / name):
-                return
+        place = self._folder / name
         # A missing name is not worth a warning where the disk is full: the checkpoint itself is there.
-        with contextlib.suppress(OSError), replaced_when_complete(self._folder / name) as partial:
-            os.unlink(partial)
-            try:
-                os.link(path, partial)
-            except OSError:
-                shutil.copyfile(path, partial)
+        with contextlib.suppress(OSError):
+            if is_ours(path) and (not place.exists() or is_ours(place)):
+                # Not a link: a program that writes to one name would change what the other means.
+                with replaced_when_complete(place) as partial:
+                    shutil.copyfile(path, partial)
 
     def _prune(self, written: Path) -> None:
         if self._keep is None:

@@ -40,6 +40,11 @@ def main(arguments: list[str] | None = None) -> None:
     except UserError as error:
         if os.environ.get("RSL_RL_DEBUG"):
             raise
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            from rsl_rl.distributed import Watch
+
+            # The other processes of this training shall know why they have to end.
+            Watch.explain(error)
         _fail(f"{error}")
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)

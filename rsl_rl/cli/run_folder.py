@@ -128,15 +128,16 @@ def run_to_resume(arguments: list[str], task: TaskConfig) -> Run | None:
     wanted, run_dir = _option(arguments, "--resume"), _option(arguments, "--run-dir")
     folders = [Path(run_dir)] if run_dir else sorted((RUNS / task.name).glob("*"), reverse=True)
     folders = [folder for folder in folders if (folder / CONFIG).is_file()]
+    if int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0:
+        # Whatever the first attempt began with, it goes on in the folder of that.
+        named = [Run(wanted).folder] if wanted not in (None, "auto") else []
+        mine = [folder for folder in (*named, *folders) if _launch_of(folder) == _this_launch()]
+        if mine:
+            return Run(str(mine[0]))
     if wanted == "auto":
         begun = [folder for folder in folders if numbered_checkpoints(folder)] or folders[: 1 if run_dir else 0]
         return Run(str(begun[0])) if begun else None
-    if wanted is not None:
-        return Run(wanted)
-    if int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0:
-        mine = [folder for folder in folders if _launch_of(folder) == _this_launch()]
-        return Run(str(mine[0])) if mine else None
-    return None
+    return None if wanted is None else Run(wanted)
 
 
 def remember_launch(folder: Path) -> None:

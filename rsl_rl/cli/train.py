@@ -143,10 +143,11 @@ def _prepared(
     with user_errors():
         check_device(task.device)
         world = join_world(task.device)
-        if resumed is not None and checkpoint is not None:
-            raise ValueError("--resume goes on from the newest checkpoint of its run: leave out --checkpoint.")
+        # Each machine may see other folders.
+        resumed = world.broadcast(resumed)
         if resumed is not None:
-            checkpoint = resumed.checkpoint_if_any()
+            # A run that has begun goes on, wherever it began from.
+            checkpoint = resumed.checkpoint_if_any() or checkpoint
         if not task.env:
             raise ValueError("No environment is named: give one with --env, for example --env gym:Ant-v5.")
         if task.runner.student is not None:
@@ -164,6 +165,8 @@ def _prepared(
         runner = make_runner(task, env, None)
         if checkpoint is not None:
             runner.load(str(checkpoint))
+            if resumed is None:
+                runner.forget_progress()
         folder = None
         if world.rank == 0:
             folder = resumed.folder if resumed is not None else new_run_folder(task, run_dir)

@@ -126,7 +126,9 @@ def _check(world: World, device: torch.device, backend: str) -> None:
     distributed.all_reduce(ones)
     if int(ones.item()) != world.size:
         raise RuntimeError(f"{world.size} processes added up to {ones.item():g}: their communication does not work.")
-    places = world.broadcast(world.gather((socket.gethostname(), str(device))))
+    # With CUDA_VISIBLE_DEVICES each process may call another GPU cuda:0.
+    known_as = str(getattr(torch.cuda.get_device_properties(device), "uuid", device)) if device.type == "cuda" else ""
+    places = world.broadcast(world.gather((socket.gethostname(), str(device), known_as)))
     taken = [place for place, number in Counter(places).items() if number > 1 and place[1].startswith("cuda")]
     if taken:
         ranks = [rank for rank, place in enumerate(places) if place == taken[0]]
@@ -135,5 +137,5 @@ def _check(world: World, device: torch.device, backend: str) -> None:
             "device=f'cuda:{os.environ[\"LOCAL_RANK\"]}'."
         )
     if world.rank == 0:
-        lines = [f"  rank {rank}: {host}, {place}" for rank, (host, place) in enumerate(places)]
+        lines = [f"  rank {rank}: {host}, {place}" for rank, (host, place, _) in enumerate(places)]
         print(f"{world.size} processes, {backend}:", *lines, sep="\n", file=sys.stderr, flush=True)

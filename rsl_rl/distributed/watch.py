@@ -17,6 +17,7 @@ import socket
 import sys
 import threading
 import traceback
+from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client, Connection, Listener
 from typing import Any, ClassVar
 
@@ -38,6 +39,7 @@ class Watch:
         """What another process failed of; None as long as all are well."""
         self._failed = threading.Event()
         self._closing = False
+        self._rests = True
         self._connections: dict[int, Connection] = {}
         self._lock = threading.Lock()
 
@@ -72,6 +74,18 @@ class Watch:
         return watch.failure
 
     @classmethod
+    def rest(cls) -> None:
+        """Note that this process has finished learning: it may end as it likes."""
+        if cls._running is not None:
+            cls._running._tell({"rests": True})
+
+    @classmethod
+    def work(cls) -> None:
+        """Note that this process learns, and that the others depend on it."""
+        if cls._running is not None:
+            cls._running._tell({"rests": False})
+
+    @classmethod
     def stop(cls) -> bool:
         """Say goodbye, or what ended this process; return whether all is well."""
         watch, cls._running = cls._running, None
@@ -81,29 +95,29 @@ class Watch:
         error = getattr(sys, "last_value", None)
         if error is not None and watch.failure is None:
             watch._report("".join(traceback.format_exception(error)).strip())
-        with watch._lock:
-            for connection in watch._connections.values():
-                with contextlib.suppress(OSError):
-                    connection.send_bytes(b'{"left": true}')
+        watch._tell({"left": True})
         return error is None and watch.failure is None
 
     def _report(self, text: str) -> None:
         self._pass_on(self.rank, f"rank {self.rank} on {socket.gethostname()} failed:\n{text}")
 
     def _pass_on(self, failed: int, text: str) -> None:
-        message = json.dumps({"failed": failed, "text": text}).encode()
+        self._tell({"failed": failed, "text": text}, but=failed)
+
+    def _tell(self, message: dict[str, Any], but: int | None = None) -> None:
         with self._lock:
+            self._rests = message.get("rests", self._rests)
             for rank, connection in self._connections.items():
-                if rank != failed:
+                if rank != but:
                     with contextlib.suppress(OSError):
-                        connection.send_bytes(message)
+                        connection.send_bytes(json.dumps(message).encode())
 
     def _accept(self, listener: Listener, number: int) -> None:
-        for _ in range(number):
+        while len(self._connections) < number:
             try:
                 connection = listener.accept()
                 rank = int(connection.recv_bytes())
-            except (OSError, EOFError, ValueError):
+            except (OSError, EOFError, ValueError, AuthenticationError):  # somebody else at this port
                 continue
             with self._lock:
                 self._connections[rank] = connection
@@ -112,7 +126,7 @@ class Watch:
     def _follow(self, host: str, port: int, key: bytes) -> None:
         try:
             connection = Client((host, port), authkey=key)
-        except OSError as error:
+        except (OSError, EOFError, AuthenticationError) as error:
             print(
                 f"rank {self.rank} cannot reach rank 0 at {host}:{port} ({error}): a process that dies will be noticed "
                 "late.",
@@ -125,16 +139,20 @@ class Watch:
         self._listen(connection, 0)
 
     def _listen(self, connection: Connection, rank: int) -> None:
-        try:
-            message: dict[str, Any] = json.loads(connection.recv_bytes())
-        except (OSError, EOFError):
-            message = {"failed": rank, "text": f"rank {rank} is gone without a word: killed, or its machine failed."}
-        if "failed" not in message:
-            return  # it has left
-        if not self._closing:
-            if self.rank == 0:
-                self._pass_on(message["failed"], message["text"])
-            self._end(message["text"])
+        rests = True  # until it says that it learns
+        while True:
+            try:
+                message: dict[str, Any] = json.loads(connection.recv_bytes())
+            except (OSError, EOFError):
+                text = f"rank {rank} is gone without a word: killed, or its machine failed."
+                message = {"left": True} if rests else {"failed": rank, "text": text}
+            rests = message.get("rests", rests)
+            if "failed" in message and not self._closing:
+                if self.rank == 0:
+                    self._pass_on(message["failed"], message["text"])
+                self._end(message["text"])
+            if "failed" in message or "left" in message:
+                return
 
     def _end(self, text: str) -> None:
         """Leave the main thread a moment to end by itself; it may be waiting for a process that is no more."""

@@ -75,7 +75,7 @@ class FiniteGuard:
         final_slots = slots[len(self._groups) :]
         for group, slot in zip(self._groups, slots, strict=False):
             torch.sum(obs[group].flatten(1), dim=1, dtype=torch.float64, out=slot)
-        final_obs, terminal = extras.get("final_obs"), extras.get("terminal")
+        final_obs, terminal = _final_observations(extras)
         if final_obs is not None:
             is_done = dones.view(-1) != 0
             for group, slot in zip(self._groups, final_slots, strict=False):
@@ -110,11 +110,12 @@ class FiniteGuard:
         if "time_outs" in extras:
             time_outs = extras["time_outs"]
             extras["time_outs"] = time_outs.view(-1).to(invalid_N.device).bool() & ~invalid_N
-        if "final_obs" in extras:
-            extras["final_obs"] = _blanked(extras["final_obs"], invalid_N, self._groups)
-        elif "terminal" in extras:
-            env_ids = torch.as_tensor(extras["terminal"]["env_ids"], device=invalid_N.device, dtype=torch.long)
-            blanked = _blanked(extras["terminal"]["observations"], invalid_N[env_ids], self._groups)
+        final_obs, terminal = _final_observations(extras)
+        if final_obs is not None:
+            extras["final_obs"] = _blanked(final_obs, invalid_N, self._groups)
+        elif terminal is not None:
+            env_ids = torch.as_tensor(terminal["env_ids"], device=invalid_N.device, dtype=torch.long)
+            blanked = _blanked(terminal["observations"], invalid_N[env_ids], self._groups)
             extras["terminal"] = {"env_ids": env_ids, "observations": blanked}
         rewards = torch.where(invalid_N, 0.0, rewards.view(-1))
         return StepOutcome(self.blanked(obs), rewards, (dones.view(-1) != 0) | invalid_N, extras)
@@ -161,6 +162,13 @@ class FiniteGuard:
     def lost_environments(self) -> torch.Tensor:
         """Return which environments do not give finite observations at present, [N], bool."""
         return self._is_lost_N
+
+
+def _final_observations(extras: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Return ``final_obs`` and ``terminal`` where they have the documented form; programs use the names otherwise."""
+    final_obs, terminal = extras.get("final_obs"), extras.get("terminal")
+    is_documented = isinstance(terminal, Mapping) and {"env_ids", "observations"} <= set(terminal)
+    return final_obs if hasattr(final_obs, "keys") else None, terminal if is_documented else None
 
 
 def _blanked(obs: Mapping[str, torch.Tensor], bad_N: torch.Tensor, watched: list[str]) -> dict[str, torch.Tensor]:

@@ -21,7 +21,7 @@ from rsl_rl.checkpoint import (
     write_checkpoint,
 )
 from rsl_rl.config import check_options, resolve_runner_config
-from rsl_rl.distributed import Watch, join_world
+from rsl_rl.distributed import Watch, join_world, on_host
 from rsl_rl.env import VecEnv, as_vec_env
 from rsl_rl.env.finite_guard import StepOutcome
 from rsl_rl.export import export_onnx, export_pt2, export_torchscript
@@ -109,6 +109,7 @@ class OnPolicyRunner:
                 "The teacher has no weights: load a checkpoint of its training first, with runner.load(path) or the "
                 "configuration key 'teacher_checkpoint'."
             )
+        Watch.work()
         obs = self._begin(init_at_random_ep_len)
         start = self.completed_iterations
         end = start + num_learning_iterations
@@ -130,11 +131,17 @@ class OnPolicyRunner:
             raise
         finally:
             self.logger.stop_logging_writer()
+        Watch.rest()
 
     @property
     def completed_iterations(self) -> int:
         """How many iterations have been made, also before the checkpoint that was loaded."""
         return self.current_learning_iteration + int(self._iteration_is_done)
+
+    def forget_progress(self) -> None:
+        """Take only models and optimizer from the checkpoint that was loaded: what follows is a run of its own."""
+        self._resumed = None
+        self.alg._to_resume = None
 
     def request_stop(self) -> None:
         """End :meth:`learn` after the iteration in progress, with a checkpoint. Safe in a signal handler."""
@@ -155,9 +162,9 @@ class OnPolicyRunner:
                 self.env.episode_length_buf, high=int(torch.as_tensor(self.env.max_episode_length).max())
             )
         if self.logger.log_dir is not None:
-            best_reward = resumed.best_reward if resumed is not None else self._best_reward
             self._folder = CheckpointFolder(self.logger.log_dir, self.cfg.get("keep_checkpoints"))
-            self._folder.best_reward = best_reward
+            if resumed is not None:
+                self._folder.begin_after(self.current_learning_iteration)
         obs = self.env.get_observations().to(self.device)
         self.alg.train_mode()
         if self._policy_is_lent:
@@ -165,6 +172,9 @@ class OnPolicyRunner:
             self.alg.get_policy().reset()
         if self.is_distributed:
             self.alg.broadcast_parameters()
+            # A program may have loaded a checkpoint in process 0 only.
+            progress = (self.current_learning_iteration, self._iteration_is_done)
+            self.current_learning_iteration, self._iteration_is_done = self._world.broadcast(progress)
         self.logger.init_logging_writer()
         if hasattr(self.alg, "resume"):
             # Last, since the environment may have drawn random numbers.
@@ -215,22 +225,26 @@ class OnPolicyRunner:
         """Save if it is time; return whether this was the last iteration, in agreement with all processes."""
         folder = self._folder
         stops, is_behind = self._world.sums(self.stop_requested, folder is not None and folder.is_behind)
-        self.stop_requested = stops > 0
-        is_last = is_end or self.stop_requested
+        # A signal that came after the sum counts for the next iteration.
+        self.stop_requested |= stops > 0
+        is_last = is_end or stops > 0
         if not (is_last or is_behind or iteration % self.cfg["save_interval"] == 0):
             return is_last
         if self.is_distributed:
-            if different := self._world.unlike_the_first(self.alg.fingerprint()):
+            fingerprint = self.alg.fingerprint() if hasattr(self.alg, "fingerprint") else 0
+            if different := self._world.unlike_the_first(fingerprint):
                 warnings.warn(
                     f"The parameters of the processes {different} are not those of process 0 any more; they are copied "
                     "anew. An update that depends on the process, or failing hardware, does this.",
                     stacklevel=3,
                 )
                 self.alg.broadcast_parameters()
-            self._processes = self._world.gather(process_state(self.alg, self.env, self.logger))
+            self._processes = self._world.gather(on_host(process_state(self.alg, self.env, self.logger)))
         if folder is not None:
             rewards = self.logger.rewbuffer
             folder.save(self.save, iteration, sum(rewards) / len(rewards) if rewards else None, is_last)
+            # A client's way of saving may have looked at the policy.
+            self.alg.train_mode()
         self._processes = []
         return is_last
 
@@ -241,6 +255,7 @@ class OnPolicyRunner:
         diagnostics = dict(getattr(self.alg, "diagnostics", {}))
         if self._nonfinite is not None and self._nonfinite.recovers:
             diagnostics["nonfinite"] = float(self._nonfinite.count)
+        self.logger.diagnostics = diagnostics
         self.logger.log(
             it=iteration,
             start_it=start,
@@ -251,7 +266,6 @@ class OnPolicyRunner:
             learning_rate=self.alg.learning_rate,
             action_std=policy.output_std.detach() if policy.distribution is not None else torch.zeros(1),
             rnd_weight=self.alg.rnd.weight if self.alg.rnd is not None else None,
-            diagnostics=diagnostics,
         )
         if jumps := self._runaway.look(iteration, losses, diagnostics):
             name = f"before_runaway_{iteration}.pt"
@@ -274,7 +288,9 @@ class OnPolicyRunner:
         document = self.alg.save()
         document["iter"] = self.current_learning_iteration
         document["infos"] = infos
-        processes = self._processes or [process_state(self.alg, self.env, self.logger)]
+        processes = self._processes or [
+            process_state(self.alg, self.env, self.logger, is_between_iterations=self._iteration_is_done)
+        ]
         document |= run_state(processes, self.cfg, self._best_reward)
         write_checkpoint(document, path)
         self.logger.save_model(path, self.current_learning_iteration)

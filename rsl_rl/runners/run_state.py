@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from rsl_rl.checkpoint import is_plain
 from rsl_rl.distributed import World
 from rsl_rl.telemetry import Logger
 from rsl_rl.telemetry.plain import flat, plain
@@ -19,12 +20,23 @@ from rsl_rl.telemetry.plain import flat, plain
 _NOT_COMPARED = ("multi_gpu", "run_name", "resume", "load_run", "load_checkpoint", "max_iterations", "logger")
 
 
-def process_state(alg: Any, env: Any, logger: Logger) -> dict[str, Any]:
-    """Return what differs between the processes of a training, as tensors and plain data."""
-    own = alg.process_state() if hasattr(alg, "process_state") else None
-    lengths = torch.as_tensor(env.episode_length_buf).clone()
-    environment = _environment_state(env)
-    return {"algorithm": own, "environment": environment, "episode_lengths": lengths, "log": logger.state_dict()}
+def process_state(alg: Any, env: Any, logger: Logger, is_between_iterations: bool = True) -> dict[str, Any]:
+    """Return what differs between the processes of a training, as tensors and plain data.
+
+    Args:
+        alg: The algorithm.
+        env: The environment.
+        logger: The logger.
+        is_between_iterations: Whether a run can go on from here; in the middle of a rollout the environments' state is
+            left out.
+    """
+    state = {"algorithm": alg.process_state() if hasattr(alg, "process_state") else None, "log": logger.state_dict()}
+    lengths = getattr(env, "episode_length_buf", None)
+    if is_between_iterations and lengths is not None:
+        state["episode_lengths"] = torch.as_tensor(lengths).clone()
+    if is_between_iterations:
+        state |= {"environment": _environment_state(env), "environment_cfg": _environment_cfg(env)}
+    return state
 
 
 def run_state(processes: list[dict[str, Any]], cfg: Mapping[str, Any], best_reward: float | None) -> dict[str, Any]:
@@ -43,7 +55,6 @@ class ResumedRun:
             world: The processes that train together; their number may have changed.
         """
         processes = document.get("processes") or []
-        self.best_reward = document.get("best_reward")
         self.notes: list[str] = []
         """What could not be taken over, one line each."""
         self._state: dict[str, Any] = {}
@@ -78,16 +89,20 @@ class ResumedRun:
             torch.manual_seed(self._state["seed"])
         state = self._state.get("environment")
         if state is not None and callable(getattr(env, "load_state_dict", None)):
-            try:
-                env.load_state_dict(state)
-                return True
-            except (ValueError, NotImplementedError) as error:
-                self.notes.append(f"the environments start new episodes: {error}")
-        lengths = self._state.get("episode_lengths")
-        if lengths is None or len(lengths) != len(env.episode_length_buf):
+            if self._state.get("environment_cfg") != _environment_cfg(env):
+                # Their state holds settings, too: those of before would take the place of these.
+                self.notes.append("the environments are configured differently, and start new episodes")
+            else:
+                try:
+                    env.load_state_dict(state)
+                    return True
+                except Exception as error:  # whatever it is, new episodes are no reason to lose a run
+                    self.notes.append(f"the environments start new episodes: {error}")
+        lengths, own = self._state.get("episode_lengths"), getattr(env, "episode_length_buf", None)
+        if lengths is None or own is None or len(lengths) != len(own):
             logger.begin_episodes()
             return False
-        env.episode_length_buf = lengths.to(env.episode_length_buf.device)
+        env.episode_length_buf = lengths.to(own.device)
         return True
 
 
@@ -111,9 +126,16 @@ def _environment_state(env: Any) -> Any:
     if not callable(save):
         return None
     try:
-        return save()
-    except NotImplementedError:
+        state = save()
+    except Exception:  # it cannot, or the method is of another kind
         return None
+    # Anything else would make the checkpoint unreadable.
+    return state if is_plain(state) else None
+
+
+def _environment_cfg(env: Any) -> Any:
+    cfg = plain(getattr(env, "cfg", None))
+    return {key: value for key, value in cfg.items() if key != "seed"} if isinstance(cfg, dict) else cfg
 
 
 def _other_seed(first: Mapping[str, Any], rank: int) -> int:

@@ -68,6 +68,8 @@ class Logger:
         self._is_distributed = is_distributed
         self.is_silent = is_distributed and gpu_global_rank != 0
         self._begins_at: int | None = None
+        self.diagnostics: dict[str, float] = {}
+        """What the update says about itself, by name; set before :meth:`log`."""
         self.log_dir = None if self.is_silent else log_dir
         self._configured_writers = configured_writers(cfg.get("logger", "tensorboard"), cfg)
         self.logger_type = self._configured_writers[0].name if self._configured_writers else "none"
@@ -107,6 +109,7 @@ class Logger:
         if self._begins_at is not None:
             with contextlib.suppress(OSError, ValueError, csv.Error):
                 cut_table(self.log_dir, self._begins_at)
+            self._begins_at = None
         self._videos = self._videos or VideoFolder(self.log_dir)
         for configured in self._configured_writers:
             try:
@@ -156,7 +159,6 @@ class Logger:
         print_minimal: bool = False,
         width: int = 80,
         pad: int = 40,
-        diagnostics: Mapping[str, float] | None = None,
     ) -> None:
         """Show and write the numbers of an iteration.
 
@@ -173,7 +175,6 @@ class Logger:
             print_minimal: Kept for existing callers, like ``width`` and ``pad``.
             width: Unused.
             pad: Unused.
-            diagnostics: What the update says about itself, by name.
         """
         self._collect_from_all_processes()
         steps = self.cfg["num_steps_per_env"] * self.num_envs * self.gpu_world_size
@@ -197,7 +198,7 @@ class Logger:
             mean_intrinsic_reward=_mean(self._episodes.intrinsic_returns),
             rnd_weight=rnd_weight,
             episode=self._environment_log.read(),
-            diagnostics=dict(diagnostics or {}),
+            diagnostics=self.diagnostics,
         )
         if self.is_silent:
             return

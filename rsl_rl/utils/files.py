@@ -27,7 +27,9 @@ def replaced_when_complete(path: str | os.PathLike[str]) -> Iterator[str]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=f".partial{path.suffix}")
+    descriptor, partial = tempfile.mkstemp(
+        dir=path.parent, prefix=f".rsl_rl.{path.stem}.", suffix=f".partial{path.suffix}"
+    )
     os.close(descriptor)
     try:
         yield partial
@@ -50,7 +52,7 @@ def replaced_when_complete(path: str | os.PathLike[str]) -> Iterator[str]:
 
 def remove_partial_files(folder: str | os.PathLike[str]) -> None:
     """Remove what processes that were killed while writing left in a folder, if there is such a folder."""
-    for file in Path(folder).glob(".*.partial*"):
+    for file in Path(folder).glob(".rsl_rl.*.partial*"):
         with contextlib.suppress(OSError):
             file.unlink()
 

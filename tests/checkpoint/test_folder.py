@@ -203,7 +203,7 @@ def test_a_protected_checkpoint_is_never_deleted(
 
 def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
     write_checkpoint({"iter": 1}, tmp_path / "model_1.pt")
-    (tmp_path / ".model_2.ab12.partial.pt").write_bytes(b"half")
+    (tmp_path / ".rsl_rl.model_2.ab12.partial.pt").write_bytes(b"half")
     CheckpointFolder(tmp_path)
     assert names(tmp_path) == ["model_1.pt"]
     CheckpointFolder(tmp_path / "not made yet")
@@ -300,11 +300,18 @@ def test_the_digest_is_of_all_bytes_before_it(tmp_path: Path) -> None:
     assert read_checkpoint(tmp_path / "own.pt")["iter"] == 5
 
 
-def test_a_stripped_digest_is_refused(tmp_path: Path) -> None:
+def test_a_document_that_a_program_has_written_anew_is_read(tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
     write_checkpoint({"iter": 4}, path)
-    # As a whole archive without a comment, which torch reads.
-    path.write_bytes(path.read_bytes()[: -78 - 2] + b"\0\0")
+    torch.save(torch.load(path, weights_only=True) | {"iter": 5}, path)
+    assert read_checkpoint(path)["iter"] == 5
+
+
+def test_a_digest_that_was_cut_off_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.pt"
+    write_checkpoint({"iter": 4}, path)
+    # torch does not miss the comment.
+    path.write_bytes(path.read_bytes()[:-78])
     assert iteration_of(path) == 4
     with pytest.raises(ValueError, match="model.pt' is damaged: the SHA-256 at its end is missing"):
         read_checkpoint(path)

@@ -178,7 +178,7 @@ SIGNATURES = {
     "rsl_rl.utils.logger:Logger.process_env_step": "self rewards dones extras intrinsic_rewards=None",
     "rsl_rl.utils.logger:Logger.log": (
         "self it start_it total_it collect_time learn_time loss_dict learning_rate action_std rnd_weight "
-        "print_minimal=False width=80 pad=40 diagnostics=None"
+        "print_minimal=False width=80 pad=40"
     ),
     "rsl_rl.utils.logger:Logger.save_model": "self path it",
     "rsl_rl.utils.logger:Logger.stop_logging_writer": "self",
