@@ -119,7 +119,7 @@ class OnPolicyRunner:
                 started = time.perf_counter()
                 obs, is_usable = self._collect(obs, iteration)
                 collected = time.perf_counter()
-                losses = self._learn_from_rollout(is_usable)
+                losses = self.alg.update() if is_usable else {}
                 learned = time.perf_counter()
                 self._iteration_is_done = True
                 self._log(iteration, start, end, collected - started, learned - collected, losses)
@@ -204,15 +204,11 @@ class OnPolicyRunner:
                     is_usable = nonfinite.leave_out(offence, self.alg.storage, iteration)
             if is_usable:
                 self.alg.compute_returns(obs)
+            else:
+                self.alg.storage.clear()
         if nonfinite is not None and nonfinite.count:
             nonfinite.end_lost_episodes()
         return obs, is_usable
-
-    def _learn_from_rollout(self, is_usable: bool) -> dict[str, float]:
-        if is_usable:
-            return self.alg.update()
-        self.alg.storage.clear()
-        return {}
 
     def _save_as_of(self, path: str, iteration: int) -> None:
         now, self.current_learning_iteration = self.current_learning_iteration, iteration
@@ -267,14 +263,7 @@ class OnPolicyRunner:
             action_std=policy.output_std.detach() if policy.distribution is not None else torch.zeros(1),
             rnd_weight=self.alg.rnd.weight if self.alg.rnd is not None else None,
         )
-        if jumps := self._runaway.look(iteration, losses, diagnostics):
-            name = f"before_runaway_{iteration}.pt"
-            kept = self._folder.protect_latest(name) if self._folder is not None else None
-            warnings.warn(
-                f"Iteration {iteration}: {'; '.join(jumps)}."
-                + (f" The checkpoint from before is kept as '{kept}'." if kept is not None else ""),
-                stacklevel=3,
-            )
+        self._runaway.warn(iteration, losses, diagnostics, self._folder)
 
     # -- checkpoints ---------------------------------------------------------------------------------------------------
 
@@ -291,7 +280,7 @@ class OnPolicyRunner:
         processes = self._processes or [
             process_state(self.alg, self.env, self.logger, is_between_iterations=self._iteration_is_done)
         ]
-        document |= run_state(processes, self.cfg, self._best_reward)
+        document |= run_state(processes, self.cfg, self._folder.best_reward if self._folder else None)
         write_checkpoint(document, path)
         self.logger.save_model(path, self.current_learning_iteration)
 
@@ -390,10 +379,6 @@ class OnPolicyRunner:
         self.logger.git_status_repos.append(repo_file_path)
 
     # -- set-up --------------------------------------------------------------------------------------------------------
-
-    @property
-    def _best_reward(self) -> float | None:
-        return None if self._folder is None else self._folder.best_reward
 
     def _configure_multi_gpu(self) -> None:
         """Join the other processes, if there are any."""

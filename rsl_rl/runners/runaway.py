@@ -6,9 +6,12 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections import deque
 from collections.abc import Mapping
 from statistics import median
+
+from rsl_rl.checkpoint import CheckpointFolder
 
 _HISTORY = 50
 _FIRST_LOOK = 10
@@ -30,6 +33,21 @@ class RunawayWatch:
         """Start without a history."""
         self._history = {name: deque[float](maxlen=_HISTORY) for name in _WATCHED}
         self._quiet_until = dict.fromkeys(_WATCHED, 0)
+
+    def warn(
+        self,
+        iteration: int,
+        losses: Mapping[str, float],
+        diagnostics: Mapping[str, float],
+        folder: CheckpointFolder | None,
+    ) -> None:
+        """Warn of what has jumped, and keep the checkpoint from before it. Arguments as for :meth:`look`."""
+        jumps = self.look(iteration, losses, diagnostics)
+        if not jumps:
+            return
+        kept = None if folder is None else folder.protect_latest(f"before_runaway_{iteration}.pt")
+        where = "" if kept is None else f" The checkpoint from before is kept as '{kept}'."
+        warnings.warn(f"Iteration {iteration}: {'; '.join(jumps)}.{where}", stacklevel=4)
 
     def look(self, iteration: int, losses: Mapping[str, float], diagnostics: Mapping[str, float]) -> list[str]:
         """Return what has jumped by orders of magnitude in an iteration, with numbers, one text each.
