@@ -61,7 +61,7 @@ def train(task: str, cwd: Path, num_envs: int, iterations: int, *options: str) -
 
 
 def checkpoints(folder: Path) -> list[str]:
-    return sorted(file.name for file in folder.glob("*.pt"))
+    return sorted(file.name for file in folder.glob("model_*.pt"))
 
 
 def load(path: Path) -> dict[str, Any]:
