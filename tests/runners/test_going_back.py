@@ -97,8 +97,9 @@ def test_after_bad_numbers_the_run_goes_on_from_the_checkpoint_that_was_kept(tmp
                 outcome[0]["policy"][1] = math.nan
             return outcome
 
+    cfg = point_config() | QUIET | {"save_interval": 100}  # So that it is saved because of the bad numbers.
     with pytest.raises(ValueError, match="in iteration 3"):
-        runner_of(tmp_path, Bad(max_episode_length=100)).learn(5)
+        OnPolicyRunner(Bad(max_episode_length=100), cfg, log_dir=str(tmp_path)).learn(5)
     runner = runner_of(tmp_path, PointEnv(max_episode_length=100))
     runner.load(str(tmp_path))
     runner.learn(1)
