@@ -7,20 +7,32 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 
 import torch
 from torch import distributed
 
+from rsl_rl.distributed import watch
 from rsl_rl.runners import OnPolicyRunner
 from tests.envs import PointEnv, point_config
+
+
+class Client(OnPolicyRunner):
+    """Looks at the policy whenever it saves, as programs do that export it then."""
+
+    def save(self, path: str, infos: dict | None = None) -> None:
+        self.get_inference_policy()
+        super().save(path, infos)
 
 
 def main(log_dir: str) -> None:
     torch.set_num_threads(1)
     distributed.init_process_group("gloo")
+    watch.GRACE = 0.5
     rank = int(os.environ["RANK"])
     torch.manual_seed(rank)
-    runner = OnPolicyRunner(PointEnv(seed=rank), point_config() | {"save_interval": 3, "logger": None}, log_dir=log_dir)
+    cfg = point_config() | {"save_interval": 3, "logger": None}
+    runner = Client(PointEnv(seed=rank), cfg, log_dir=log_dir)
     update = runner.alg.update
 
     def faulty_update() -> dict[str, float]:
@@ -39,6 +51,20 @@ def main(log_dir: str) -> None:
     if rank == 0:
         print("RESULT", runner.gpu_world_size, runner.cfg["multi_gpu"], equal, healed, starts[0] != starts[1])
     print(f"rank {rank}: writers {runner.logger.writer}, log_dir {runner.logger.log_dir}")
+    again = Client(PointEnv(seed=rank), cfg, log_dir=log_dir)
+    if rank == 0:
+        again.load(f"{log_dir}/model_7.pt")
+    again.learn(4)
+    draws = again._world.gather(torch.rand(1).item())
+    print(f"rank {rank}: last iteration {again.current_learning_iteration}", flush=True)
+    if rank == 1:
+        os._exit(0)  # as simulators do
+    print("RANDOM", draws[0] != draws[1])
+    # Longer than a process outlives the failure of another.
+    until = time.monotonic() + 2.0
+    while time.monotonic() < until:
+        pass
+    print("FINISHED")
 
 
 if __name__ == "__main__":

@@ -52,3 +52,9 @@ def test_processes_that_a_client_has_connected_stay_equal_and_are_made_so_again(
     assert f"rank 0: writers None, log_dir {tmp_path}" in output
     assert "rank 1: writers None, log_dir None" in output
     assert (tmp_path / "model_7.pt").is_file()
+    # A checkpoint that only one of them has loaded counts for both.
+    assert "rank 0: last iteration 11" in output
+    assert "rank 1: last iteration 11" in output
+    assert "RANDOM True" in output
+    # Once it has learned, a process may end as it likes.
+    assert "FINISHED" in output
