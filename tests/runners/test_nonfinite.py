@@ -315,7 +315,7 @@ def test_a_runaway_is_said_with_numbers_and_the_checkpoint_before_it_is_kept(tmp
     with pytest.warns(
         UserWarning, match=r"Iteration 20: .*value loss .*\(median of the last 20 iterations: "
     ) as caught:
-        runner.learn(40)
+        runner.learn(50)
     told = [str(warning.message) for warning in caught if "value loss" in str(warning.message)]
     assert len(told) == 1
     assert "before_runaway_20.pt" in told[0]

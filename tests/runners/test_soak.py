@@ -16,7 +16,7 @@ from rsl_rl.runners import OnPolicyRunner
 from rsl_rl.telemetry.console import SilentConsole
 from tests.envs import PointEnv, point_config
 cfg = point_config(num_learning_epochs=1, num_mini_batches=1)
-cfg |= {"num_steps_per_env": 2, "save_interval": 100, "keep_checkpoints": 2, "nonfinite": "recover"}
+cfg |= {"num_steps_per_env": 2, "save_interval": 100, "keep_checkpoints": 2, "nonfinite": "recover", "logger": None}
 runner = OnPolicyRunner(PointEnv(2), cfg, log_dir=sys.argv[1])
 runner.logger.console = SilentConsole()
 log = runner.logger.log
