@@ -105,10 +105,8 @@ def train(
         UserError: Something was given wrongly.
     """
     with StopSignals() as signals:
-        runner, task, folder = _prepared(task, run_dir, checkpoint, resumed)
+        runner, task, folder, done = _prepared(task, run_dir, checkpoint, resumed)
         signals.stop = runner.request_stop
-        # A run that starts from another's checkpoint makes all of its own iterations.
-        done = 0 if resumed is None else runner.completed_iterations
         is_first = runner.gpu_global_rank == 0
         if is_first and done >= task.iterations:
             print(f"{folder} is complete: {done} of {task.iterations} iterations. More: --iterations N.")
@@ -134,8 +132,8 @@ def train(
 
 def _prepared(
     task: TaskConfig, run_dir: Path | None, checkpoint: Path | None, resumed: Run | None
-) -> tuple[OnPolicyRunner, TaskConfig, Path]:
-    """Return a runner that is ready to learn, the task with everything resolved, and the run's folder."""
+) -> tuple[OnPolicyRunner, TaskConfig, Path, int]:
+    """Return a runner that is ready to learn, the resolved task, the run's folder, and the iterations done."""
     rank = int(os.environ.get("RANK", "0"))
     if world_size() > 1 and task.device == "cuda":
         task = dataclasses.replace(task, device=f"cuda:{local_rank()}")
@@ -173,10 +171,12 @@ def _prepared(
             write_task(task, folder / CONFIG)
             remember_launch(folder)
         folder = world.broadcast(folder)
+        # A run that starts from another's checkpoint makes all of its own iterations.
+        done = 0 if resumed is None else world.broadcast(runner.completed_iterations)
     runner.logger.log_dir = str(folder) if world.rank == 0 else None
     # The user's own project, when it is under version control.
     runner.add_git_repo_to_log(os.getcwd())
-    return runner, task, folder
+    return runner, task, folder, done
 
 
 def check_device(device: str) -> None:

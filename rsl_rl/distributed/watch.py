@@ -119,8 +119,7 @@ class Watch:
                 rank = int(connection.recv_bytes())
             except (OSError, EOFError, ValueError, AuthenticationError):  # somebody else at this port
                 continue
-            with self._lock:
-                self._connections[rank] = connection
+            self._add(rank, connection)
             _in_background(self._listen, connection, rank)
 
     def _follow(self, host: str, port: int, key: bytes) -> None:
@@ -134,9 +133,15 @@ class Watch:
             )
             return
         connection.send_bytes(str(self.rank).encode())
-        with self._lock:
-            self._connections[0] = connection
+        self._add(0, connection)
         self._listen(connection, 0)
+
+    def _add(self, rank: int, connection: Connection) -> None:
+        with self._lock:
+            self._connections[rank] = connection
+            # It may have begun to learn while the connection was made.
+            with contextlib.suppress(OSError):
+                connection.send_bytes(json.dumps({"rests": self._rests}).encode())
 
     def _listen(self, connection: Connection, rank: int) -> None:
         rests = True  # until it says that it learns
