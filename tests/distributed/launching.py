@@ -8,14 +8,21 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
 
 def torchrun(*arguments: str | Path, options: tuple[str, ...] = (), cwd: Path | None = None) -> tuple[int, str]:
-    """Run two processes with a launcher of their own; return its exit code and what all of them printed."""
-    return run("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", *options, *arguments, cwd=cwd)
+    """Run two processes with a launcher of their own; return its exit code and what all of them printed.
+
+    Each prints into files of its own: in one, their lines would run into each other.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--redirects=3"]
+        code, output = run(*launcher, f"--log-dir={folder}", *options, *arguments, cwd=cwd)
+        return code, "\n".join([output, *(file.read_text() for file in sorted(Path(folder).rglob("*.log")))])
 
 
 def run(*arguments: str | Path, cwd: Path | None = None, **variables: str) -> tuple[int, str]:
