@@ -61,6 +61,8 @@ class GuardedUpdate:
         self._optimizers = [optimizer.torch_optimizer, *other_optimizers]
         self._signature: list[tuple[str, list[int]]] = []
         self._names: list[str] = []
+        self.parameters: list[nn.Parameter] = []
+        """Everything that is optimized."""
         self._find_parameters()
         self._projections = _projections(modules)
         self._max_bad_updates = max_bad_updates
@@ -80,38 +82,38 @@ class GuardedUpdate:
         """Start an update."""
         self._optimizer.adopt()
         self._find_parameters()
+        for parameter in self.parameters:
+            parameter.grad = None
         self._last_good.begin()
         self._record = []
 
-    def backward(
-        self,
-        loss: torch.Tensor,
-        logged: torch.Tensor,
-        kl: torch.Tensor | None = None,
-        clipped: torch.Tensor | None = None,
-        frozen: Iterable[nn.Parameter] = (),
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Compute the gradients of a mini-batch, and average them over all processes.
+    def backward(self, loss: torch.Tensor) -> torch.Tensor:
+        """Compute the gradients of a loss, a scalar; the arguments of :meth:`collect` for an algorithm without others.
+
+        Returns:
+            [4]: the loss, nothing for KL divergence and clipping, and the loss for the log.
+        """
+        for parameter in self.parameters:
+            parameter.grad = None
+        loss.backward()
+        value = loss.detach().float()
+        return torch.stack([value, torch.zeros_like(value), torch.zeros_like(value), value])
+
+    def collect(self, numbers: torch.Tensor, frozen: Iterable[nn.Parameter] = ()) -> tuple[torch.Tensor, torch.Tensor]:
+        """Take in the gradients of a mini-batch, and average them over all processes.
 
         Args:
-            loss: What is minimized, a scalar.
-            logged: [L], the losses for the log.
-            kl: KL divergence from the policy that acted, a scalar.
-            clipped: Share of samples whose probability ratio was clipped, a scalar.
+            numbers: [3 + L]: the loss, the KL divergence from the policy that acted, the share of samples whose
+                probability ratio was clipped, and the losses for the log.
             frozen: Parameters that are not to learn this time.
 
         Returns:
             Whether the mini-batch is bad, and the mean KL divergence of all processes; scalars.
         """
-        for parameter in self._optimized:
-            parameter.grad = None
-        loss.backward()
         for parameter in frozen:
             parameter.grad = None
         self._buffer.collect()
-        none = logged.new_zeros(())
-        numbers = [loss.detach(), none if kl is None else kl, none if clipped is None else clipped]
-        self._buffer.numbers.copy_(torch.cat([torch.stack([number.to(logged.dtype) for number in numbers]), logged]))
+        self._buffer.numbers.copy_(numbers)
         self._buffer.average(self._world)
         self._norms = self._buffer.norms()
         norms = torch.stack(self._norms)
@@ -198,7 +200,7 @@ class GuardedUpdate:
         if signature != self._signature:
             self._signature, self._names = signature, list(learning)
             self._buffer = GradientBuffer(list(learning.values()), self._num_numbers)
-        self._optimized = list(dict.fromkeys([*optimized, *self._buffer.parameters]))
+        self.parameters = list(dict.fromkeys([*optimized, *self._buffer.parameters]))
 
     def _go_back(self, reason: str) -> None:
         self._last_good.restore()

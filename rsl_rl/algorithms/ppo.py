@@ -9,8 +9,8 @@ Legend: T steps, N environments, A actions, B samples of a mini-batch.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import torch
 from tensordict import TensorDict
@@ -19,25 +19,17 @@ from torch import nn
 from rsl_rl.algorithms.algorithm import Algorithm
 from rsl_rl.algorithms.construction import construct_ppo, load_parts, wanted_parts, warn_of_remainder
 from rsl_rl.algorithms.guarded_update import GuardedUpdate
+from rsl_rl.algorithms.mini_batch import Losses, MiniBatchGradients
 from rsl_rl.algorithms.time_outs import time_out_values, value_without_memory
+from rsl_rl.algorithms.whole_rollout import WholeRollout
 from rsl_rl.checkpoint import modernize
 from rsl_rl.core import adapt_learning_rate, generalized_advantages, normalized, surrogate_loss, value_loss
 from rsl_rl.env import VecEnv
 from rsl_rl.extensions import Extension, RandomNetworkDistillation, Symmetry
 from rsl_rl.models import MLPModel
+from rsl_rl.models.rnn_model import runs_over_segments
 from rsl_rl.storage import RolloutStorage
-from rsl_rl.utils import check_compile_mode, did_you_mean
-
-
-class Losses(NamedTuple):
-    """What a mini-batch says about actor and critic; scalars."""
-
-    total: torch.Tensor
-    kl: torch.Tensor
-    clipped: torch.Tensor
-    """Share of the samples whose probability ratio was clipped."""
-    logged: torch.Tensor
-    """[number of losses], those of :meth:`PPO.update` in their order, without gradient."""
+from rsl_rl.utils import did_you_mean
 
 
 class PPO(Algorithm):
@@ -148,7 +140,10 @@ class PPO(Algorithm):
             self._world,
             [] if self.rnd is None else [self.rnd.optimizer],
         )
-        self._losses = self._mini_batch_losses
+        losses = lambda batch: self._mini_batch_losses(batch)  # noqa: E731 (subclasses and programs replace it)
+        self._gradients = MiniBatchGradients(losses, self._models(), use_mixed_precision)
+        own = ("act", "process_env_step", "compute_returns")
+        self.whole_rollout = WholeRollout(storage, all(getattr(type(self), n) is getattr(PPO, n) for n in own))
         warn_of_remainder(storage, num_mini_batches, self.is_recurrent)
 
     # -- rollout -------------------------------------------------------------------------------------------------------
@@ -167,9 +162,8 @@ class PPO(Algorithm):
         transition.hidden_states = (self.actor.get_hidden_state(), self.critic.get_hidden_state())
         transition.observations = self.storage.record_observations(obs)
         transition.actions = self.actor(obs, stochastic_output=True).detach()
-        transition.values = self.critic(obs).detach()
-        transition.actions_log_prob = self.actor.get_output_log_prob(transition.actions).detach()  # type: ignore[arg-type]
         transition.distribution_params = tuple(param.detach() for param in self.actor.output_distribution_params)
+        self.whole_rollout.complete(transition, self.actor, self.critic)
         return transition.actions  # type: ignore[return-value]
 
     @torch.no_grad()
@@ -189,11 +183,18 @@ class PPO(Algorithm):
             if intrinsic_rewards is not None:
                 self.intrinsic_rewards = intrinsic_rewards
                 rewards = rewards + intrinsic_rewards
+        cut_off = None
         if "time_outs" in extras:
-            rewards = rewards + self.gamma * time_out_values(self.critic, self.transition.values, extras)  # type: ignore[arg-type]
+            final_values, cut_off = time_out_values(self.critic, extras, self.device)
+            if final_values is not None:
+                rewards = rewards + self.gamma * final_values
+            if cut_off is not None and self.transition.has("values"):
+                values = self.transition.values.view(-1)  # type: ignore[union-attr]
+                rewards, cut_off = rewards + self.gamma * torch.where(cut_off, values, 0.0), None
         self.transition.rewards = rewards
         self.transition.dones = dones
         self.storage.add_transition(self.transition)
+        self.whole_rollout.keep_cut_off(self.storage.step - 1, cut_off)
         self.transition.clear()
         self.actor.reset(dones)
         self.critic.reset(dones)
@@ -206,6 +207,8 @@ class PPO(Algorithm):
             obs: Observation groups after the last step, each [N, ...].
         """
         storage = self.storage
+        self.whole_rollout.fill_in(self.actor, self.critic, self.gamma)
+        storage.settle_left_out()
         last_values = value_without_memory(self.critic, obs, self.device)
         generalized_advantages(
             storage.rewards, storage.values, storage.dones, last_values, self.gamma, self.lam, out=storage.advantages
@@ -225,16 +228,15 @@ class PPO(Algorithm):
         """
         steps, max_norms = self._update_steps, {"actor": self.max_grad_norm, "critic": self.max_grad_norm}
         steps.begin()
+        self._gradients.begin(steps.parameters)
         # In the warm-up the actor does not move, and what looks like divergence is rounding.
         in_warmup = self._warmup_left > 0
-        storage = self.storage
-        generator = storage.recurrent_mini_batch_generator if self.is_recurrent else storage.mini_batch_generator
+        storage, generator = self.storage, self._mini_batch_generator()
         for batch in generator(self.num_mini_batches, self.num_learning_epochs):
             if self.normalize_advantage_per_mini_batch:
                 batch = dataclasses.replace(batch, advantages=self._normalized(batch.advantages))  # type: ignore[arg-type]
-            losses = self._losses(batch)
-            frozen = self.actor.parameters() if in_warmup else ()
-            is_bad, kl = steps.backward(losses.total, losses.logged, losses.kl, losses.clipped, frozen)
+            numbers = self._gradients(batch)
+            is_bad, kl = steps.collect(numbers, self.actor.parameters() if in_warmup else ())
             if self.schedule == "adaptive" and not in_warmup:
                 rate = self._optimizer.learning_rate
                 adapted = adapt_learning_rate(rate, kl, self.desired_kl)
@@ -255,6 +257,13 @@ class PPO(Algorithm):
             learner.update_normalization(storage.observations)
         storage.clear()
         return dict(zip(self._loss_names, self._conclude_update(), strict=True))
+
+    def _mini_batch_generator(self) -> Callable[[int, int], Iterator[RolloutStorage.Batch]]:
+        if not self.is_recurrent:
+            return self.storage.mini_batch_generator
+        if runs_over_segments(self.actor, self.critic) and not self.use_mixed_precision:
+            return self.storage.segment_mini_batch_generator
+        return self.storage.recurrent_mini_batch_generator
 
     def _normalized(self, advantages: torch.Tensor) -> torch.Tensor:
         """Return advantages with mean 0 and standard deviation 1 over all processes."""
@@ -317,12 +326,8 @@ class PPO(Algorithm):
         return self.actor
 
     def compile(self, mode: str | None = None) -> None:
-        """Compile the losses with a mode of ``torch.compile``; None leaves them eager."""
-        check_compile_mode(mode)
-        if mode is not None:
-            # Every mini-batch has the same shape, but for the number of trajectories of recurrent models.
-            dynamic = None if self.is_recurrent else False
-            self._losses = torch.compile(self._mini_batch_losses, mode=mode, dynamic=dynamic)
+        """Compile the mini-batch step with a mode of ``torch.compile``; None leaves it eager."""
+        self._gradients.compile(mode)
 
     def save(self) -> dict[str, Any]:
         """Return everything that :meth:`load` needs to go on, as tensors and plain data."""

@@ -18,8 +18,10 @@ from tensordict import TensorDict
 from rsl_rl.models import MLPModel
 
 
-def time_out_values(critic: MLPModel, values_N1: torch.Tensor, extras: Mapping[str, Any]) -> torch.Tensor:
-    """Return the value [N] of the states that the time limit cut off, 0 elsewhere.
+def time_out_values(
+    critic: MLPModel, extras: Mapping[str, Any], device: Any
+) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+    """Return what would have come after the episodes that the time limit cut off in a step.
 
     A time limit is no property of the state, so what would have come after it is estimated (Pardo et al., "Time Limits
     in Reinforcement Learning", 2018): from the true last observation where the environment gives it, else from the
@@ -27,21 +29,27 @@ def time_out_values(critic: MLPModel, values_N1: torch.Tensor, extras: Mapping[s
 
     Args:
         critic: Its hidden state stays as it is.
-        values_N1: [N, 1], value of the observation before the step.
         extras: With ``time_outs`` [N], and if the environment gives them ``final_obs`` or ``terminal``; see
             :class:`rsl_rl.env.VecEnv`.
+        device: Where the critic lives.
+
+    Returns:
+        The value [N] of the last observations where the time limit cut an episode off, 0 elsewhere; and [N], bool,
+        where the value of the observation before the step is to be taken instead. None where there is nothing.
     """
-    device = values_N1.device
-    time_outs = extras["time_outs"].to(device).bool().view(-1)
+    time_outs_N = extras["time_outs"].to(device).bool().view(-1)
     final_obs, terminal = extras.get("final_obs"), extras.get("terminal")
     if final_obs is not None and _can_see(critic, final_obs):
-        values_N1 = value_without_memory(critic, final_obs, device)
-    elif terminal is not None and _can_see(critic, terminal["observations"]):
+        final_values_N1 = value_without_memory(critic, final_obs, device)
+        # Not a product: rows of environments that are not done may hold anything, also NaN.
+        return torch.where(time_outs_N, final_values_N1.view(-1), 0.0), None
+    if terminal is not None and _can_see(critic, terminal["observations"]):
         env_ids = torch.as_tensor(terminal["env_ids"], device=device, dtype=torch.long)
         final_values_k1 = value_without_memory(critic, terminal["observations"], device, env_ids)
-        values_N1 = values_N1.index_copy(0, env_ids, final_values_k1.to(values_N1.dtype))
-    # Not a product: rows of environments that are not done may hold anything, also NaN.
-    return torch.where(time_outs, values_N1.view(-1), 0.0)
+        values_N = torch.zeros(len(time_outs_N), device=device, dtype=final_values_k1.dtype)
+        values_N = torch.where(time_outs_N, values_N.index_copy(0, env_ids, final_values_k1.view(-1)), 0.0)
+        return values_N, time_outs_N.index_fill(0, env_ids, False)
+    return None, time_outs_N
 
 
 def value_without_memory(

@@ -19,9 +19,11 @@ from tensordict import TensorDict
 from torch import nn
 
 from rsl_rl.config import check_options, check_type
+from rsl_rl.core.recurrence import Segments
 from rsl_rl.env import VecEnv
 from rsl_rl.extensions.extension import Extension, ExtensionLoss
 from rsl_rl.modules import MLP, EmpiricalDiscountedVariationNormalization, EmpiricalNormalization
+from rsl_rl.modules.mlp import run_layers
 from rsl_rl.storage import RolloutStorage
 from rsl_rl.utils import (
     PORTABLE_SWITCHES,
@@ -111,7 +113,7 @@ class RandomNetworkDistillation(nn.Module, Extension):
         """Return the weighted reward [N] for arriving at observations, groups [N, ...]; counts one step."""
         self.update_counter += 1
         state = self.state_normalizer(self.get_rnd_state(obs))
-        error = (self.target(state) - self.predictor(state)).norm(dim=-1)
+        error = (run_layers(self.target, state) - run_layers(self.predictor, state)).norm(dim=-1)
         self.weight = self._scheduled_weight()
         return self.weight * self.reward_normalizer(error)
 
@@ -139,10 +141,12 @@ class RandomNetworkDistillation(nn.Module, Extension):
         """
         with torch.no_grad():
             state = self.state_normalizer(self.get_rnd_state(obs))
-            target = self.target(state)
-        error = (self.predictor(state) - target).square().mean(dim=-1)
+            target = run_layers(self.target, state)
+        error = (run_layers(self.predictor, state) - target).square().mean(dim=-1)
         # Padding is not a state.
-        return error.mean() if masks is None else torch.where(masks, error, 0.0).sum() / masks.sum()
+        if masks is None or isinstance(masks, Segments):
+            return error.mean()
+        return torch.where(masks, error, 0.0).sum() / masks.sum()
 
     def batch_loss(self, actor: Any, batch: RolloutStorage.Batch, num_samples: int, policy: Any) -> ExtensionLoss:  # noqa: D102
         assert batch.observations is not None

@@ -13,10 +13,12 @@ from tensordict import TensorDict
 from torch import nn
 
 from rsl_rl.config.options import check_kind, check_options
+from rsl_rl.core.recurrence import Segments
 from rsl_rl.core.trajectories import unpad_trajectories
 from rsl_rl.export.inference import OnnxPolicy, TorchPolicy
 from rsl_rl.modules import MLP, Distribution, EmpiricalNormalization, HiddenState
 from rsl_rl.modules.distribution_values import OutputDistribution
+from rsl_rl.modules.mlp import run_layers
 from rsl_rl.utils import listed, resolve_class
 
 
@@ -94,7 +96,7 @@ class MLPModel(nn.Module):
         Returns:
             [B, output_dim].
         """
-        output = self.mlp(self.get_latent(obs, masks, hidden_state))
+        output = run_layers(self.mlp, self.get_latent(obs, masks, hidden_state))
         if self.distribution is None:
             return output
         if stochastic_output:
@@ -120,7 +122,7 @@ class MLPModel(nn.Module):
             # A subclass with a forward pass of its own is asked the only way it offers.
             self(obs, masks, hidden_state, stochastic_output=True)
             return distribution
-        return distribution.given(self.mlp(self.get_latent(obs, masks, hidden_state)))
+        return distribution.given(run_layers(self.mlp, self.get_latent(obs, masks, hidden_state)))
 
     def get_latent(
         self,
@@ -225,7 +227,9 @@ class MLPModel(nn.Module):
     @staticmethod
     def _without_padding(observations: torch.Tensor, masks: torch.Tensor | None) -> torch.Tensor:
         """Return padded trajectories [T, n_traj, ...] as a rollout [T, N, ...]; anything else as it is."""
-        return observations if masks is None else unpad_trajectories(observations, masks)
+        if masks is None or isinstance(masks, Segments):
+            return observations
+        return unpad_trajectories(observations, masks)
 
     def _concatenated(self, obs: TensorDict | Mapping[str, torch.Tensor]) -> torch.Tensor:
         if len(self.obs_groups) == 1:

@@ -96,3 +96,13 @@ class RNNModel(MLPModel):
 
     def _get_latent_dim(self) -> int:
         return self.rnn_hidden_dim
+
+
+def runs_over_segments(*models: object) -> bool:
+    """Return whether models take a rollout as it is, with :class:`rsl_rl.core.recurrence.Segments` for masks.
+
+    Those of users need not: they get padded trajectories.
+    """
+    return all(
+        type(model) is MLPModel or (type(model) is RNNModel and model.rnn.runs_over_segments()) for model in models
+    )

@@ -137,6 +137,10 @@ class _ValueDistribution(Distribution):
     def kl_divergence(self, old_params: tuple[torch.Tensor, ...], new_params: tuple[torch.Tensor, ...]) -> torch.Tensor:
         return self._of(new_params).kl_from(self._of(old_params))
 
+    def log_prob_given(self, params: tuple[torch.Tensor, ...], outputs: torch.Tensor) -> torch.Tensor:
+        """Log density of outputs [..., A] under the distribution with these parameters [..., A], [...]."""
+        return self._of(params).log_prob(outputs)
+
     @abstractmethod
     def _of(self, params: tuple[torch.Tensor, ...]) -> Any:
         """Return the value with these parameters."""
@@ -183,7 +187,7 @@ class GaussianDistribution(_ValueDistribution):
     def given(self, mlp_output: torch.Tensor) -> DiagGaussian:
         """Return the Gaussian around the network's output [B, A], as a value."""
         std = self.std_param if self.std_type == "scalar" else self.log_std_param.exp()
-        return DiagGaussian(mlp_output, std.clamp(*self.std_range).expand_as(mlp_output))
+        return DiagGaussian(mlp_output, std.clamp(*self.std_range))
 
     def deterministic_output(self, mlp_output: torch.Tensor) -> torch.Tensor:  # noqa: D102
         return mlp_output

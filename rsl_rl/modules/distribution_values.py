@@ -33,10 +33,18 @@ class OutputDistribution(Protocol):
 
 
 class DiagGaussian(NamedTuple):
-    """A Gaussian with independent dimensions, as a value: mean [B, A] and std [B, A]."""
+    """A Gaussian with independent dimensions, as a value: mean [B, A] and scale, its standard deviation.
+
+    The scale is [B, A], or [A] where it is the same for all samples, which saves most of the arithmetic.
+    """
 
     mean: torch.Tensor
-    std: torch.Tensor
+    scale: torch.Tensor
+
+    @property
+    def std(self) -> torch.Tensor:
+        """Standard deviation, [B, A]."""
+        return self.scale.expand_as(self.mean)
 
     @property
     def params(self) -> tuple[torch.Tensor, ...]:
@@ -46,22 +54,23 @@ class DiagGaussian(NamedTuple):
     @property
     def entropy(self) -> torch.Tensor:
         """Differential entropy in nats, [B]."""
-        return (0.5 + 0.5 * math.log(2 * math.pi) + self.std.log()).sum(dim=-1)
+        return (0.5 + 0.5 * math.log(2 * math.pi) + self.scale.log()).sum(dim=-1).expand(self.mean.shape[:-1])
 
     def sample(self) -> torch.Tensor:
         """Draw one sample, [B, A], with one standard-normal draw of that shape."""
         # torch.normal would check std >= 0, which waits for the device.
-        return torch.addcmul(self.mean, self.std, torch.randn_like(self.mean))
+        return torch.addcmul(self.mean, self.scale, torch.randn_like(self.mean))
 
     def log_prob(self, outputs: torch.Tensor) -> torch.Tensor:
         """Log density of outputs [B, A], [B]."""
-        deviation = (outputs - self.mean) / self.std
-        return (-0.5 * deviation.square() - self.std.log() - 0.5 * math.log(2 * math.pi)).sum(dim=-1)
+        deviation = (outputs - self.mean) / self.scale
+        normalizer = (self.scale.log() + 0.5 * math.log(2 * math.pi)).sum(dim=-1)
+        return -0.5 * deviation.square().sum(dim=-1) - normalizer
 
     def kl_from(self, old: DiagGaussian) -> torch.Tensor:
         """KL(old || self) in nats, [B]."""
-        variance_ratio = (old.std / self.std).square()
-        shift = (old.mean - self.mean) / self.std
+        variance_ratio = (old.scale / self.scale).square()
+        shift = (old.mean - self.mean) / self.scale
         return 0.5 * (variance_ratio + shift.square() - 1.0 - variance_ratio.log()).sum(dim=-1)
 
 

@@ -11,7 +11,9 @@ from collections.abc import Sequence
 
 import torch
 from torch import nn
+from torch.nn.modules.module import _has_any_global_hook  # type: ignore[attr-defined]
 
+from rsl_rl.core.feed_forward import feed_forward
 from rsl_rl.utils import resolve_nn_activation
 
 
@@ -73,3 +75,44 @@ class MLP(nn.Sequential):
             nn.init.orthogonal_(linear.weight, gain=gain)
             with torch.no_grad():
                 linear.bias.zero_()
+
+
+def run_layers(layers: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """Return ``layers(x)``, computed as one function where that gives the same up to rounding.
+
+    That is the case for an :class:`MLP` with ELU that nobody has changed or hooked into.
+
+    Args:
+        layers: Any module.
+        x: [..., input_dim].
+    """
+    linears = _linears(layers, x)
+    if linears is None:
+        return layers(x)
+    weights, biases = [linear.weight for linear in linears], [linear.bias for linear in linears]
+    output = feed_forward(x if x.ndim == 2 else x.reshape(-1, x.shape[-1]), weights, biases)
+    if x.ndim != 2:
+        output = output.view(*x.shape[:-1], output.shape[-1])
+    for module in list(layers._modules.values())[2 * len(linears) - 1 :]:
+        output = module(output)  # type: ignore[misc] (not None)
+    return output
+
+
+def _linears(layers: nn.Module, x: torch.Tensor) -> list[nn.Linear] | None:
+    """Return the linear layers of an MLP if there is an ELU between any two, and plain numbers flow through it."""
+    if type(layers) is not MLP or x.dtype not in (torch.float32, torch.float64):
+        return None
+    if torch.compiler.is_compiling() or torch.jit.is_tracing() or torch.is_autocast_enabled(x.device.type):
+        return None
+    if _has_any_global_hook() or torch._C._functorch.peek_interpreter_stack() is not None:  # type: ignore[attr-defined]
+        return None
+    linears: list[nn.Linear] = []
+    for index, module in enumerate([*layers._modules.values(), layers]):
+        if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks:  # type: ignore[union-attr]
+            return None
+        is_next = index == 2 * len(linears)
+        if is_next and type(module) is nn.Linear and module.bias is not None:
+            linears.append(module)
+        elif is_next or type(module) is not nn.ELU or module.alpha != 1.0:
+            break
+    return linears if len(linears) > 1 else None

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from rsl_rl.algorithms.whole_rollout import values_put_off
 from rsl_rl.checkpoint import (
     CheckpointFolder,
     layout_of,
@@ -184,7 +185,7 @@ class OnPolicyRunner:
     def _collect(self, obs: Any, iteration: int) -> tuple[Any, bool]:
         """Step the environment for one rollout; return the observation after it, and whether it can be learned from."""
         nonfinite = self._nonfinite
-        with torch.inference_mode():
+        with torch.inference_mode(), values_put_off(self.alg):
             for _ in range(self.cfg["num_steps_per_env"]):
                 actions = self.alg.act(obs)
                 obs, rewards, dones, extras = self.env.step(actions.to(self.env.device))

@@ -9,14 +9,14 @@ Legend: T steps, N environments, A actions, B samples.
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
 
 import torch
 from tensordict import TensorDict
 
-from rsl_rl.core.trajectories import Trajectories
 from rsl_rl.modules import HiddenState
 from rsl_rl.storage.left_out import overwrite_with_copies
+from rsl_rl.storage.mini_batches import padded_mini_batches, segment_mini_batches, shuffled_mini_batches
+from rsl_rl.storage.transition import Batch, Transition
 from rsl_rl.utils import did_you_mean, listed
 
 _TRAINING_TYPES = ("rl", "distillation")
@@ -25,42 +25,8 @@ _TRAINING_TYPES = ("rl", "distillation")
 class RolloutStorage:
     """Keeps T steps of N environments. Every buffer keeps its address for the life of the storage."""
 
-    class Transition:
-        """One step of all environments, filled by the algorithm and copied by :meth:`add_transition`."""
-
-        def __init__(self) -> None:
-            self.clear()
-
-        def clear(self) -> None:
-            """Forget everything."""
-            self.observations: TensorDict | None = None
-            self.actions: torch.Tensor | None = None
-            self.privileged_actions: torch.Tensor | None = None
-            self.rewards: torch.Tensor | None = None
-            self.dones: torch.Tensor | None = None
-            self.values: torch.Tensor | None = None
-            self.actions_log_prob: torch.Tensor | None = None
-            self.distribution_params: tuple[torch.Tensor, ...] | None = None
-            self.hidden_states: tuple[HiddenState, HiddenState] = (None, None)
-
-    @dataclass
-    class Batch:
-        """A part of the rollout: samples [B, ...], or for recurrent models whole environments [T, B, ...].
-
-        In the latter case observations are padded trajectories [T, n_traj, ...] with ``masks`` [T, n_traj].
-        """
-
-        observations: TensorDict | None = None
-        actions: torch.Tensor | None = None
-        values: torch.Tensor | None = None
-        advantages: torch.Tensor | None = None
-        returns: torch.Tensor | None = None
-        old_actions_log_prob: torch.Tensor | None = None
-        old_distribution_params: tuple[torch.Tensor, ...] | None = None
-        hidden_states: tuple[HiddenState, HiddenState] = (None, None)
-        masks: torch.Tensor | None = None
-        privileged_actions: torch.Tensor | None = None
-        dones: torch.Tensor | None = None
+    Transition = Transition
+    Batch = Batch
 
     def __init__(
         self,
@@ -125,6 +91,8 @@ class RolloutStorage:
             self.actions_log_prob = torch.zeros(*steps, 1, device=device)
             self.returns = torch.zeros(*steps, 1, device=device)
             self.advantages = torch.zeros(*steps, 1, device=device)
+        self.missing: set[str] = set()
+        """Fields of this rollout that are yet to be computed, for all steps at once."""
         # Allocated at the first transition: their number and shapes belong to the distribution.
         self.distribution_params: tuple[torch.Tensor, ...] | None = None
         self.saved_hidden_state_a: tuple[torch.Tensor, ...] | None = None
@@ -174,8 +142,11 @@ class RolloutStorage:
         else:
             if self.distribution_params is None and transition.distribution_params is not None:
                 self.distribution_params = self._allocate_like(transition.distribution_params)
-            self.values[step].copy_(transition.values)  # type: ignore[arg-type]
-            self.actions_log_prob[step].copy_(transition.actions_log_prob.view(-1, 1))  # type: ignore[union-attr]
+            for field, buffer in (("values", self.values), ("actions_log_prob", self.actions_log_prob)):
+                if transition.has(field):
+                    buffer[step].copy_(getattr(transition, field).view(-1, 1))
+                else:
+                    self.missing.add(field)
             for target, value in zip(self.distribution_params or (), transition.distribution_params or (), strict=True):
                 target[step].copy_(value)
             self._save_hidden_states(transition.hidden_states)
@@ -184,14 +155,20 @@ class RolloutStorage:
     def leave_out(self, invalid_TN: torch.Tensor) -> None:
         """Keep transitions out of everything that is learned; they must be marked as done.
 
-        Until :meth:`refill` they are worth exactly what was expected, so that nothing before them is told otherwise.
+        With :meth:`settle_left_out` they are worth exactly what was expected, so that nothing before them is told
+        otherwise; :meth:`refill` then overwrites them.
 
         Args:
             invalid_TN: [T, N], bool.
         """
         self._invalid_TN = invalid_TN
-        if self.training_type == "rl":
-            self.rewards[invalid_TN] = self.values[invalid_TN]
+        if self.training_type == "rl" and "values" not in self.missing:
+            self.settle_left_out()
+
+    def settle_left_out(self) -> None:
+        """Let transitions that were left out be worth exactly what was expected; needs their values."""
+        if self._invalid_TN is not None:
+            self.rewards[self._invalid_TN] = self.values[self._invalid_TN]
 
     def refill(self) -> None:
         """Overwrite the transitions that were left out with copies of others, each a trajectory of its own.
@@ -212,6 +189,7 @@ class RolloutStorage:
         self.step = 0
         self._recorded_step = None
         self._invalid_TN = None
+        self.missing.clear()
 
     def mini_batch_generator(
         self, num_mini_batches: int, num_epochs: int = 8
@@ -229,36 +207,7 @@ class RolloutStorage:
             ValueError: There are more mini-batches than samples, or the storage keeps no values.
         """
         self._require_type("rl")
-        num_samples = self.num_envs * self.num_transitions_per_env
-        size = num_samples // num_mini_batches
-        if size == 0:
-            raise ValueError(
-                f"{num_mini_batches} mini-batches need at least as many samples, but the rollout has {num_samples} "
-                f"({self.num_envs} environments x {self.num_transitions_per_env} steps)."
-            )
-        indices = torch.randperm(num_mini_batches * size, device=self.device)
-
-        def shuffled(tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:
-            return tensor.flatten(0, 1)[indices].split(size)
-
-        observations = {key: shuffled(self.observations[key]) for key in self.observations.keys()}  # noqa: SIM118
-        actions, values, returns = shuffled(self.actions), shuffled(self.values), shuffled(self.returns)
-        advantages, log_prob = shuffled(self.advantages), shuffled(self.actions_log_prob)
-        params = [shuffled(param) for param in self.distribution_params or ()]
-        batches = [
-            RolloutStorage.Batch(
-                observations=TensorDict(
-                    {key: parts[index] for key, parts in observations.items()}, [size], device=self.device
-                ),
-                actions=actions[index],
-                values=values[index],
-                advantages=advantages[index],
-                returns=returns[index],
-                old_actions_log_prob=log_prob[index],
-                old_distribution_params=tuple(parts[index] for parts in params),
-            )
-            for index in range(num_mini_batches)
-        ]
+        batches = shuffled_mini_batches(self, num_mini_batches)
         for _ in range(num_epochs):
             yield from batches
 
@@ -278,47 +227,20 @@ class RolloutStorage:
             ValueError: There are more mini-batches than environments, or the storage keeps no values.
         """
         self._require_type("rl")
-        size = self.num_envs // num_mini_batches
-        if size == 0:
-            raise ValueError(
-                f"{num_mini_batches} mini-batches of a recurrent model need at least as many environments, but there "
-                f"are {self.num_envs}."
-            )
-        trajectories = Trajectories.of(self.dones)
-        observations = {key: trajectories.pad(self.observations[key]) for key in self.observations.keys()}  # noqa: SIM118
-        masks = trajectories.masks()
-        # Saved as [T, layers, N, hidden], wanted as [layers, n_traj, hidden].
-        hidden_states = [
-            tuple(trajectories.first(state.transpose(1, 2)).transpose(0, 1) for state in saved or ())
-            for saved in (self.saved_hidden_state_a, self.saved_hidden_state_c)
-        ]
-        # Where the trajectories of each mini-batch end.
-        ends = trajectories.trajectory_TN[-1, size - 1 : num_mini_batches * size : size].add(1).tolist()
-        batches = []
-        for index, (begin, end) in enumerate(zip([0, *ends], ends, strict=False)):
-            envs = slice(index * size, (index + 1) * size)
-            state_a, state_c = (
-                _as_hidden_state(tuple(state[:, begin:end].contiguous() for state in states))
-                for states in hidden_states
-            )
-            batches.append(
-                RolloutStorage.Batch(
-                    observations=TensorDict(
-                        {key: value[:, begin:end] for key, value in observations.items()},
-                        [self.num_transitions_per_env, end - begin],
-                        device=self.device,
-                    ),
-                    actions=self.actions[:, envs],
-                    values=self.values[:, envs],
-                    advantages=self.advantages[:, envs],
-                    returns=self.returns[:, envs],
-                    old_actions_log_prob=self.actions_log_prob[:, envs],
-                    old_distribution_params=tuple(param[:, envs] for param in self.distribution_params or ()),
-                    hidden_states=(state_a, state_c),
-                    masks=masks[:, begin:end],
-                    dones=self.dones[:, envs],
-                )
-            )
+        batches = padded_mini_batches(self, num_mini_batches)
+        for _ in range(num_epochs):
+            yield from batches
+
+    def segment_mini_batch_generator(
+        self, num_mini_batches: int, num_epochs: int = 8
+    ) -> Generator[RolloutStorage.Batch, None, None]:
+        """Yield the mini-batches of :meth:`recurrent_mini_batch_generator` without padding, as views of the rollout.
+
+        Observations are [T, B, ...], ``masks`` are :class:`rsl_rl.core.recurrence.Segments`, and the hidden states are
+        those before every step, [T, layers, B, hidden]. Their shapes are always the same.
+        """
+        self._require_type("rl")
+        batches = segment_mini_batches(self, num_mini_batches)
         for _ in range(num_epochs):
             yield from batches
 
@@ -372,10 +294,3 @@ class RolloutStorage:
                 torch.zeros(self.num_transitions_per_env, *param.shape, dtype=param.dtype, device=self.device)
                 for param in params
             )
-
-
-def _as_hidden_state(states: tuple[torch.Tensor, ...]) -> HiddenState:
-    """Return a GRU's one state, an LSTM's two as a tuple, and None without any."""
-    if len(states) < 2:
-        return states[0] if states else None
-    return states[0], states[1]

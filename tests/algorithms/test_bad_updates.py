@@ -149,7 +149,7 @@ def test_the_standard_deviation_stays_in_its_range_and_comes_back(std_type: str,
     def pull(by: float) -> float:
         """Let the loss pull at the parameter; return where it is after an update."""
         losses = alg._mini_batch_losses
-        alg._losses = lambda batch: losses(batch)._replace(
+        alg._mini_batch_losses = lambda batch: losses(batch)._replace(
             total=-by * alg.actor.distribution.given(torch.zeros(1, 1)).std.sum()
         )
         rollout(alg, env)

@@ -223,11 +223,13 @@ def test_final_observations_without_the_critics_images_fall_back_and_say_so() ->
     env = CameraEnv()
     critic = build(env, config("mlp", "cnn")).critic
     final = env.get_observations().select("policy", "privileged")
-    values, time_outs = torch.arange(4.0).view(4, 1), torch.tensor([True, False, True, False])
+    time_outs = torch.tensor([True, False, True, False])
     for extras in ({"final_obs": final}, {"terminal": {"env_ids": torch.tensor([0]), "observations": final[:1]}}):
         with pytest.warns(UserWarning, match=r"lack the critic's groups \['camera'\]"):
-            result = time_out_values(critic, values, {"time_outs": time_outs, **extras})
-        assert result.tolist() == [0.0, 0.0, 2.0, 0.0]
+            values, cut_off = time_out_values(critic, {"time_outs": time_outs, **extras}, "cpu")
+        assert values is None
+        assert cut_off is not None
+        assert cut_off.tolist() == [True, False, True, False]
 
 
 @pytest.mark.parametrize("rnn_type", ["lstm", "gru"])

@@ -14,7 +14,9 @@ from tests.envs import PointEnv, point_config
 
 
 @pytest.mark.skipif(torch.__version__ < "2.10", reason="older releases mind more than shapes")
-def test_rollouts_with_other_numbers_of_trajectories_are_not_compiled_again() -> None:
+def test_rollouts_with_other_numbers_of_trajectories_are_not_compiled_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    # As for models of users, which get padded trajectories.
+    monkeypatch.setattr("rsl_rl.algorithms.ppo.runs_over_segments", lambda *models: False)
     config = point_config(num_mini_batches=2, num_learning_epochs=1) | {"torch_compile_mode": "default"}
     config["actor"] |= {"class_name": "RNNModel", "rnn_type": "gru", "rnn_hidden_dim": 4}
     torch.manual_seed(0)
