@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from tensordict import TensorDict
 from torch import nn
 
@@ -48,7 +49,7 @@ def construct_ppo(obs: TensorDict, env: VecEnv, cfg: dict[str, Any], device: str
     output_dims = {"actor": env.num_actions, "critic": 1}
     models = build_models(obs, cfg, obs_groups, output_dims, device, share_cnn_encoders)
     options = resolve_symmetry_config(resolve_rnd_config(options, obs, obs_groups, env), env)
-    storage = RolloutStorage("rl", env.num_envs, cfg["num_steps_per_env"], obs, [env.num_actions], device)
+    storage = build_storage("rl", obs, env, cfg, device)
     alg = algorithm_class(
         models["actor"], models["critic"], storage, device=device, multi_gpu_cfg=cfg.get("multi_gpu"), **options
     )
@@ -64,10 +65,24 @@ def construct_distillation(obs: TensorDict, env: VecEnv, cfg: dict[str, Any], de
     obs_groups = resolve_sets(obs, cfg, ["student", "teacher"])
     output_dims = {"student": env.num_actions, "teacher": env.num_actions}
     models = build_models(obs, cfg, obs_groups, output_dims, device)
-    storage = RolloutStorage("distillation", env.num_envs, cfg["num_steps_per_env"], obs, [env.num_actions], device)
+    storage = build_storage("distillation", obs, env, cfg, device)
     return algorithm_class(
         models["student"], models["teacher"], storage, device=device, multi_gpu_cfg=cfg.get("multi_gpu"), **options
     )
+
+
+def build_storage(
+    training_type: str, obs: TensorDict, env: VecEnv, cfg: Mapping[str, Any], device: str
+) -> RolloutStorage:
+    """Return the rollout of a runner's configuration.
+
+    Raises:
+        MemoryError: It does not fit; says what takes the memory and what helps.
+    """
+    dtype = cfg.get("storage_dtype")
+    image_dtype = None if dtype is None else getattr(torch, dtype)
+    shape = [env.num_actions]
+    return RolloutStorage(training_type, env.num_envs, cfg["num_steps_per_env"], obs, shape, device, image_dtype)
 
 
 def build_models(
@@ -204,3 +219,31 @@ def load_parts(
         optimizer.load_state_dict(state["optimizer_state_dict"])
         report.append("optimizer: taken")
     return report
+
+
+def load_ppo(alg: Any, loaded_dict: dict[str, Any], load_cfg: dict[str, bool] | None, strict: bool) -> bool:
+    """Do what :meth:`rsl_rl.algorithms.PPO.load` says."""
+    loaded_dict = modernize(loaded_dict)
+    parts = wanted_parts(load_cfg, ("actor", "critic", "optimizer", "iteration", "rnd"))
+    if "student_state_dict" in loaded_dict and "actor_state_dict" not in loaded_dict:
+        loaded_dict = {"actor_state_dict": loaded_dict["student_state_dict"]}
+        parts = dict.fromkeys(parts, False) | {"actor": parts["actor"]}
+    models: dict[str, nn.Module] = {"actor": alg.actor, "critic": alg.critic}
+    if alg.rnd is not None and (load_cfg is not None or "rnd_state_dict" in loaded_dict):
+        models["rnd"] = alg.rnd
+    wanted = {name: model for name, model in models.items() if parts[name]}
+    takes_rnd_optimizer = "rnd" in wanted and alg.rnd.optimizer_fits(loaded_dict, strict)  # type: ignore[union-attr]
+    alg.load_report = load_parts(loaded_dict, wanted, alg._optimizer if parts["optimizer"] else None, strict)
+    own = [part for part in parts if part != "rnd" or alg.rnd is not None]
+    alg.load_report += [f"{part}: not taken" for part in own if not parts[part]]
+    if alg.rnd is not None and parts["rnd"] and "rnd" not in wanted:
+        alg.load_report.append("rnd: not in the checkpoint, it starts anew")
+    if alg.rnd is None and "rnd_state_dict" in loaded_dict:
+        alg.load_report.append("rnd: not taken, this run has none")
+    if "rnd" in wanted:
+        alg.load_report += alg.rnd.load_progress(loaded_dict, takes_rnd_optimizer)  # type: ignore[union-attr]
+    alg._conclude_load(loaded_dict, resumes=parts["iteration"])
+    # A critic that was not taken over still needs its warm-up.
+    if parts["iteration"] and "critic: taken" in alg.load_report:
+        alg._warmup_left = loaded_dict.get("critic_warmup_left", alg._warmup_left)
+    return parts["iteration"]

@@ -68,6 +68,8 @@ class MiniBatchGradients:
         self._is_proven = True
         self._parameters: list[nn.Parameter] = []
         self._largest_piece: int | None = None
+        self.may_divide = True
+        """Whether large mini-batches may be taken in pieces."""
 
     def compile(self, mode: str | None) -> None:
         """Compile with a mode of ``torch.compile``; None for not at all.
@@ -96,8 +98,10 @@ class MiniBatchGradients:
         if [id(p) for p in learning] != [id(p) for p in self._parameters]:
             self._parameters, self._is_proven = learning, len(self._ways) == 1
         layers = [module for module in self._models.modules() if isinstance(module, nn.Linear)]
-        in_pieces = all(type(model) is MLPModel for model in self._models) and layers[0].weight.device.type == "cpu"
-        self._largest_piece = _NUMBERS_OF_PIECE // max(layer.out_features for layer in layers) if in_pieces else None
+        in_pieces = self.may_divide and all(type(model) is MLPModel for model in self._models)
+        in_pieces = in_pieces and layers[0].weight.device.type == "cpu"
+        widest = max((layer.out_features for layer in layers), default=1)
+        self._largest_piece = max(1, _NUMBERS_OF_PIECE // widest) if in_pieces else None
 
     def __call__(self, batch: RolloutStorage.Batch) -> torch.Tensor:
         """Compute losses and gradients.
@@ -146,7 +150,7 @@ class MiniBatchGradients:
         largest = max((float(wanted.abs().max()) for _, wanted in pairs if wanted is not None), default=0.0)
         if any((found is None) != (wanted is None) for found, wanted in pairs):
             return "It does not reach the same parameters."
-        differences = [float((found - wanted).abs().max()) for found, wanted in pairs if found is not None]
+        differences = [float((a - b).abs().max()) for a, b in pairs if a is not None and b is not None]
         worst = max(differences, default=0.0)
         if worst <= self._tolerance * largest:
             return None
@@ -192,7 +196,8 @@ class _Compiled(nn.Module):
         tensors = {name: value for name, value in fields.items() if isinstance(value, torch.Tensor)}
         observations = dict(batch.observations.items())  # type: ignore[union-attr]
         names, values = [own[parameter] for parameter in reached], [parameter.detach() for parameter in reached]
-        gradients, numbers = self._gradients(names, values, observations, batch.old_distribution_params, tensors)
+        old_params = batch.old_distribution_params or ()
+        gradients, numbers = self._gradients(names, values, observations, old_params, tensors)
         for parameter, gradient in zip(reached, gradients, strict=True):
             gradient = gradient if share == 1.0 else gradient.mul_(share)
             parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)

@@ -17,12 +17,11 @@ from tensordict import TensorDict
 from torch import nn
 
 from rsl_rl.algorithms.algorithm import Algorithm
-from rsl_rl.algorithms.construction import construct_ppo, load_parts, wanted_parts, warn_of_remainder
+from rsl_rl.algorithms.construction import construct_ppo, load_ppo, warn_of_remainder
 from rsl_rl.algorithms.guarded_update import GuardedUpdate
 from rsl_rl.algorithms.mini_batch import Losses, MiniBatchGradients
 from rsl_rl.algorithms.time_outs import time_out_values, value_without_memory
 from rsl_rl.algorithms.whole_rollout import WholeRollout
-from rsl_rl.checkpoint import modernize
 from rsl_rl.core import adapt_learning_rate, generalized_advantages, normalized, surrogate_loss, value_loss
 from rsl_rl.env import VecEnv
 from rsl_rl.extensions import Extension, RandomNetworkDistillation, Symmetry
@@ -325,6 +324,11 @@ class PPO(Algorithm):
         """Return the model that acts."""
         return self.actor
 
+    def use_fast_path(self, is_on: bool) -> None:  # noqa: D102
+        super().use_fast_path(is_on)
+        self.whole_rollout.is_allowed &= is_on
+        self._gradients.may_divide = is_on
+
     def compile(self, mode: str | None = None) -> None:
         """Compile the mini-batch step with a mode of ``torch.compile``; None leaves it eager."""
         self._gradients.compile(mode)
@@ -359,30 +363,7 @@ class PPO(Algorithm):
         Raises:
             ValueError: The state lacks a part or does not fit; nothing was changed.
         """
-        loaded_dict = modernize(loaded_dict)
-        parts = wanted_parts(load_cfg, ("actor", "critic", "optimizer", "iteration", "rnd"))
-        if "student_state_dict" in loaded_dict and "actor_state_dict" not in loaded_dict:
-            loaded_dict = {"actor_state_dict": loaded_dict["student_state_dict"]}
-            parts = dict.fromkeys(parts, False) | {"actor": parts["actor"]}
-        models: dict[str, nn.Module] = {"actor": self.actor, "critic": self.critic}
-        if self.rnd is not None and (load_cfg is not None or "rnd_state_dict" in loaded_dict):
-            models["rnd"] = self.rnd
-        wanted = {name: model for name, model in models.items() if parts[name]}
-        takes_rnd_optimizer = "rnd" in wanted and self.rnd.optimizer_fits(loaded_dict, strict)  # type: ignore[union-attr]
-        self.load_report = load_parts(loaded_dict, wanted, self._optimizer if parts["optimizer"] else None, strict)
-        own = [part for part in parts if part != "rnd" or self.rnd is not None]
-        self.load_report += [f"{part}: not taken" for part in own if not parts[part]]
-        if self.rnd is not None and parts["rnd"] and "rnd" not in wanted:
-            self.load_report.append("rnd: not in the checkpoint, it starts anew")
-        if self.rnd is None and "rnd_state_dict" in loaded_dict:
-            self.load_report.append("rnd: not taken, this run has none")
-        if "rnd" in wanted:
-            self.load_report += self.rnd.load_progress(loaded_dict, takes_rnd_optimizer)  # type: ignore[union-attr]
-        self._conclude_load(loaded_dict, resumes=parts["iteration"])
-        # A critic that was not taken over still needs its warm-up.
-        if parts["iteration"] and "critic: taken" in self.load_report:
-            self._warmup_left = loaded_dict.get("critic_warmup_left", self._warmup_left)
-        return parts["iteration"]
+        return load_ppo(self, loaded_dict, load_cfg, strict)
 
     @staticmethod
     def construct_algorithm(obs: TensorDict, env: VecEnv, cfg: dict[str, Any], device: str) -> PPO:

@@ -39,7 +39,7 @@ class WholeRollout:
             is_allowed: False for an algorithm that replaces what would read them.
         """
         self._storage = storage
-        self._is_allowed = is_allowed
+        self.is_allowed = is_allowed
         self.is_wanted = False
         """Whether the loop that collects reads nothing of the rollout before its end."""
         self._values_wait = self._log_probs_wait = False
@@ -50,7 +50,7 @@ class WholeRollout:
     def complete(self, transition: RolloutStorage.Transition, actor: Any, critic: Any) -> None:
         """Give a transition, whose action is chosen, value and log-probability, now or when they are read."""
         if self._storage.step == 0:  # Not once for all: programs replace models.
-            may_wait = self._is_allowed and self.is_wanted
+            may_wait = self.is_allowed and self.is_wanted
             self._values_wait = may_wait and _sees_single_rows(critic)
             self._log_probs_wait = may_wait and _has_known_density(actor)
 

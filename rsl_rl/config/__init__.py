@@ -3,7 +3,14 @@
 
 """Configuration: every key as a typed field, checked once, never changed."""
 
-from rsl_rl.config.options import check_kind, check_options, check_type, resolve_runner_config, takes_option
+from rsl_rl.config.options import (
+    check_kind,
+    check_options,
+    check_type,
+    checked_algorithm,
+    resolve_runner_config,
+    takes_option,
+)
 from rsl_rl.config.schema import (
     GaussianDistributionConfig,
     MLPModelConfig,
@@ -19,6 +26,7 @@ __all__ = [
     "check_kind",
     "check_options",
     "check_type",
+    "checked_algorithm",
     "resolve_runner_config",
     "takes_option",
 ]

@@ -14,7 +14,7 @@ from typing import Any
 from rsl_rl.config.legacy import legacy_message, modernize_config
 from rsl_rl.config.schema import SCHEMAS, RunnerConfig
 from rsl_rl.config.typecheck import describe, has_type
-from rsl_rl.utils import check_compile_mode, did_you_mean, listed
+from rsl_rl.utils import check_compile_mode, did_you_mean, listed, resolve_callable
 
 # Constructor arguments that the library fills in itself.
 _PROVIDED = frozenset(
@@ -115,6 +115,20 @@ def resolve_runner_config(
         if train_cfg[key] < 1:
             raise ValueError(f"'{key}' must be at least 1, got {train_cfg[key]}.")
     return train_cfg
+
+
+def checked_algorithm(cfg: Mapping[str, Any]) -> Any:
+    """Return the algorithm's class name, after the sections have been checked in their order of appearance.
+
+    Raises:
+        ValueError, TypeError: The section is missing or has options that the algorithm does not take.
+    """
+    algorithm = cfg.get("algorithm")
+    if not isinstance(algorithm, dict) or "class_name" not in algorithm:
+        raise ValueError("The configuration needs a section 'algorithm' with a 'class_name', for example 'PPO'.")
+    options = {key: value for key, value in algorithm.items() if key != "class_name"}
+    check_options(resolve_callable(algorithm["class_name"]), options, "algorithm")
+    return algorithm["class_name"]
 
 
 def _constructor_options(configured: Any) -> tuple[list[str], bool]:

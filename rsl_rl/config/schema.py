@@ -194,6 +194,11 @@ class RunnerConfig:
     """How many of the newest checkpoints are kept, beside the best one; None for all."""
     torch_compile_mode: Literal["default", "max-autotune-no-cudagraphs"] | None = None
     """Compile the update with this mode of torch.compile."""
+    fast_path: Literal["auto", "off"] = "auto"
+    """auto: the fastest way that gives the same numbers up to rounding. off: layer by layer and step by step, as torch
+    computes it; for comparisons."""
+    storage_dtype: Literal["float16"] | None = None
+    """Type in which the rollout keeps images of floating-point numbers; None for their own. Others keep theirs."""
     logger: Any = "tensorboard"
     """A logger's name, a dict with class_name and constructor arguments, a list of these, or None."""
     algorithm: PPOConfig | DistillationConfig | dict[str, Any] = field(default_factory=PPOConfig)

@@ -24,6 +24,9 @@ class MLP(nn.Sequential):
     ``output_dim`` has several dimensions, then the last activation.
     """
 
+    as_one_function = True
+    """Whether models may compute all layers in one function, see :func:`run_layers`."""
+
     def __init__(
         self,
         input_dim: int,
@@ -100,9 +103,13 @@ def run_layers(layers: nn.Module, x: torch.Tensor) -> torch.Tensor:
 
 def _linears(layers: nn.Module, x: torch.Tensor) -> list[nn.Linear] | None:
     """Return the linear layers of an MLP if there is an ELU between any two, and plain numbers flow through it."""
-    if type(layers) is not MLP or x.dtype not in (torch.float32, torch.float64):
+    if type(layers) is not MLP or not layers.as_one_function or x.dtype not in (torch.float32, torch.float64):
         return None
-    if torch.compiler.is_compiling() or torch.jit.is_tracing() or torch.is_autocast_enabled(x.device.type):
+    if (
+        torch.compiler.is_compiling()
+        or torch._C._get_tracing_state() is not None
+        or torch.is_autocast_enabled(x.device.type)
+    ):
         return None
     if _has_any_global_hook() or torch._C._functorch.peek_interpreter_stack() is not None:  # type: ignore[attr-defined]
         return None

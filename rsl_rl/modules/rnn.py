@@ -3,7 +3,7 @@
 
 """Recurrent layers that keep the hidden state of every environment."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Optional, TypeAlias, Union
 
 import torch
@@ -21,6 +21,9 @@ _TYPES: dict[str, type[nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU}
 
 class RNN(nn.Module):
     """An LSTM or GRU, step by step over a batch of environments or over whole padded trajectories."""
+
+    in_own_steps = True
+    """Whether it may be computed by :mod:`rsl_rl.core.recurrence` instead of torch's layer."""
 
     def __init__(self, input_size: int, hidden_dim: int = 256, num_layers: int = 1, type: str = "lstm") -> None:
         """Build the layers; the hidden state starts empty.
@@ -61,7 +64,7 @@ class RNN(nn.Module):
                 zeros = input.new_zeros(len(input), self.rnn.num_layers, input.shape[1], self.rnn.hidden_size)
                 hidden_state = (zeros, zeros) if is_lstm else zeros
             over_time = lstm_over_time if is_lstm else gru_over_time
-            return over_time(input, masks.is_first_TN, hidden_state, self._weights())  # type: ignore[arg-type]
+            return over_time(input, masks, hidden_state, self._weights())  # type: ignore[arg-type]
         if masks is None and self._steps_are_ours(input):
             return self._step(input)
         if masks is None:
@@ -88,6 +91,8 @@ class RNN(nn.Module):
             return
         if hidden_state is not None:
             raise ValueError("Give either dones or a hidden state to RNN.reset(), not both.")
+        if dones.device.type == "cpu" and not dones.any():
+            return
         keep = (dones == 0).view(1, -1, 1)
         # Not a product: the state to forget may be NaN.
         self._change(lambda state: torch.where(keep, state, 0.0))
@@ -107,7 +112,13 @@ class RNN(nn.Module):
     def runs_over_segments(self) -> bool:
         """Return whether the layers are torch's own, on the CPU, where nobody has changed or hooked into them."""
         rnn = self.rnn
-        is_plain = type(self) is RNN and type(rnn) in (nn.LSTM, nn.GRU) and rnn.bias and not rnn.bidirectional
+        is_plain = (
+            self.in_own_steps
+            and type(self) is RNN
+            and type(rnn) in (nn.LSTM, nn.GRU)
+            and rnn.bias
+            and not rnn.bidirectional
+        )
         is_plain = is_plain and rnn.dropout == 0.0 and not getattr(rnn, "proj_size", 0)
         hooks = (self._forward_hooks, self._forward_pre_hooks, rnn._forward_hooks, rnn._forward_pre_hooks)
         return is_plain and not any(hooks) and all(p.device.type == "cpu" for p in rnn.parameters())
@@ -116,7 +127,11 @@ class RNN(nn.Module):
         """Return whether one step can be computed without what torch prepares for gradients and sequences."""
         if torch.is_grad_enabled() or input.dtype != torch.float32 or input.device.type != "cpu":
             return False
-        if torch.compiler.is_compiling() or torch.jit.is_tracing() or torch.is_autocast_enabled("cpu"):
+        if (
+            torch.compiler.is_compiling()
+            or torch._C._get_tracing_state() is not None
+            or torch.is_autocast_enabled("cpu")
+        ):
             return False
         return self.runs_over_segments()
 
@@ -131,13 +146,13 @@ class RNN(nn.Module):
                 pairs.append(lstm_step(x, h, c, weights))
                 x = pairs[-1][0]
             h, c = zip(*pairs, strict=True)
-            self.hidden_state = (torch.stack(h), torch.stack(c))
+            self.hidden_state = (_stacked(h), _stacked(c))
         else:
             states = []
             for h, weights in zip(state, self._weights(), strict=True):
                 x = gru_step(x, h, weights)
                 states.append(x)
-            self.hidden_state = torch.stack(states)
+            self.hidden_state = _stacked(states)
         return x.unsqueeze(0)
 
     def _weights(self) -> list[list[torch.Tensor]]:
@@ -150,3 +165,8 @@ class RNN(nn.Module):
             self.hidden_state = (change(self.hidden_state[0]), change(self.hidden_state[1]))
         elif self.hidden_state is not None:
             self.hidden_state = change(self.hidden_state)
+
+
+def _stacked(states: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Return [layers, N, hidden], without copying the state of a single layer."""
+    return states[0].unsqueeze(0) if len(states) == 1 else torch.stack(tuple(states))

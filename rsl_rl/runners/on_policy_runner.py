@@ -21,7 +21,7 @@ from rsl_rl.checkpoint import (
     read_checkpoint,
     write_checkpoint,
 )
-from rsl_rl.config import check_options, resolve_runner_config
+from rsl_rl.config import checked_algorithm, resolve_runner_config
 from rsl_rl.distributed import Watch, join_world, on_host
 from rsl_rl.env import VecEnv, as_vec_env
 from rsl_rl.env.finite_guard import StepOutcome
@@ -61,11 +61,13 @@ class OnPolicyRunner:
         self.device = device
         self._configure_multi_gpu()
 
-        algorithm_class: Any = resolve_callable(self._algorithm_name())
+        algorithm_class: Any = resolve_callable(checked_algorithm(self.cfg))
         if not hasattr(algorithm_class, "construct_algorithm"):
             name = getattr(algorithm_class, "__name__", algorithm_class)
             raise ValueError(f"'algorithm.class_name' must name an algorithm such as PPO, and {name} is none.")
         self.alg = algorithm_class.construct_algorithm(obs, env, self.cfg, device)
+        if self.cfg.get("fast_path") == "off" and hasattr(self.alg, "use_fast_path"):
+            self.alg.use_fast_path(False)
         if self.cfg.get("torch_compile_mode") is not None:
             self.alg.compile(self.cfg["torch_compile_mode"])
         if hasattr(self.alg, "teacher_loaded") and self.cfg.get("teacher_checkpoint") is not None:
@@ -389,12 +391,3 @@ class OnPolicyRunner:
         self.gpu_local_rank = self._world.local_rank
         ranks = {"global_rank": self._world.rank, "local_rank": self._world.local_rank, "world_size": self._world.size}
         self.cfg["multi_gpu"] = ranks if self.is_distributed else None
-
-    def _algorithm_name(self) -> Any:
-        """Return the algorithm's class name, after the sections have been checked in their order of appearance."""
-        algorithm = self.cfg.get("algorithm")
-        if not isinstance(algorithm, dict) or "class_name" not in algorithm:
-            raise ValueError("The configuration needs a section 'algorithm' with a 'class_name', for example 'PPO'.")
-        options = {key: value for key, value in algorithm.items() if key != "class_name"}
-        check_options(resolve_callable(algorithm["class_name"]), options, "algorithm")
-        return algorithm["class_name"]

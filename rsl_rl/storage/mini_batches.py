@@ -102,8 +102,6 @@ def segment_mini_batches(storage: Any, num_mini_batches: int) -> list[Batch]:
         ValueError: There are more mini-batches than environments.
     """
     size = _environments_per_mini_batch(storage, num_mini_batches)
-    is_first_TN = torch.ones(storage.dones.shape[:2], dtype=torch.bool, device=storage.dones.device)
-    torch.ne(storage.dones[:-1].squeeze(-1), 0, out=is_first_TN[1:])
     batches = []
     for start in range(0, num_mini_batches * size, size):
         envs = slice(start, start + size)
@@ -115,9 +113,9 @@ def segment_mini_batches(storage: Any, num_mini_batches: int) -> list[Batch]:
         state_a, state_c = (_as_hidden_state(parts) for parts in states)
         batches.append(
             Batch(
-                observations=TensorDict(observations, [len(is_first_TN), size], device=storage.device),
+                observations=TensorDict(observations, [storage.num_transitions_per_env, size], device=storage.device),
                 hidden_states=(state_a, state_c),
-                masks=Segments(is_first_TN[:, envs]),  # type: ignore[arg-type]
+                masks=Segments.of(storage.dones[:, envs].squeeze(-1)),  # type: ignore[arg-type]
                 **_of_environments(storage, envs),
             )
         )

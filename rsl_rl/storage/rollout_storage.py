@@ -9,12 +9,14 @@ Legend: T steps, N environments, A actions, B samples.
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
+from typing import Any
 
 import torch
 from tensordict import TensorDict
 
 from rsl_rl.modules import HiddenState
 from rsl_rl.storage.left_out import overwrite_with_copies
+from rsl_rl.storage.memory import MemoryPlan
 from rsl_rl.storage.mini_batches import padded_mini_batches, segment_mini_batches, shuffled_mini_batches
 from rsl_rl.storage.transition import Batch, Transition
 from rsl_rl.utils import did_you_mean, listed
@@ -36,6 +38,7 @@ class RolloutStorage:
         obs: TensorDict,
         actions_shape: Sequence[int],
         device: str = "cpu",
+        image_dtype: torch.dtype | None = None,
     ) -> None:
         """Allocate the buffers.
 
@@ -46,8 +49,10 @@ class RolloutStorage:
             obs: Example observation groups, each [N, ...]; their dtypes are kept.
             actions_shape: Shape of one environment's action, [A].
             device: Device of the buffers.
+            image_dtype: Type that images [N, C, H, W] of floating-point numbers are stored as; None for their own.
 
         Raises:
+            MemoryError: The device has not enough memory; says what takes it and what helps.
             ValueError: The training type is unknown or a size is not positive.
         """
         if training_type not in _TRAINING_TYPES:
@@ -66,13 +71,24 @@ class RolloutStorage:
         self.step = 0
 
         steps = (num_transitions_per_env, num_envs)
+        types = {str(key): _stored_type(value, image_dtype) for key, value in obs.items()}
+        specs: dict[str, tuple[tuple[int, ...], torch.dtype]] = {
+            **{f"observation {key}": ((num_transitions_per_env, *obs[key].shape), types[key]) for key in types},
+            "actions": ((*steps, *self.actions_shape), torch.float32),
+            "rewards": ((*steps, 1), torch.float32),
+            "dones": ((*steps, 1), torch.uint8),
+        }
+        others = ["values", "actions_log_prob", "returns", "advantages"]
+        if training_type == "distillation":
+            specs["privileged_actions"] = specs["actions"]
+        else:
+            specs |= dict.fromkeys(others, ((*steps, 1), torch.float32))
+        self.memory = MemoryPlan.of(specs, is_copied=training_type == "rl")
+        """What the buffers take; those of distributions and hidden states follow with the first transition."""
+        self.memory.check(specs, str(device))
+        buffers = {name: torch.zeros(shape, dtype=dtype, device=device) for name, (shape, dtype) in specs.items()}
         self.observations = TensorDict(
-            {
-                key: torch.zeros(num_transitions_per_env, *value.shape, dtype=value.dtype, device=device)
-                for key, value in obs.items()
-            },
-            batch_size=list(steps),
-            device=device,
+            {key: buffers.pop(f"observation {key}") for key in types}, batch_size=list(steps), device=device
         )
         # Indexing a TensorDict costs far more than the copy itself: the views of every step are made once.
         self._observation_slots = [
@@ -81,16 +97,11 @@ class RolloutStorage:
         ]
         self._recorded_step: int | None = None
         self._invalid_TN: torch.Tensor | None = None
-        self.actions = torch.zeros(*steps, *self.actions_shape, device=device)
-        self.rewards = torch.zeros(*steps, 1, device=device)
-        self.dones = torch.zeros(*steps, 1, dtype=torch.uint8, device=device)
+        self.actions, self.rewards, self.dones = (buffers[name] for name in ("actions", "rewards", "dones"))
         if training_type == "distillation":
-            self.privileged_actions = torch.zeros(*steps, *self.actions_shape, device=device)
+            self.privileged_actions = buffers["privileged_actions"]
         else:
-            self.values = torch.zeros(*steps, 1, device=device)
-            self.actions_log_prob = torch.zeros(*steps, 1, device=device)
-            self.returns = torch.zeros(*steps, 1, device=device)
-            self.advantages = torch.zeros(*steps, 1, device=device)
+            self.values, self.actions_log_prob, self.returns, self.advantages = (buffers[name] for name in others)
         self.missing: set[str] = set()
         """Fields of this rollout that are yet to be computed, for all steps at once."""
         # Allocated at the first transition: their number and shapes belong to the distribution.
@@ -294,3 +305,8 @@ class RolloutStorage:
                 torch.zeros(self.num_transitions_per_env, *param.shape, dtype=param.dtype, device=self.device)
                 for param in params
             )
+
+
+def _stored_type(value: Any, image_dtype: torch.dtype | None) -> torch.dtype:
+    is_float_image = value.ndim == 4 and value.dtype.is_floating_point
+    return image_dtype if is_float_image and image_dtype is not None else value.dtype

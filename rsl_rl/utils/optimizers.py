@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch.optim import optimizer as torch_optimizer
+from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
 
 _FUSED = {torch.optim.Adam: torch._fused_adam_, torch.optim.AdamW: torch._fused_adamw_}  # type: ignore[attr-defined]
 PORTABLE_SWITCHES = {"fused": None, "foreach": None, "capturable": False}
@@ -60,8 +60,8 @@ def _step_in_one_call(optimizer: Any, is_bad: torch.Tensor) -> bool:
         "step" in vars(optimizer)  # Learning rate schedulers and wrappers replace it.
         or optimizer._optimizer_step_pre_hooks
         or optimizer._optimizer_step_post_hooks
-        or torch_optimizer._global_optimizer_pre_hooks
-        or torch_optimizer._global_optimizer_post_hooks
+        or _global_optimizer_pre_hooks
+        or _global_optimizer_post_hooks
     )
     if fused is None or is_watched:
         return False
