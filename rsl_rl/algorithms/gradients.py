@@ -47,14 +47,19 @@ class GradientBuffer:
         # What the backward pass has allocated stays until the next: freed at once, the allocator of the C library gives
         # memory back to the system and has to fetch it anew, at 70,000 page faults an update.
         self._allocated = [parameter.grad for parameter in self.parameters]
+        reached = [
+            (view, gradient)
+            for view, gradient in zip(self._views, self._allocated, strict=True)
+            if gradient is not None
+        ]
+        if len(reached) < len(self._views):
+            self._flat.zero_()
+        views, gradients = zip(*reached, strict=True) if reached else ((), ())
+        torch._foreach_copy_(views, gradients)  # type: ignore[attr-defined]
         for parameter, view, fits in zip(self.parameters, self._views, self._fits, strict=True):
-            if parameter.grad is None:
-                # Not a gradient of zero: a parameter that the loss does not reach must not be stepped.
-                view.zero_()
-            else:
-                view.copy_(parameter.grad)
-                if fits:
-                    parameter.grad = view
+            # No gradient is not one of zero: a parameter that the loss does not reach must not be stepped.
+            if fits and parameter.grad is not None:
+                parameter.grad = view
 
     def hand_out(self) -> None:
         """Give what the buffer holds now to the parameters whose gradients are no views of it."""

@@ -57,15 +57,23 @@ class LastGood:
         tensors = [tensor for tensor in self._tensors().values() if tensor.is_floating_point() and tensor.numel() > 0]
         # The largest entry, since squares overflow.
         norms = torch._foreach_norm(tensors, float("inf"))  # type: ignore[reportPrivateImportUsage]
-        return torch.isfinite(torch.stack([norm.to(tensors[0].device, torch.float64) for norm in norms])).all()
+        if len({(norm.device, norm.dtype) for norm in norms}) > 1:
+            norms = [norm.to(tensors[0].device, torch.float64) for norm in norms]
+        return torch.isfinite(torch.stack(list(norms))).all()
 
     @torch.no_grad()
     def _copied(self, into: dict[Any, torch.Tensor]) -> dict[Any, torch.Tensor]:
-        copies = {}
+        copies, targets, sources = {}, [], []
         for key, tensor in self._tensors().items():
             target = into.get(key)
-            fits = target is not None and target.shape == tensor.shape
-            copies[key] = target.copy_(tensor) if fits else tensor.clone()  # type: ignore[union-attr] (not None)
+            if target is None or target.shape != tensor.shape:
+                copies[key] = tensor.clone()
+            else:
+                copies[key] = target
+                targets.append(target)
+                sources.append(tensor)
+        if targets:
+            torch._foreach_copy_(targets, sources)  # type: ignore[attr-defined]
         return copies
 
     def _tensors(self) -> dict[Any, torch.Tensor]:

@@ -18,7 +18,9 @@ from tensordict import TensorDict
 from torch import nn
 from torch.func import functional_call, grad_and_value
 
-from rsl_rl.models import MLPModel
+from rsl_rl.core.gaussian_ppo import Coefficients, Rollout, losses_and_gradients
+from rsl_rl.models import MLPModel, RNNModel
+from rsl_rl.modules import GaussianDistribution, HeteroscedasticGaussianDistribution
 from rsl_rl.storage import RolloutStorage
 from rsl_rl.utils import check_compile_mode
 
@@ -53,23 +55,37 @@ class MiniBatchGradients:
     Large mini-batches of feed-forward models are taken in pieces on the CPU, whose gradients add up to the same.
     """
 
-    def __init__(self, losses: LossFunction, models: Iterable[nn.Module], is_mixed: bool = False) -> None:
+    def __init__(
+        self,
+        losses: LossFunction,
+        models: Iterable[nn.Module],
+        is_mixed: bool = False,
+        written: WrittenGradients | None = None,
+    ) -> None:
         """Set up, without compilation.
 
         Args:
             losses: Losses of a mini-batch, means over its samples: a function of the models' parameters and the batch.
             models: Everything that the losses depend on.
             is_mixed: Whether they are computed in bfloat16.
+            written: The gradients of these losses, used where it fits.
         """
         self._losses = losses
+        self._written = written
         self._models = nn.ModuleList(models)
         self._tolerance = _TOLERANCE_MIXED if is_mixed else _TOLERANCE
-        self._ways: list[_Autograd | _Compiled] = [_Autograd(losses)]
+        # Fastest first; what is compiled comes before what is not.
+        self._compiled: list[_Autograd | _Compiled] = []
+        self._eager = _Autograd(losses)
         self._is_proven = True
         self._parameters: list[nn.Parameter] = []
         self._largest_piece: int | None = None
-        self.may_divide = True
-        """Whether large mini-batches may be taken in pieces."""
+        self._uncompiled: _Autograd | WrittenGradients = self._eager
+        self._is_fast = True
+
+    def use_fast_path(self, is_on: bool) -> None:
+        """Choose whether mini-batches may be divided and gradients that are written out be used."""
+        self._is_fast = is_on
 
     def compile(self, mode: str | None) -> None:
         """Compile with a mode of ``torch.compile``; None for not at all.
@@ -78,14 +94,14 @@ class MiniBatchGradients:
         or gives other gradients than the eager way, goes the next slower way, which is said once.
         """
         check_compile_mode(mode)
-        self._ways = [_Autograd(self._losses)]
+        self._compiled = []
         if mode is not None:
             is_recurrent = any(getattr(model, "is_recurrent", False) for model in self._models)
+            if not is_recurrent:
+                self._compiled.append(_Compiled(self._losses, self._models, mode))
             # Every mini-batch has the same shape, but for the number of trajectories of recurrent models.
             dynamic = None if is_recurrent else False
-            self._ways.insert(0, _Autograd(torch.compile(self._losses, mode=mode, dynamic=dynamic)))
-            if not is_recurrent:
-                self._ways.insert(0, _Compiled(self._losses, self._models, mode))
+            self._compiled.append(_Autograd(torch.compile(self._losses, mode=mode, dynamic=dynamic)))
         self._is_proven = mode is None
 
     def begin(self, parameters: Iterable[nn.Parameter]) -> None:
@@ -96,12 +112,15 @@ class MiniBatchGradients:
         """
         learning = [parameter for parameter in parameters if parameter.requires_grad]
         if [id(p) for p in learning] != [id(p) for p in self._parameters]:
-            self._parameters, self._is_proven = learning, len(self._ways) == 1
+            self._parameters, self._is_proven = learning, not self._compiled
         layers = [module for module in self._models.modules() if isinstance(module, nn.Linear)]
-        in_pieces = self.may_divide and all(type(model) is MLPModel for model in self._models)
+        in_pieces = self._is_fast and all(type(model) is MLPModel for model in self._models)
         in_pieces = in_pieces and layers[0].weight.device.type == "cpu"
         widest = max((layer.out_features for layer in layers), default=1)
         self._largest_piece = max(1, _NUMBERS_OF_PIECE // widest) if in_pieces else None
+        self._uncompiled = self._eager
+        if self._is_fast and self._written is not None and self._written.fits():
+            self._uncompiled = self._written
 
     def __call__(self, batch: RolloutStorage.Batch) -> torch.Tensor:
         """Compute losses and gradients.
@@ -117,8 +136,8 @@ class MiniBatchGradients:
         """
         pieces = [(batch, 1.0)] if self._largest_piece is None else list(_pieces(batch, self._largest_piece))
         if self._is_proven:
-            return self._computed(self._ways[0], pieces)
-        numbers = self._computed(self._ways[-1], pieces)
+            return self._computed(self._compiled[0] if self._compiled else self._uncompiled, pieces)
+        numbers = self._computed(self._eager, pieces)
         expected = [parameter.grad for parameter in self._parameters]
         # What is not finite proves nothing.
         if all(bool(gradient.isfinite().all()) for gradient in expected if gradient is not None):
@@ -130,17 +149,17 @@ class MiniBatchGradients:
     def _prove(self, pieces: list[tuple[RolloutStorage.Batch, float]], expected: list[torch.Tensor | None]) -> None:
         """Choose the fastest way that gives the expected gradients."""
         unreached = {index for index, gradient in enumerate(expected) if gradient is None}
-        while len(self._ways) > 1:
-            self._ways[0].unreached = unreached
+        while self._compiled:
+            self._compiled[0].unreached = unreached
             try:
-                self._computed(self._ways[0], pieces)
+                self._computed(self._compiled[0], pieces)
                 reason = self._difference(expected)
             except Exception as error:  # whatever the compiler says, there is another way
                 reason = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
             if reason is None:
                 break
-            self._ways.pop(0)
-            slower = "only its losses are compiled" if len(self._ways) > 1 else "it is not compiled"
+            self._compiled.pop(0)
+            slower = "only its losses are compiled" if self._compiled else "it is not compiled"
             warnings.warn(f"The mini-batch cannot be compiled as it was meant, {slower}. {reason}", stacklevel=5)
         self._is_proven = True
 
@@ -156,7 +175,7 @@ class MiniBatchGradients:
             return None
         return f"Its gradients differ by {worst:.1e} from those of {largest:.1e} that they should be."
 
-    def _computed(self, way: _Autograd | _Compiled, pieces: list[tuple[RolloutStorage.Batch, float]]) -> torch.Tensor:
+    def _computed(self, way: Any, pieces: list[tuple[RolloutStorage.Batch, float]]) -> torch.Tensor:
         for parameter in self._parameters:
             parameter.grad = None
         numbers = [way.run(piece, share, self._parameters) for piece, share in pieces]
@@ -177,6 +196,46 @@ class _Autograd:
             return losses.numbers()
         (losses.total * share).backward()
         return losses.numbers() * share
+
+
+class WrittenGradients:
+    """The gradients of PPO's losses for a Gaussian policy, written out: only those of the layers are recorded."""
+
+    def __init__(self, alg: Any) -> None:
+        """Remember the algorithm, a :class:`rsl_rl.algorithms.PPO`, whose models and options are used."""
+        self._alg = alg
+
+    def fits(self) -> bool:
+        """Return whether the losses of the algorithm are no others than these."""
+        alg = self._alg
+        is_gaussian = type(alg.actor.distribution) in (GaussianDistribution, HeteroscedasticGaussianDistribution)
+        is_own = type(alg.actor) in (MLPModel, RNNModel) and type(alg.critic) in (MLPModel, RNNModel)
+        # A program may have put losses of its own in the place of the method.
+        is_own = is_own and "_mini_batch_losses" not in vars(alg)
+        return is_gaussian and is_own and not alg.rnd and not alg.symmetry and not alg.use_mixed_precision
+
+    def run(self, batch: Any, share: float, parameters: list[nn.Parameter]) -> torch.Tensor:
+        """Add the gradients of a piece to those that there are; return its share of the numbers."""
+        alg = self._alg
+        policy = alg.actor.output_distribution(batch.observations, batch.masks, batch.hidden_states[0])
+        value = alg.critic(batch.observations, batch.masks, batch.hidden_states[1])
+        rollout = Rollout(
+            batch.actions,
+            batch.old_actions_log_prob.squeeze(-1),
+            batch.advantages.squeeze(-1),
+            batch.values,
+            batch.returns,
+            *batch.old_distribution_params,
+        )
+        value_clip = alg.clip_param if alg.use_clipped_value_loss else None
+        coefficients = Coefficients(alg.clip_param, value_clip, alg.value_loss_coef, alg.entropy_coef)
+        mean, scale = policy
+        numbers, gradients = losses_and_gradients(mean, scale, value, rollout, coefficients)
+        if share != 1.0:
+            numbers, gradients = numbers * share, tuple(gradient.mul_(share) for gradient in gradients)
+        pairs = [pair for pair in zip((mean, scale, value), gradients, strict=True) if pair[0].requires_grad]
+        torch.autograd.backward(*zip(*pairs, strict=True))  # type: ignore[arg-type]
+        return numbers
 
 
 class _Compiled(nn.Module):

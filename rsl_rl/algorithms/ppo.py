@@ -19,7 +19,7 @@ from torch import nn
 from rsl_rl.algorithms.algorithm import Algorithm
 from rsl_rl.algorithms.construction import construct_ppo, load_ppo, warn_of_remainder
 from rsl_rl.algorithms.guarded_update import GuardedUpdate
-from rsl_rl.algorithms.mini_batch import Losses, MiniBatchGradients
+from rsl_rl.algorithms.mini_batch import Losses, MiniBatchGradients, WrittenGradients
 from rsl_rl.algorithms.time_outs import time_out_values, value_without_memory
 from rsl_rl.algorithms.whole_rollout import WholeRollout
 from rsl_rl.core import adapt_learning_rate, generalized_advantages, normalized, surrogate_loss, value_loss
@@ -140,7 +140,8 @@ class PPO(Algorithm):
             [] if self.rnd is None else [self.rnd.optimizer],
         )
         losses = lambda batch: self._mini_batch_losses(batch)  # noqa: E731 (subclasses and programs replace it)
-        self._gradients = MiniBatchGradients(losses, self._models(), use_mixed_precision)
+        written = WrittenGradients(self) if type(self)._mini_batch_losses is PPO._mini_batch_losses else None
+        self._gradients = MiniBatchGradients(losses, self._models(), use_mixed_precision, written)
         own = ("act", "process_env_step", "compute_returns")
         self.whole_rollout = WholeRollout(storage, all(getattr(type(self), n) is getattr(PPO, n) for n in own))
         warn_of_remainder(storage, num_mini_batches, self.is_recurrent)
@@ -327,7 +328,7 @@ class PPO(Algorithm):
     def use_fast_path(self, is_on: bool) -> None:  # noqa: D102
         super().use_fast_path(is_on)
         self.whole_rollout.is_allowed &= is_on
-        self._gradients.may_divide = is_on
+        self._gradients.use_fast_path(is_on)
 
     def compile(self, mode: str | None = None) -> None:
         """Compile the mini-batch step with a mode of ``torch.compile``; None leaves it eager."""
