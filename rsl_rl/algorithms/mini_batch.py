@@ -18,9 +18,8 @@ from tensordict import TensorDict
 from torch import nn
 from torch.func import functional_call, grad_and_value
 
-from rsl_rl.core.gaussian_ppo import Coefficients, Rollout, losses_and_gradients
-from rsl_rl.models import MLPModel, RNNModel
-from rsl_rl.modules import GaussianDistribution, HeteroscedasticGaussianDistribution
+from rsl_rl.algorithms.written_gradients import WrittenGradients
+from rsl_rl.models import MLPModel
 from rsl_rl.storage import RolloutStorage
 from rsl_rl.utils import check_compile_mode
 
@@ -198,46 +197,6 @@ class _Autograd:
         return losses.numbers() * share
 
 
-class WrittenGradients:
-    """The gradients of PPO's losses for a Gaussian policy, written out: only those of the layers are recorded."""
-
-    def __init__(self, alg: Any) -> None:
-        """Remember the algorithm, a :class:`rsl_rl.algorithms.PPO`, whose models and options are used."""
-        self._alg = alg
-
-    def fits(self) -> bool:
-        """Return whether the losses of the algorithm are no others than these."""
-        alg = self._alg
-        is_gaussian = type(alg.actor.distribution) in (GaussianDistribution, HeteroscedasticGaussianDistribution)
-        is_own = type(alg.actor) in (MLPModel, RNNModel) and type(alg.critic) in (MLPModel, RNNModel)
-        # A program may have put losses of its own in the place of the method.
-        is_own = is_own and "_mini_batch_losses" not in vars(alg)
-        return is_gaussian and is_own and not alg.rnd and not alg.symmetry and not alg.use_mixed_precision
-
-    def run(self, batch: Any, share: float, parameters: list[nn.Parameter]) -> torch.Tensor:
-        """Add the gradients of a piece to those that there are; return its share of the numbers."""
-        alg = self._alg
-        policy = alg.actor.output_distribution(batch.observations, batch.masks, batch.hidden_states[0])
-        value = alg.critic(batch.observations, batch.masks, batch.hidden_states[1])
-        rollout = Rollout(
-            batch.actions,
-            batch.old_actions_log_prob.squeeze(-1),
-            batch.advantages.squeeze(-1),
-            batch.values,
-            batch.returns,
-            *batch.old_distribution_params,
-        )
-        value_clip = alg.clip_param if alg.use_clipped_value_loss else None
-        coefficients = Coefficients(alg.clip_param, value_clip, alg.value_loss_coef, alg.entropy_coef)
-        mean, scale = policy
-        numbers, gradients = losses_and_gradients(mean, scale, value, rollout, coefficients)
-        if share != 1.0:
-            numbers, gradients = numbers * share, tuple(gradient.mul_(share) for gradient in gradients)
-        pairs = [pair for pair in zip((mean, scale, value), gradients, strict=True) if pair[0].requires_grad]
-        torch.autograd.backward(*zip(*pairs, strict=True))  # type: ignore[arg-type]
-        return numbers
-
-
 class _Compiled(nn.Module):
     """The same as one compiled function: no graph is recorded, and no Python runs between its operations."""
 
@@ -247,31 +206,40 @@ class _Compiled(nn.Module):
         self._models = models
         self._gradients = torch.compile(self._gradients_of, mode=mode, dynamic=False)
         self.unreached: set[int] = set()
+        self._asked: list[int] | None = None
+        self._reached: list[nn.Parameter] = []
+        self._names: list[str] = []
 
     def run(self, batch: RolloutStorage.Batch, share: float, parameters: list[nn.Parameter]) -> torch.Tensor:
-        own = {parameter: name for name, parameter in self.named_parameters()}
-        reached = [p for index, p in enumerate(parameters) if p in own and index not in self.unreached]
-        fields = {field.name: getattr(batch, field.name) for field in dataclasses.fields(batch)}
-        tensors = {name: value for name, value in fields.items() if isinstance(value, torch.Tensor)}
-        observations = dict(batch.observations.items())  # type: ignore[union-attr]
-        names, values = [own[parameter] for parameter in reached], [parameter.detach() for parameter in reached]
-        old_params = batch.old_distribution_params or ()
-        gradients, numbers = self._gradients(names, values, observations, old_params, tensors)
-        for parameter, gradient in zip(reached, gradients, strict=True):
-            gradient = gradient if share == 1.0 else gradient.mul_(share)
-            parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
-        return numbers if share == 1.0 else numbers * share
+        if self._asked != (asked := [id(parameter) for parameter in parameters]):
+            names = {parameter: name for name, parameter in self.named_parameters()}
+            self._reached = [p for index, p in enumerate(parameters) if p in names and index not in self.unreached]
+            self._names = [names[parameter] for parameter in self._reached]
+            self._asked = asked
+        gradients, numbers = self._gradients(
+            [parameter.detach() for parameter in self._reached],
+            dict(batch.observations.items()),  # type: ignore[union-attr]
+            batch.old_distribution_params or (),
+            {name: value for name, value in vars(batch).items() if isinstance(value, torch.Tensor)},
+            share,
+        )
+        if self._reached and self._reached[0].grad is not None:
+            torch._foreach_add_([parameter.grad for parameter in self._reached], gradients)  # type: ignore[attr-defined]
+            return numbers
+        for parameter, gradient in zip(self._reached, gradients, strict=True):
+            parameter.grad = gradient
+        return numbers
 
     def forward(self, batch: RolloutStorage.Batch) -> Losses:
         return self._losses(batch)
 
     def _gradients_of(
         self,
-        names: list[str],
         parameters: list[torch.Tensor],
         observations: dict[str, torch.Tensor],
         old_distribution_params: tuple[torch.Tensor, ...],
         tensors: dict[str, torch.Tensor],
+        share: float,
     ) -> tuple[list[torch.Tensor], torch.Tensor]:
         def total(parameters: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
             batch = RolloutStorage.Batch(
@@ -279,8 +247,8 @@ class _Compiled(nn.Module):
                 old_distribution_params=old_distribution_params,
                 **tensors,  # type: ignore[arg-type]
             )
-            losses = functional_call(self, dict(zip(names, parameters, strict=True)), (batch,))
-            return losses.total, losses.numbers()
+            losses = functional_call(self, dict(zip(self._names, parameters, strict=True)), (batch,))
+            return losses.total * share, losses.numbers() * share
 
         gradients, (_, numbers) = grad_and_value(total, has_aux=True)(parameters)
         return gradients, numbers

@@ -19,9 +19,10 @@ from torch import nn
 from rsl_rl.algorithms.algorithm import Algorithm
 from rsl_rl.algorithms.construction import construct_ppo, load_ppo, warn_of_remainder
 from rsl_rl.algorithms.guarded_update import GuardedUpdate
-from rsl_rl.algorithms.mini_batch import Losses, MiniBatchGradients, WrittenGradients
+from rsl_rl.algorithms.mini_batch import Losses, MiniBatchGradients
 from rsl_rl.algorithms.time_outs import time_out_values, value_without_memory
 from rsl_rl.algorithms.whole_rollout import WholeRollout
+from rsl_rl.algorithms.written_gradients import WrittenGradients
 from rsl_rl.core import adapt_learning_rate, generalized_advantages, normalized, surrogate_loss, value_loss
 from rsl_rl.env import VecEnv
 from rsl_rl.extensions import Extension, RandomNetworkDistillation, Symmetry
