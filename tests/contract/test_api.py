@@ -153,7 +153,9 @@ SIGNATURES = {
         "input_dim input_channels output_channels kernel_size stride=1 dilation=1 padding='none' norm='none' "
         "activation='elu' max_pool=False global_pool='none' flatten=True"
     ),
-    "rsl_rl.storage:RolloutStorage": "training_type num_envs num_transitions_per_env obs actions_shape device='cpu' image_dtype=None",
+    "rsl_rl.storage:RolloutStorage": (
+        "training_type num_envs num_transitions_per_env obs actions_shape device='cpu' image_dtype=None"
+    ),
     "rsl_rl.storage:RolloutStorage.add_transition": "self transition",
     "rsl_rl.storage:RolloutStorage.mini_batch_generator": "self num_mini_batches num_epochs=8",
     "rsl_rl.storage:RolloutStorage.recurrent_mini_batch_generator": "self num_mini_batches num_epochs=8",

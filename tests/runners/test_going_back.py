@@ -190,8 +190,8 @@ def test_frozen_parameters_rest_and_unfrozen_ones_are_clipped() -> None:
     runner.alg.actor.requires_grad_(True)
     extra = nn.Parameter(torch.ones(3))
     runner.alg.optimizer.add_param_group({"params": [extra]})
-    losses = runner.alg._mini_batch_losses
-    runner.alg._mini_batch_losses = lambda batch: losses(batch)._replace(total=losses(batch).total + extra.square().sum())
+    own = runner.alg._mini_batch_losses
+    runner.alg._mini_batch_losses = lambda batch: own(batch)._replace(total=own(batch).total + extra.square().sum())
     runner.learn(1)
     assert extra.grad.norm() < 4.0  # of one mini-batch, not of all
     assert (extra < 1.0).all()

@@ -1,0 +1,89 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""What a rollout takes is known before it is taken."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from tensordict import TensorDict
+
+from rsl_rl.algorithms import PPO
+from rsl_rl.storage import RolloutStorage
+from rsl_rl.storage.memory import MemoryPlan, readable
+from tests.algorithms.test_combinations import CameraEnv
+from tests.envs import point_config
+
+T, N, A = 3, 4, 2
+
+
+def observations(image: torch.dtype = torch.float32) -> TensorDict:
+    groups = {"policy": torch.zeros(N, 5), "camera": torch.zeros(N, 1, 8, 8, dtype=image)}
+    return TensorDict(groups, [N])
+
+
+def test_the_plan_is_what_the_buffers_take() -> None:
+    storage = RolloutStorage("rl", N, T, observations(), [A])
+    buffers = [storage.actions, storage.rewards, storage.dones, storage.values, storage.returns]
+    buffers += [storage.advantages, storage.actions_log_prob, *storage.observations.values()]
+    taken = sum(buffer.untyped_storage().nbytes() for buffer in buffers)
+    # By hand: per sample 5 + 64 observations, 2 actions, 5 numbers of 4 bytes, and 1 byte.
+    assert taken == T * N * (4 * (5 + 64 + 2 + 5) + 1)
+    assert sum(storage.memory.bytes_of.values()) == taken
+    assert storage.memory.total == 2 * taken
+    assert str(storage.memory).startswith("rollout 3.57 KiB (observation camera 3 KiB, observation policy 240 B")
+
+
+@pytest.mark.parametrize(("given", "kept"), [(torch.float32, torch.float16), (torch.uint8, torch.uint8)])
+def test_images_of_floating_point_numbers_are_kept_in_half_the_memory(given: torch.dtype, kept: torch.dtype) -> None:
+    storage = RolloutStorage("rl", N, T, observations(given), [A], image_dtype=torch.float16)
+    assert storage.observations["camera"].dtype == kept
+    assert storage.observations["policy"].dtype == torch.float32
+
+
+def test_storage_dtype_trains_with_images() -> None:
+    env = CameraEnv(image_type=torch.float32)
+    cnn = {"class_name": "CNNModel", "cnn_cfg": {"output_channels": [2], "kernel_size": 3}}
+    config = point_config() | {"storage_dtype": "float16"}
+    config["obs_groups"] = {"actor": ["policy", "camera"], "critic": ["policy", "camera"]}
+    config["actor"], config["critic"] = config["actor"] | cnn, config["critic"] | cnn
+    alg = PPO.construct_algorithm(env.get_observations(), env, config, "cpu")
+    assert alg.storage.observations["camera"].dtype == torch.float16
+    with torch.inference_mode():
+        obs = env.get_observations()
+        for _ in range(alg.storage.num_transitions_per_env):
+            obs, rewards, dones, extras = env.step(alg.act(obs))
+            alg.process_env_step(obs, rewards, dones, extras)
+        alg.compute_returns(obs)
+    assert all(torch.isfinite(torch.tensor(loss)) for loss in alg.update().values())
+
+
+def test_what_does_not_fit_is_refused_with_the_reason_and_what_helps() -> None:
+    specs = {
+        "observation camera": ((24, 4096, 3, 224, 224), torch.float32),
+        "observation policy": ((24, 4096, 48), torch.float32),
+    }
+    plan = MemoryPlan.of(specs, is_copied=True)
+    plan.check(specs, "cpu", available=plan.total)
+    with pytest.raises(MemoryError) as error:
+        plan.check(specs, "cpu", available=plan.total - 1)
+    text = str(error.value)
+    # 24 * 4096 * 3 * 224 * 224 * 4 bytes.
+    assert "observation camera" in text.splitlines()[1]
+    assert "55.1 GiB" in text.splitlines()[1]
+    assert "18 MiB" in text.splitlines()[2]
+    assert "as much again while learning" in text
+    assert "storage_dtype: float16" in text
+    assert "uint8" in text
+    assert "num_envs" in text
+
+
+def test_a_rollout_of_many_images_is_refused_before_it_is_allocated() -> None:
+    obs = TensorDict({"camera": torch.zeros(1).expand(N, 3, 4096, 4096)}, [N])
+    with pytest.raises(MemoryError, match="What helps"):
+        RolloutStorage("rl", N, 10**6, obs, [A])
+
+
+def test_sizes_are_readable() -> None:
+    assert [readable(size) for size in (0, 1023, 1536, 3 * 2**30)] == ["0 B", "1.02e+03 B", "1.5 KiB", "3 GiB"]
