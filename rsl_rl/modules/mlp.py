@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -92,7 +93,9 @@ def run_layers(layers: nn.Module, x: torch.Tensor) -> torch.Tensor:
     linears = _linears(layers, x)
     if linears is None:
         return layers(x)
-    weights, biases = [linear.weight for linear in linears], [linear.bias for linear in linears]
+    parameters = [linear._parameters for linear in linears]
+    weights: list[Any] = [parameter["weight"] for parameter in parameters]
+    biases: list[Any] = [parameter["bias"] for parameter in parameters]
     output = feed_forward(x if x.ndim == 2 else x.reshape(-1, x.shape[-1]), weights, biases)
     if x.ndim != 2:
         output = output.view(*x.shape[:-1], output.shape[-1])
@@ -114,12 +117,15 @@ def _linears(layers: nn.Module, x: torch.Tensor) -> list[nn.Linear] | None:
     if _has_any_global_hook() or torch._C._functorch.peek_interpreter_stack() is not None:  # type: ignore[attr-defined]
         return None
     linears: list[nn.Linear] = []
-    for index, module in enumerate([*layers._modules.values(), layers]):
-        if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks:  # type: ignore[union-attr]
+    for index, module in enumerate((*layers._modules.values(), layers)):
+        state = module.__dict__  # type: ignore[union-attr] (not None); past the module's own slow lookup
+        if state["_forward_hooks"] or state["_forward_pre_hooks"] or state["_backward_hooks"]:
+            return None
+        if state["_backward_pre_hooks"]:
             return None
         is_next = index == 2 * len(linears)
-        if is_next and type(module) is nn.Linear and module.bias is not None:
+        if is_next and type(module) is nn.Linear and state["_parameters"]["bias"] is not None:
             linears.append(module)
-        elif is_next or type(module) is not nn.ELU or module.alpha != 1.0:
+        elif is_next or type(module) is not nn.ELU or state["alpha"] != 1.0:
             break
     return linears if len(linears) > 1 else None

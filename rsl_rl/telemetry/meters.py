@@ -44,6 +44,7 @@ class EpisodeStatistics:
         self._running_SN = torch.zeros(num_sums, num_envs, device=device)
         self._record_TSN = torch.zeros(max(1, num_steps), num_sums + 1, num_envs, device=device)
         self._increment_SN = torch.ones(num_sums, num_envs, device=device)
+        self._rewards_N = self._increment_SN[1]
         self._steps = 0
 
     def step(self, rewards: torch.Tensor, dones: torch.Tensor, intrinsic_rewards: torch.Tensor | None = None) -> None:
@@ -55,7 +56,7 @@ class EpisodeStatistics:
         record_SN = self._record_TSN[self._steps]
         running_SN = self._running_SN
         if len(running_SN) == 2:
-            self._increment_SN[1].copy_(rewards.view(-1))
+            self._rewards_N.copy_(rewards.view(-1))
         elif intrinsic_rewards is None:
             self._increment_SN[1:3].copy_(rewards.view(1, -1))
             self._increment_SN[3].zero_()
@@ -67,7 +68,8 @@ class EpisodeStatistics:
         record_SN[:-1].copy_(running_SN)
         record_SN[-1].copy_(dones.view(-1))
         # masked_fill_ needs a bool mask of its own; a NaN in the dones counts as done.
-        running_SN.masked_fill_(record_SN[-1] != 0, 0.0)
+        is_mask = dones.dtype == torch.bool and dones.device == running_SN.device
+        running_SN.masked_fill_(dones.view(-1) if is_mask else record_SN[-1] != 0, 0.0)
         self._steps += 1
 
     # What is made under inference mode can be written under inference mode only: the buffers are made outside of it.

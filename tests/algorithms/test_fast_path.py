@@ -121,6 +121,44 @@ def test_a_compiler_that_gives_other_gradients_is_not_used(monkeypatch: pytest.M
     assert_same(found, trained("mlp", fast_path="off"))
 
 
+WAITING = ("_local_scalar_dense", "nonzero", "masked_select", "_unique2", "is_nonzero", "equal")
+
+
+class NoWaiting(TorchDispatchMode):
+    """Refuses what would make the host wait for a device."""
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = function._schema.name.removeprefix("aten::")
+        indices = args[1] if name in ("index", "index_put", "index_put_") else ()
+        is_mask = any(index is not None and index.dtype == torch.bool for index in indices)
+        assert name not in WAITING, name
+        assert not is_mask, f"{name} with a mask counts its entries"
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("name", ["mlp", "beta", "final observations", "rnd", "advantage per mini-batch"])
+def test_no_step_and_no_mini_batch_waits_for_the_device(name: str) -> None:
+    actor, _, algorithm, final = CASES[name]
+    config = point_config(**algorithm)
+    config["obs_groups"] = config["obs_groups"] | {"rnd_state": ["policy"]}
+    config["actor"] = config["actor"] | actor
+    runner = OnPolicyRunner(CameraEnv(final=final), config)
+    runner.learn(2)
+    alg, obs = runner.alg, runner.env.get_observations()
+    with torch.inference_mode():
+        outcomes = [runner.env.step(torch.zeros(4, 1)) for _ in range(8)]
+    alg.whole_rollout.is_wanted = True
+    with torch.inference_mode(), NoWaiting():
+        for observations, rewards, dones, extras in outcomes:
+            alg.act(observations)
+            alg.process_env_step(observations, rewards, dones, extras)
+            runner.logger.process_env_step(rewards, dones, extras, alg.intrinsic_rewards)
+        alg.compute_returns(obs)
+    # The one transfer at the end reads a list, which nothing dispatches.
+    with NoWaiting():
+        alg.update()
+
+
 class Counting(TorchDispatchMode):
     """Counts what is dispatched, but for views."""
 
