@@ -122,7 +122,7 @@ class OnPolicyRunner:
                 started = time.perf_counter()
                 obs, is_usable = self._collect(obs, iteration)
                 collected = time.perf_counter()
-                losses = self.alg.update() if is_usable else {}
+                losses = self._learn_from(obs) if is_usable else {}
                 learned = time.perf_counter()
                 self._iteration_is_done = True
                 self._log(iteration, start, end, collected - started, learned - collected, losses)
@@ -205,13 +205,17 @@ class OnPolicyRunner:
                     nonfinite.stop(offence, iteration, obs, self.alg, self.logger.log_dir, self._save_as_of)
                 if nonfinite.recovers:
                     is_usable = nonfinite.leave_out(offence, self.alg.storage, iteration)
-            if is_usable:
-                self.alg.compute_returns(obs)
-            else:
+            if not is_usable:
                 self.alg.storage.clear()
         if nonfinite is not None and nonfinite.count:
             nonfinite.end_lost_episodes()
         return obs, is_usable
+
+    def _learn_from(self, obs: Any) -> dict[str, float]:
+        """Learn from the rollout, after which the environment gave these observations; return the losses."""
+        with torch.inference_mode():
+            self.alg.compute_returns(obs)
+        return self.alg.update()
 
     def _save_as_of(self, path: str, iteration: int) -> None:
         now, self.current_learning_iteration = self.current_learning_iteration, iteration

@@ -39,12 +39,12 @@ class MemoryPlan(NamedTuple):
         return sum(self.bytes_of.values()) * (2 if self.is_copied else 1)
 
     def __str__(self) -> str:
-        """Return for example ``rollout 4.2 GiB (camera 3.9 GiB, policy 18 MiB ...), twice that while learning``."""
+        """Return for example ``rollout: 4.2 GiB (camera 3.9 GiB, policy 18 MiB ...), twice that while learning``."""
         largest = sorted(self.bytes_of.items(), key=lambda item: -item[1])
         parts = [f"{name} {readable(size)}" for name, size in largest[:3] if size]
         more = " ..." if len(largest) > 3 else ""
         twice = ", twice that while learning" if self.is_copied else ""
-        return f"rollout {readable(sum(self.bytes_of.values()))} ({', '.join(parts)}{more}){twice}"
+        return f"rollout: {readable(sum(self.bytes_of.values()))} ({', '.join(parts)}{more}){twice}"
 
     def check(self, specs: Specs, device: str, available: int | None = None) -> None:
         """Raise MemoryError if a device has not enough memory; says what takes it and what helps.

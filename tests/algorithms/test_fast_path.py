@@ -194,9 +194,9 @@ def test_operations_stay_within_their_budget() -> None:
     obs = env.get_observations()
     collecting = count(runner._collect, obs, 0) - own
     runner.alg.num_learning_epochs = 3
-    more = count(runner.alg.update)
+    more = count(runner._learn_from, obs)
     runner._collect(obs, 0)
     runner.alg.num_learning_epochs = 1
-    learning = more - count(runner.alg.update)
-    assert collecting / 8 <= 37
+    learning = more - count(runner._learn_from, obs)
+    assert collecting / 8 <= 32
     assert learning / 2 <= 154

@@ -32,7 +32,7 @@ def test_the_plan_is_what_the_buffers_take() -> None:
     assert taken == T * N * (4 * (5 + 64 + 2 + 5) + 1)
     assert sum(storage.memory.bytes_of.values()) == taken
     assert storage.memory.total == 2 * taken
-    assert str(storage.memory).startswith("rollout 3.57 KiB (observation camera 3 KiB, observation policy 240 B")
+    assert str(storage.memory).startswith("rollout: 3.57 KiB (observation camera 3 KiB, observation policy 240 B")
 
 
 @pytest.mark.parametrize(("given", "kept"), [(torch.float32, torch.float16), (torch.uint8, torch.uint8)])
