@@ -19,6 +19,7 @@ _COMMANDS = {
     "train": "train a task, an environment, or what a YAML file describes",
     "play": "run a trained policy and say how well it does",
     "export": "write a trained policy as ONNX, TorchScript and torch.export files",
+    "bench": "measure the speed of this library on this machine, alone or against another installation",
     "migrate": "translate configurations and checkpoints of earlier releases",
     "tasks": "list the tasks that come with the library",
 }
