@@ -54,6 +54,8 @@ class BenchArguments:
     """Rounds of about a second, of which the median counts."""
     against: str | None = None
     """Another interpreter, in whose environment a release of rsl-rl-lib is installed: measure that one in turns."""
+    against_plain: bool = False
+    """Let that one run without --compile and --mixed-precision, as it does by default."""
     curves: bool = False
     """Measure how the time grows with environments, width and horizon instead."""
     json: bool = False
@@ -96,7 +98,8 @@ def measure(chosen: BenchArguments) -> dict[str, Any]:
         print(f"Measuring {num_envs} environments ...", file=sys.stderr, flush=True)
         variants = [Variant(THIS, sys.executable, case)]
         if chosen.against is not None:
-            variants.append(Variant(AGAINST, chosen.against, case))
+            plain = {"compile": None, "mixed_precision": False} if chosen.against_plain else {}
+            variants.append(Variant(AGAINST, chosen.against, case | plain))
         with Turns(variants) as turns:
             # The interpreter that was given is the one that may be wrong: it is asked first.
             if chosen.against is not None:

@@ -114,6 +114,8 @@ def train(
             processes = f"{runner.gpu_world_size} processes with " if runner.is_distributed else ""
             begins = f"from iteration {done} to {task.iterations}" if done else f"{task.iterations} iterations"
             print(f"Training {task.name}: {processes}{task.num_envs} environments, {begins}, into {folder}", flush=True)
+            if memory := getattr(getattr(runner.alg, "storage", None), "memory", None):
+                print(f"Memory of the {memory}", flush=True)
         started, steps = time.perf_counter(), runner.logger.tot_timesteps
         try:
             if done < task.iterations:
@@ -161,6 +163,8 @@ def _prepared(
         task = with_observation_groups(task, env)
         # Everything that can be wrong is found before a folder is made.
         runner = make_runner(task, env, None)
+        if task.threads > 1 and task.env.startswith("envpool:"):
+            act_on_one_thread(runner, task.threads)
         if checkpoint is not None:
             runner.load(str(checkpoint))
             if resumed is None:
@@ -196,6 +200,24 @@ def seed_everything(seed: int, threads: int, rank: int = 0) -> None:
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
+
+
+def act_on_one_thread(runner: OnPolicyRunner, threads: int) -> None:
+    """Leave the cores to a simulator that has threads of its own, but for the update, which takes ``threads``.
+
+    While the policy acts, torch's threads gain little, and between its small products they keep the cores busy waiting.
+    """
+    update = runner.alg.update
+
+    def update_on_threads(*arguments: Any, **options: Any) -> Any:
+        torch.set_num_threads(threads)
+        try:
+            return update(*arguments, **options)
+        finally:
+            torch.set_num_threads(1)
+
+    runner.alg.update = update_on_threads
+    torch.set_num_threads(1)
 
 
 def environment_seed(seed: int, rank: int = 0) -> int:
