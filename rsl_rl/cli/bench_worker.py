@@ -109,7 +109,7 @@ class Session:
         self.collect: list[float] = []
         self.learn: list[float] = []
         self._began = self._collected = 0.0
-        # Values and returns belong to the rollout, whether they are computed in its steps or at its end.
+        # Release 5.5.1 counts the returns as learning; so do we, with the values that we compute along with them.
         self._around(self.runner.alg, "compute_returns", before=self._end_collecting)
         self._around(self.runner.logger, "log", before=self._end_learning, after=self._begin)
 
