@@ -165,7 +165,8 @@ class Distillation(Algorithm):
                     actions = self.student(batch.observations)
                     loss = loss + self._loss(actions, batch.privileged_actions)
                 if step % self.gradient_length == 0 or step == num_steps:
-                    is_bad, _ = self._update_steps.collect(self._update_steps.backward(loss))
+                    is_bad, _, row = self._update_steps.collect(self._update_steps.backward(loss))
+                    self._update_steps.record(row)
                     self._update_steps.step(is_bad, {"student": self.max_grad_norm})
                     self.student.detach_hidden_state()
                     loss = torch.zeros((), device=self.device)

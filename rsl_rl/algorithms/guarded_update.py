@@ -99,7 +99,9 @@ class GuardedUpdate:
         value = loss.detach().float()
         return torch.stack([value, torch.zeros_like(value), torch.zeros_like(value), value])
 
-    def collect(self, numbers: torch.Tensor, frozen: Iterable[nn.Parameter] = ()) -> tuple[torch.Tensor, torch.Tensor]:
+    def collect(
+        self, numbers: torch.Tensor, frozen: Iterable[nn.Parameter] = ()
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Take in the gradients of a mini-batch, and average them over all processes.
 
         Args:
@@ -108,7 +110,8 @@ class GuardedUpdate:
             frozen: Parameters that are not to learn this time.
 
         Returns:
-            Whether the mini-batch is bad, and the mean KL divergence of all processes; scalars.
+            Whether the mini-batch is bad, and the mean KL divergence of all processes, scalars; and its row for
+            :meth:`record`.
         """
         for parameter in frozen:
             parameter.grad = None
@@ -119,8 +122,21 @@ class GuardedUpdate:
         norms = torch.stack(self._norms)
         # A sum is finite when its terms are.
         is_bad = ~torch.isfinite(norms.sum() + self._buffer.numbers[0])
-        self._record.append(torch.cat([is_bad.to(norms.dtype).view(1), self._buffer.numbers, norms]))
-        return is_bad, self._buffer.numbers[1]
+        row = torch.cat([is_bad.to(norms.dtype).view(1), self._buffer.numbers, norms])
+        return is_bad, self._buffer.numbers[1], row
+
+    def record(self, row: torch.Tensor) -> None:
+        """Keep the row of a mini-batch until :meth:`end`."""
+        self._record.append(row)
+
+    @property
+    def signature(self) -> tuple[Any, ...]:
+        """What a step depends on beside its options: the parameters that learn."""
+        return tuple((name, *found) for name, found in self._signature)
+
+    def tensors(self) -> list[torch.Tensor]:
+        """Return every tensor that a step changes."""
+        return [*self._last_good.tensors(), self._optimizer.learning_rate, *self._optimizer.applied_rates()]
 
     def step(self, is_bad: torch.Tensor, max_norms: Mapping[str, float | None]) -> None:
         """Clip the gradients of each group and step, unless the mini-batch is bad.

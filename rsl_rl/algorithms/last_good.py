@@ -76,6 +76,10 @@ class LastGood:
             torch._foreach_copy_(targets, sources)  # type: ignore[attr-defined]
         return copies
 
+    def tensors(self) -> list[torch.Tensor]:
+        """Return every tensor of models and optimizers."""
+        return list(self._tensors().values())
+
     def _tensors(self) -> dict[Any, torch.Tensor]:
         """Return every tensor under a key that it keeps, whenever an optimizer allocates its state."""
         found: dict[Any, torch.Tensor] = {}

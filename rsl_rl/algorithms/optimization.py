@@ -68,6 +68,10 @@ class Optimizer:
         if self._applied_rate is not self.learning_rate:
             self._applied_rate.copy_(self.learning_rate)
 
+    def applied_rates(self) -> list[torch.Tensor]:
+        """Return the tensors that the torch optimizer reads its rate from."""
+        return [] if self._applied_rate is self.learning_rate else [self._applied_rate]
+
     def step_unless(self, is_bad: torch.Tensor) -> None:
         """Step, but change nothing where ``is_bad`` (a scalar, bool) is true. Does not wait for the device."""
         step_unless(self.torch_optimizer, is_bad)

@@ -17,6 +17,7 @@ from tensordict import TensorDict
 from torch import nn
 
 from rsl_rl.algorithms.algorithm import Algorithm
+from rsl_rl.algorithms.captured import Capture, CapturedStep, capture_on_gpu, options_of
 from rsl_rl.algorithms.construction import construct_ppo, load_ppo, warn_of_remainder
 from rsl_rl.algorithms.guarded_update import GuardedUpdate
 from rsl_rl.algorithms.mini_batch import Losses, MiniBatchGradients
@@ -143,8 +144,9 @@ class PPO(Algorithm):
         losses = lambda batch: self._mini_batch_losses(batch)  # noqa: E731 (subclasses and programs replace it)
         written = WrittenGradients(self) if type(self)._mini_batch_losses is PPO._mini_batch_losses else None
         self._gradients = MiniBatchGradients(losses, self._models(), use_mixed_precision, written)
+        self._captured: CapturedStep | None = None
         own = ("act", "process_env_step", "compute_returns")
-        self.whole_rollout = WholeRollout(storage, all(getattr(type(self), n) is getattr(PPO, n) for n in own))
+        self.whole_rollout = WholeRollout(all(getattr(type(self), name) is getattr(PPO, name) for name in own))
         warn_of_remainder(storage, num_mini_batches, self.is_recurrent)
 
     # -- rollout -------------------------------------------------------------------------------------------------------
@@ -164,7 +166,7 @@ class PPO(Algorithm):
         transition.observations = self.storage.record_observations(obs)
         transition.actions = self.actor(obs, stochastic_output=True).detach()
         transition.distribution_params = tuple(param.detach() for param in self.actor.output_distribution_params)
-        self.whole_rollout.complete(transition, self.actor, self.critic)
+        self.whole_rollout.complete(self.storage, transition, self.actor, self.critic)
         return transition.actions  # type: ignore[return-value]
 
     @torch.no_grad()
@@ -194,8 +196,8 @@ class PPO(Algorithm):
                 rewards, cut_off = rewards + self.gamma * torch.where(cut_off, values, 0.0), None
         self.transition.rewards = rewards
         self.transition.dones = dones
+        self.transition.cut_off = cut_off
         self.storage.add_transition(self.transition)
-        self.whole_rollout.keep_cut_off(self.storage.step - 1, cut_off)
         self.transition.clear()
         self.actor.reset(dones)
         self.critic.reset(dones)
@@ -208,7 +210,7 @@ class PPO(Algorithm):
             obs: Observation groups after the last step, each [N, ...].
         """
         storage = self.storage
-        self.whole_rollout.fill_in(self.actor, self.critic, self.gamma)
+        self.whole_rollout.fill_in(storage, self.actor, self.critic, self.gamma)
         storage.settle_left_out()
         last_values = value_without_memory(self.critic, obs, self.device)
         generalized_advantages(
@@ -227,28 +229,18 @@ class PPO(Algorithm):
         Returns:
             Mean losses over all mini-batches: value, surrogate, entropy, and those of the extensions.
         """
-        steps, max_norms = self._update_steps, {"actor": self.max_grad_norm, "critic": self.max_grad_norm}
+        steps = self._update_steps
         steps.begin()
         self._gradients.begin(steps.parameters)
         # In the warm-up the actor does not move, and what looks like divergence is rounding.
         in_warmup = self._warmup_left > 0
         storage, generator = self.storage, self._mini_batch_generator()
         for batch in generator(self.num_mini_batches, self.num_learning_epochs):
-            if self.normalize_advantage_per_mini_batch:
-                batch = dataclasses.replace(batch, advantages=self._normalized(batch.advantages))  # type: ignore[arg-type]
-            numbers = self._gradients(batch)
-            is_bad, kl = steps.collect(numbers, self.actor.parameters() if in_warmup else ())
-            if self.schedule == "adaptive" and not in_warmup:
-                rate = self._optimizer.learning_rate
-                adapted = adapt_learning_rate(rate, kl, self.desired_kl)
-                self._optimizer.set_learning_rate(torch.where(is_bad, rate, adapted))
-            steps.step(is_bad, max_norms)
-            if self._steps_twice:
-                for parameter in self._stepped_once:
-                    parameter.grad = None
-                steps.step_optimizer(is_bad)
-            for extension in self._extensions:
-                extension.step(is_bad)
+            if self._captured is None:
+                row = self._mini_batch_step(batch)
+            else:
+                row = self._captured(batch, (in_warmup, *steps.signature, *options_of(self)))
+            steps.record(row)
 
         if in_warmup:
             self._warmup_left -= 1
@@ -258,6 +250,26 @@ class PPO(Algorithm):
             learner.update_normalization(storage.observations)
         storage.clear()
         return dict(zip(self._loss_names, self._conclude_update(), strict=True))
+
+    def _mini_batch_step(self, batch: RolloutStorage.Batch) -> torch.Tensor:
+        """Learn from a mini-batch without waiting for the device; return its row of the record."""
+        steps, in_warmup = self._update_steps, self._warmup_left > 0
+        if self.normalize_advantage_per_mini_batch:
+            batch = dataclasses.replace(batch, advantages=self._normalized(batch.advantages))  # type: ignore[arg-type]
+        numbers = self._gradients(batch)
+        is_bad, kl, row = steps.collect(numbers, self.actor.parameters() if in_warmup else ())
+        if self.schedule == "adaptive" and not in_warmup:
+            rate = self._optimizer.learning_rate
+            adapted = adapt_learning_rate(rate, kl, self.desired_kl)
+            self._optimizer.set_learning_rate(torch.where(is_bad, rate, adapted))
+        steps.step(is_bad, {"actor": self.max_grad_norm, "critic": self.max_grad_norm})
+        if self._steps_twice:
+            for parameter in self._stepped_once:
+                parameter.grad = None
+            steps.step_optimizer(is_bad)
+        for extension in self._extensions:
+            extension.step(is_bad)
+        return row
 
     def _mini_batch_generator(self) -> Callable[[int, int], Iterator[RolloutStorage.Batch]]:
         if not self.is_recurrent:
@@ -325,6 +337,11 @@ class PPO(Algorithm):
     def get_policy(self) -> MLPModel:
         """Return the model that acts."""
         return self.actor
+
+    def capture_steps(self, capture: Capture = capture_on_gpu) -> None:
+        """Make mini-batch steps of a feed-forward model as one CUDA graph, in a single process."""
+        if not self.is_recurrent and self._world.size == 1:
+            self._captured = CapturedStep(self._mini_batch_step, self._update_steps.tensors, capture)
 
     def use_fast_path(self, is_on: bool) -> None:  # noqa: D102
         super().use_fast_path(is_on)

@@ -31,25 +31,20 @@ class WholeRollout:
     parameters that are stored.
     """
 
-    def __init__(self, storage: RolloutStorage, is_allowed: bool) -> None:
+    def __init__(self, is_allowed: bool) -> None:
         """Set up.
 
         Args:
-            storage: The rollout.
             is_allowed: False for an algorithm that replaces what would read them.
         """
-        self._storage = storage
         self.is_allowed = is_allowed
         self.is_wanted = False
         """Whether the loop that collects reads nothing of the rollout before its end."""
         self._values_wait = self._log_probs_wait = False
-        self._cut_off_TN = torch.zeros(
-            storage.num_transitions_per_env, storage.num_envs, dtype=torch.bool, device=storage.device
-        )
 
-    def complete(self, transition: RolloutStorage.Transition, actor: Any, critic: Any) -> None:
+    def complete(self, storage: RolloutStorage, transition: RolloutStorage.Transition, actor: Any, critic: Any) -> None:
         """Give a transition, whose action is chosen, value and log-probability, now or when they are read."""
-        if self._storage.step == 0:  # Not once for all: programs replace models.
+        if storage.step == 0:  # Not once for all: programs replace models.
             may_wait = self.is_allowed and self.is_wanted
             self._values_wait = may_wait and _sees_single_rows(critic)
             self._log_probs_wait = may_wait and _has_known_density(actor)
@@ -63,26 +58,17 @@ class WholeRollout:
         else:
             transition.values = critic(transition.observations).detach()
 
-    def keep_cut_off(self, step: int, cut_off_N: torch.Tensor | None) -> None:
-        """Note where the value of a step is to be added to its reward, once it is known; None for nowhere."""
-        if cut_off_N is not None:
-            self._cut_off_TN[step].copy_(cut_off_N)
-        elif self._values_wait:
-            self._cut_off_TN[step].zero_()
-
     @torch.no_grad()
-    def fill_in(self, actor: Any, critic: Any, gamma: float) -> None:
+    def fill_in(self, storage: RolloutStorage, actor: Any, critic: Any, gamma: float) -> None:
         """Compute what was put off, and let rewards of episodes that the time limit cut off include what follows."""
-        storage, steps = self._storage, self._storage.step
+        steps = storage.step
         if "values" in storage.missing:
             at_a_time = max(1, _SAMPLES_AT_A_TIME.get(storage.values.device.type, 1 << 15) // storage.num_envs)
             for start in range(0, steps, at_a_time):
                 part = slice(start, min(start + at_a_time, steps))
                 obs = {str(key): value[part].flatten(0, 1) for key, value in storage.observations.items()}
                 storage.values[part].copy_(critic(obs).view(-1, storage.num_envs, 1))
-            storage.rewards[:steps] += gamma * torch.where(
-                self._cut_off_TN[:steps].unsqueeze(-1), storage.values[:steps], 0.0
-            )
+            storage.rewards[:steps] += gamma * torch.where(storage.cut_off[:steps], storage.values[:steps], 0.0)
         if "actions_log_prob" in storage.missing:
             params = tuple(param[:steps] for param in storage.distribution_params or ())
             log_probs_TN = actor.distribution.log_prob_given(params, storage.actions[:steps])

@@ -194,9 +194,10 @@ class RunnerConfig:
     """How many of the newest checkpoints are kept, beside the best one; None for all."""
     torch_compile_mode: Literal["default", "max-autotune-no-cudagraphs"] | None = None
     """Compile the update with this mode of torch.compile."""
-    fast_path: Literal["auto", "off"] = "auto"
+    fast_path: Literal["auto", "off", "graph"] = "auto"
     """auto: the fastest way that gives the same numbers up to rounding. off: layer by layer and step by step, as torch
-    computes it; for comparisons."""
+    computes it; for comparisons. graph: auto, and on a GPU mini-batch steps of feed-forward models as CUDA graphs, each
+    compared with the eager step first (new, and not run on a GPU yet)."""
     storage_dtype: Literal["float16"] | None = None
     """Type in which the rollout keeps images of floating-point numbers; None for their own. Others keep theirs."""
     logger: Any = "tensorboard"

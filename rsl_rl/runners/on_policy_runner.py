@@ -68,6 +68,8 @@ class OnPolicyRunner:
         self.alg = algorithm_class.construct_algorithm(obs, env, self.cfg, device)
         if self.cfg.get("fast_path") == "off" and hasattr(self.alg, "use_fast_path"):
             self.alg.use_fast_path(False)
+        if self.cfg.get("fast_path") == "graph" and device.startswith("cuda") and hasattr(self.alg, "capture_steps"):
+            self.alg.capture_steps()
         if self.cfg.get("torch_compile_mode") is not None:
             self.alg.compile(self.cfg["torch_compile_mode"])
         if hasattr(self.alg, "teacher_loaded") and self.cfg.get("teacher_checkpoint") is not None:

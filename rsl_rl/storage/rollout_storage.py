@@ -83,6 +83,7 @@ class RolloutStorage:
             specs["privileged_actions"] = specs["actions"]
         else:
             specs |= dict.fromkeys(others, ((*steps, 1), torch.float32))
+            specs["cut_off"] = ((*steps, 1), torch.bool)
         self.memory = MemoryPlan.of(specs, is_copied=training_type == "rl")
         """What the buffers take; those of distributions and hidden states follow with the first transition."""
         self.memory.check(specs, str(device))
@@ -102,6 +103,7 @@ class RolloutStorage:
             self.privileged_actions = buffers["privileged_actions"]
         else:
             self.values, self.actions_log_prob, self.returns, self.advantages = (buffers[name] for name in others)
+            self.cut_off = buffers["cut_off"]
         self.missing: set[str] = set()
         """Fields of this rollout that are yet to be computed, for all steps at once."""
         # Allocated at the first transition: their number and shapes belong to the distribution.
@@ -153,6 +155,10 @@ class RolloutStorage:
         else:
             if self.distribution_params is None and transition.distribution_params is not None:
                 self.distribution_params = self._allocate_like(transition.distribution_params)
+            if transition.cut_off is None:
+                self.cut_off[step].zero_()
+            else:
+                self.cut_off[step].copy_(transition.cut_off.view(-1, 1))
             for field, buffer in (("values", self.values), ("actions_log_prob", self.actions_log_prob)):
                 if transition.has(field):
                     buffer[step].copy_(getattr(transition, field).view(-1, 1))

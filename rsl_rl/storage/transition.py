@@ -53,6 +53,8 @@ class Transition:
         self.actions_log_prob: torch.Tensor | None = None
         self.distribution_params: tuple[torch.Tensor, ...] | None = None
         self.hidden_states: tuple[HiddenState, HiddenState] = (None, None)
+        self.cut_off: torch.Tensor | None = None
+        """[N], bool: where the reward is yet to be given the value of the observation, since the time limit struck."""
 
 
 @dataclass

@@ -26,13 +26,13 @@ def observations(image: torch.dtype = torch.float32) -> TensorDict:
 def test_the_plan_is_what_the_buffers_take() -> None:
     storage = RolloutStorage("rl", N, T, observations(), [A])
     buffers = [storage.actions, storage.rewards, storage.dones, storage.values, storage.returns]
-    buffers += [storage.advantages, storage.actions_log_prob, *storage.observations.values()]
+    buffers += [storage.cut_off, storage.advantages, storage.actions_log_prob, *storage.observations.values()]
     taken = sum(buffer.untyped_storage().nbytes() for buffer in buffers)
-    # By hand: per sample 5 + 64 observations, 2 actions, 5 numbers of 4 bytes, and 1 byte.
-    assert taken == T * N * (4 * (5 + 64 + 2 + 5) + 1)
+    # By hand: per sample 5 + 64 observations, 2 actions, 5 numbers of 4 bytes, and 2 bytes.
+    assert taken == T * N * (4 * (5 + 64 + 2 + 5) + 2)
     assert sum(storage.memory.bytes_of.values()) == taken
     assert storage.memory.total == 2 * taken
-    assert str(storage.memory).startswith("rollout: 3.57 KiB (observation camera 3 KiB, observation policy 240 B")
+    assert str(storage.memory).startswith("rollout: 3.59 KiB (observation camera 3 KiB, observation policy 240 B")
 
 
 @pytest.mark.parametrize(("given", "kept"), [(torch.float32, torch.float16), (torch.uint8, torch.uint8)])
