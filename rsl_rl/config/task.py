@@ -38,7 +38,7 @@ class TaskConfig:
     device: str = "cpu"
     """Where to learn: cpu, cuda:0 ..."""
     threads: int = 1
-    """CPU threads for learning. Part of what makes a run repeatable."""
+    """CPU threads for learning; beside EnvPool's own the policy acts on one. Part of what makes a run repeatable."""
     env_options: dict[str, Any] = field(default_factory=dict)
     """Options of the environment."""
     init_at_random_ep_len: bool = False

@@ -89,6 +89,8 @@ class GymnasiumVecEnv(VecEnv):
         form: arrays with one row per environment, and their masks under ``_key`` where it gives them."""
 
         self._readers = observation_readers(envs.single_observation_space, groups)
+        self._is_on_host = torch.device(device).type == "cpu"
+        self._batch_size = torch.Size([self.num_envs])
         self._action_shape = (self.num_envs, *action_space.shape)
         self._action_dtype = action_space.dtype
         self._low, self._high = action_space.low, action_space.high
@@ -143,10 +145,11 @@ class GymnasiumVecEnv(VecEnv):
             cut = self._count_down(dones)
             truncated, dones, to_reset = truncated | cut, dones | cut, to_reset | cut
         groups = self._read(observations)
-        extras: dict[str, Any] = {"time_outs": self._tensor(np.logical_and(truncated, ~terminated))}
+        # Of booleans, "greater" is "and not".
+        extras: dict[str, Any] = {"time_outs": self._tensor(np.greater(truncated, terminated))}
         self._episode_length_buf += 1
         dones_tensor = self._tensor(dones)
-        if dones.any():
+        if np.count_nonzero(dones):
             final_groups = groups
             if self._resets_itself:
                 final_groups = self._final_observations(groups, infos, dones & ~to_reset)
@@ -160,7 +163,7 @@ class GymnasiumVecEnv(VecEnv):
         if log := mean_of_infos(infos, self.num_envs, _BOOKKEEPING):
             extras["log"] = log
         self._obs = self._on_device(groups)
-        return self._obs, self._tensor(np.asarray(rewards, dtype=np.float32)), dones_tensor, extras
+        return self._obs, self._tensor(np.array(rewards, dtype=np.float32)), dones_tensor, extras
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state of the environments and of this adapter; see :class:`VecEnv`.
@@ -200,9 +203,9 @@ class GymnasiumVecEnv(VecEnv):
                 f"Expected actions of shape [{self.num_envs}, {self.num_actions}] (environments, actions), got "
                 f"{list(actions.shape)}."
             )
-        values = actions.detach().cpu().numpy().reshape(self._action_shape)
+        values = actions.numpy(force=True).reshape(self._action_shape)
         if self._is_bounded:
-            values = np.clip(values, self._low, self._high)
+            values = np.minimum(np.maximum(values, self._low), self._high)
         return values.astype(self._action_dtype, copy=False)
 
     def _read(self, observations: Any) -> dict[str, torch.Tensor]:
@@ -257,12 +260,15 @@ class GymnasiumVecEnv(VecEnv):
                 final_groups[name][index] = reader.read(np.asarray(final)[None])[0]
         return final_groups
 
-    def _on_device(self, groups: Mapping[str, torch.Tensor]) -> TensorDict:
-        moved = {name: value.to(self.device) for name, value in groups.items()}
-        return TensorDict(moved, [self.num_envs], device=self.device)
+    def _on_device(self, groups: dict[str, torch.Tensor]) -> TensorDict:
+        if not self._is_on_host:
+            groups = {name: value.to(self.device) for name, value in groups.items()}
+        return TensorDict(groups, self._batch_size, device=self.device)
 
     def _tensor(self, values: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(np.array(values)).to(self.device)
+        """Return a tensor for an array that nobody else will write into."""
+        tensor = torch.from_numpy(values)
+        return tensor if self._is_on_host else tensor.to(self.device)
 
 
 def _time_limit(envs: Any) -> int | None:

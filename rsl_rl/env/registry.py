@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rsl_rl.env.gymnasium import GymnasiumVecEnv
@@ -42,10 +43,10 @@ def make_env(name: str, num_envs: int = 1, seed: int = 0, device: str = "cpu", *
         seed: Environments of the same seed behave the same.
         device: Where observations, rewards and dones go.
         **options: Passed on to the environment. For EnvPool ``num_threads`` is the number of simulation threads
-            (0, the default: one per core); for Gymnasium ``vectorization_mode`` is ``"sync"`` (default: one process,
-            faster for environments whose step is short) or ``"async"`` (one process per environment). For both,
-            ``groups`` divides a flat observation into groups, see :class:`GymnasiumVecEnv`. For mjlab and Isaac Lab
-            see :mod:`rsl_rl.env.simulators`.
+            (0, the default: one per core, which it does not leave unless ``thread_affinity_offset`` is -1); for
+            Gymnasium ``vectorization_mode`` is ``"sync"`` (default: one process, faster for environments whose step is
+            short) or ``"async"`` (one process per environment). For both, ``groups`` divides a flat observation into
+            groups, see :class:`GymnasiumVecEnv`. For mjlab and Isaac Lab see :mod:`rsl_rl.env.simulators`.
 
     Raises:
         ValueError: The name is unknown; names near matches. An option is not accepted.
@@ -78,10 +79,24 @@ def _from_envpool(identifier: str, num_envs: int, seed: int, device: str, option
     if identifier not in known:
         raise ValueError(f"EnvPool has no environment '{identifier}'.{did_you_mean(identifier, known)}")
     try:
-        envs = envpool.make(identifier, env_type="gymnasium", num_envs=num_envs, seed=seed, **options)
+        pinning = _pinning(num_envs, options)
+        envs = envpool.make(identifier, env_type="gymnasium", num_envs=num_envs, seed=seed, **pinning, **options)
     except (TypeError, ValueError, AssertionError, KeyError) as error:
         raise ValueError(f"EnvPool cannot make '{identifier}' with {options}: {error}") from error
     return GymnasiumVecEnv(envs, device=device, cfg=cfg, groups=groups)
+
+
+def _pinning(num_envs: int, options: Mapping[str, Any]) -> dict[str, int]:
+    """Return the option that keeps each of EnvPool's threads on a core of its own, where there is one for each.
+
+    They are woken together for some milliseconds. Left to the operating system they then often share a core while
+    another one rests.
+    """
+    cores = os.cpu_count() or 1
+    # EnvPool counts the cores of the machine: those that this process may not use, too.
+    has_all_cores = hasattr(os, "sched_getaffinity") and len(os.sched_getaffinity(0)) == cores
+    is_default = options.get("num_threads", 0) in (0, cores) and "thread_affinity_offset" not in options
+    return {"thread_affinity_offset": 0} if has_all_cores and is_default and num_envs >= cores else {}
 
 
 def _from_gymnasium(identifier: str, num_envs: int, seed: int, device: str, options: dict[str, Any]) -> VecEnv:

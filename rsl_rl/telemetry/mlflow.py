@@ -124,7 +124,7 @@ class MlflowLogWriter(LogWriter):
     def flush(self) -> None:  # noqa: D102
         if self._metrics:
             metrics, self._metrics = self._metrics, []
-            self._calls.submit(partial(self._client.log_batch, self._run_id, metrics=metrics))
+            self._calls.submit(partial(self._client.log_batch, self._run_id, metrics=metrics), are_numbers=True)
 
     def save_model(self, model_path: str, it: int) -> None:  # noqa: D102
         self._save(Path(model_path), "models")
@@ -139,7 +139,11 @@ class MlflowLogWriter(LogWriter):
         place = place_in_run(path, self._log_dir).parent.as_posix()
         if folder is not None and not place.startswith(folder):
             place = folder if place == "." else f"{folder}/{place}"
-        self._calls.submit(partial(self._client.log_artifact, self._run_id, str(path), None if place == "." else place))
+        self._calls.submit(partial(self._upload, path, None if place == "." else place))
+
+    def _upload(self, path: Path, place: str | None) -> None:
+        if path.exists():  # an old checkpoint may have been removed meanwhile
+            self._client.log_artifact(self._run_id, str(path), place)
 
     def stop(self) -> None:  # noqa: D102
         self.flush()

@@ -33,7 +33,9 @@ _MAX_INT = 2**31 - 1
 class NeptuneLogWriter(LogWriter):
     """Writes numbers, configuration, checkpoints, code state and videos to Neptune.
 
-    The environment variable ``NEPTUNE_API_TOKEN`` holds the token, ``NEPTUNE_USERNAME`` the workspace.
+    The environment variable ``NEPTUNE_API_TOKEN`` holds the token, ``NEPTUNE_USERNAME`` the workspace. All calls are
+    made in a thread: the client takes more than a millisecond for the numbers of an iteration, and in mode "sync" as
+    long as its server does.
     """
 
     def __init__(
@@ -87,6 +89,8 @@ class NeptuneLogWriter(LogWriter):
             ) from error
         self._log_dir = log_dir
         self._stop_timeout = stop_timeout
+        self._numbers: list[tuple[str, float, int]] = []
+        self._calls = BackgroundCalls("Neptune")
         identity.write(run_id)
 
     @staticmethod
@@ -107,30 +111,47 @@ class NeptuneLogWriter(LogWriter):
         return f"{username}/{project_name}" if username and "/" not in project_name else project_name
 
     def store_config(self, env_cfg: dict | object, train_cfg: dict) -> None:  # noqa: D102
-        for path, value in (flat(train_cfg, "runner_cfg") | flat(env_cfg, "env_cfg")).items():
+        values = flat(train_cfg, "runner_cfg") | flat(env_cfg, "env_cfg")
+        self._calls.submit(partial(self._store_values, values))
+
+    def _store_values(self, values: dict[str, Any]) -> None:
+        for path, value in values.items():
             self._run[path] = str(value) if type(value) is int and abs(value) > _MAX_INT else value
 
     def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> None:  # noqa: D102
         # A series is no folder: there is no place for "Train/mean_reward/time" beside "Train/mean_reward".
         if not is_over_wall_time(tag) and math.isfinite(scalar_value):
-            self._run[tag].append(float(scalar_value), step=global_step)
+            self._numbers.append((tag, float(scalar_value), global_step))
+
+    def flush(self) -> None:  # noqa: D102
+        if self._numbers:
+            numbers, self._numbers = self._numbers, []
+            self._calls.submit(partial(self._append, numbers), are_numbers=True)
+
+    def _append(self, numbers: list[tuple[str, float, int]]) -> None:
+        for tag, value, step in numbers:
+            self._run[tag].append(value, step=step)
 
     def save_model(self, model_path: str, it: int) -> None:  # noqa: D102
-        self._run[f"models/{_key(Path(model_path).name)}"].upload(model_path)
+        self._upload(f"models/{_key(Path(model_path).name)}", model_path)
 
     def save_file(self, path: str) -> None:  # noqa: D102
-        self._run[_key(place_in_run(path, self._log_dir).as_posix())].upload(path)
+        self._upload(_key(place_in_run(path, self._log_dir).as_posix()), path)
 
     def save_video(self, video: Path, it: int) -> None:  # noqa: D102
         place = place_in_run(video, self._log_dir).as_posix()
-        self._run[_key(place if place.startswith("videos/") else f"videos/{place}")].upload(str(video))
+        self._upload(_key(place if place.startswith("videos/") else f"videos/{place}"), str(video))
+
+    def _upload(self, key: str, path: str) -> None:
+        self._calls.submit(lambda: self._run[key].upload(path))
 
     def stop(self) -> None:  # noqa: D102
+        self.flush()
         if ends_with_an_error():
-            self._run["sys/failed"] = True
-        stop = partial(self._run.stop, seconds=self._stop_timeout)
+            self._calls.submit(partial(self._store_values, {"sys/failed": True}))
+        self._calls.submit(partial(self._run.stop, seconds=self._stop_timeout))
         # The client's limit holds for each of its threads, not for the requests after them.
-        BackgroundCalls("Neptune").call(stop, 2 * self._stop_timeout)
+        self._calls.finish(2 * self._stop_timeout)
 
 
 def _key(path: str) -> str:

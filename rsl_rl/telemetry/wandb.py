@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,9 @@ class WandbLogWriter(LogWriter):
 
     The entity is taken from the environment variable ``WANDB_USERNAME`` where it is set. A run that the caller has
     already started with ``wandb.init`` (a sweep, for one) is used as it is, and left open.
+
+    The calls of a run of its own are made in a thread, since the client waits without a limit for a process of its own
+    that hangs.
     """
 
     def __init__(
@@ -70,8 +74,9 @@ class WandbLogWriter(LogWriter):
         self._log_dir = log_dir
         self._step: int | None = None
         self._row: dict[str, float] = {}
-        self._owns_run = wandb.run is None
-        if not self._owns_run:
+        self._calls: BackgroundCalls | None = None
+        if wandb.run is not None:
+            # The program logs to its run, too: only in one thread the steps of both stay in their order.
             self._run: Any = wandb.run
             return
         identity = RunIdentity(log_dir, "wandb")
@@ -100,9 +105,11 @@ class WandbLogWriter(LogWriter):
                 "environment variable WANDB_API_KEY, or keep the run locally with mode='offline' (WANDB_MODE=offline)."
             ) from error
         identity.write(run_id)
+        self._calls = BackgroundCalls("Weights & Biases")
 
     def store_config(self, env_cfg: dict | object, train_cfg: dict) -> None:  # noqa: D102
-        self._run.config.update({"runner_cfg": plain(train_cfg), "env_cfg": plain(env_cfg)}, allow_val_change=True)
+        values = {"runner_cfg": plain(train_cfg), "env_cfg": plain(env_cfg)}
+        self._make(partial(self._run.config.update, values, allow_val_change=True))
 
     def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> None:  # noqa: D102
         if is_over_wall_time(tag):  # the service shows every number over wall time by itself
@@ -115,7 +122,7 @@ class WandbLogWriter(LogWriter):
     def flush(self) -> None:  # noqa: D102
         if self._row:
             row, self._row = self._row, {}
-            self._run.log(row, step=self._step)
+            self._make(partial(self._run.log, row, step=self._step), are_numbers=True)
 
     def save_model(self, model_path: str, it: int) -> None:  # noqa: D102
         self.save_file(model_path)
@@ -124,15 +131,21 @@ class WandbLogWriter(LogWriter):
         path = os.path.abspath(path)
         place = place_in_run(path, self._log_dir)
         base = path[: -len(str(place))] if path.endswith(str(place)) else os.path.dirname(path)
-        self._run.save(path, base_path=base, policy="now")
+        self._make(partial(self._run.save, path, base_path=base, policy="now"))
 
     def save_video(self, video: Path, it: int) -> None:  # noqa: D102
         shown = self._wandb.Video(str(video), format=video.suffix.removeprefix("."))
-        self._run.log({f"videos/{video.parent.name}": shown}, step=it)
+        self._make(partial(self._run.log, {f"videos/{video.parent.name}": shown}, step=it))
 
     def stop(self) -> None:  # noqa: D102
         self.flush()
-        if self._owns_run:
-            finish = partial(self._run.finish, exit_code=int(ends_with_an_error()))
+        if self._calls is not None:
+            self._calls.submit(partial(self._run.finish, exit_code=int(ends_with_an_error())))
             # The client keeps the limit itself, unless its own process is the one that hangs.
-            BackgroundCalls("Weights & Biases").call(finish, self._stop_timeout + _GRACE)
+            self._calls.finish(self._stop_timeout + _GRACE)
+
+    def _make(self, call: Callable[[], Any], are_numbers: bool = False) -> None:
+        if self._calls is None:
+            call()
+        else:
+            self._calls.submit(call, are_numbers)

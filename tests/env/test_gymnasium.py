@@ -231,6 +231,34 @@ def test_observations_survive_the_next_step() -> None:
     assert torch.equal(first["policy"], before["policy"])
 
 
+class SameArrays(SyncVectorEnv):
+    """Writes every step into the arrays that it returned for the first one."""
+
+    arrays: Any = None
+
+    def step(self, actions: np.ndarray) -> Any:
+        observations, rewards, terminated, truncated, infos = super().step(actions)
+        fresh = (observations, rewards.astype(np.float32), terminated, truncated)
+        if self.arrays is None:
+            self.arrays = fresh
+        for array, values in zip(self.arrays, fresh, strict=True):
+            array[...] = values
+        return (*self.arrays, infos)
+
+
+def test_what_a_step_returned_survives_the_next_steps() -> None:
+    env = GymnasiumVecEnv(SameArrays([lambda: gymnasium.make("Drift-v0")] * N), seed=0)
+    returned, copies = [], []
+    for _ in range(20):
+        obs, rewards, dones, extras = env.step(torch.zeros(N, 2))
+        tensors = [obs["policy"], rewards, dones, extras["time_outs"]]
+        returned.append(tensors)
+        copies.append([tensor.clone() for tensor in tensors])
+    assert any(step[2].any() for step in copies)
+    for tensors, before in zip(returned, copies, strict=True):
+        assert all(torch.equal(tensor, copy) for tensor, copy in zip(tensors, before, strict=True))
+
+
 def test_discrete_actions_are_refused() -> None:
     with pytest.raises(TypeError, match=r"The action space is Discrete\(2\). Supported are continuous actions"):
         GymnasiumVecEnv(SyncVectorEnv([Buttons]))

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import ast
+import os
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -151,6 +153,28 @@ class TestEnvPool:
         )
         assert torch.equal(first, again)
         assert not torch.equal(first, other)
+
+    @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="Processes cannot be kept on some cores here")
+    @pytest.mark.parametrize(("cores", "options"), [("all", ""), ("one", ""), ("all", "thread_affinity_offset=-1")])
+    def test_each_thread_has_a_core_of_its_own_where_the_process_may_use_all(self, cores: str, options: str) -> None:
+        usable = sorted(os.sched_getaffinity(0))
+        if cores == "all" and len(usable) < (os.cpu_count() or 1):
+            pytest.skip("this process may not use all cores")
+        chosen = usable if cores == "all" else usable[-1:]
+        code = (
+            "import os\n"
+            "from rsl_rl.env import make_env\n"
+            f"os.sched_setaffinity(0, {chosen})\n"
+            "before = set(os.listdir('/proc/self/task'))\n"
+            f"env = make_env('envpool:Pendulum-v1', num_envs=os.cpu_count(), seed=1, {options})\n"
+            "threads = set(os.listdir('/proc/self/task')) - before\n"
+            "print(*sorted({tuple(os.sched_getaffinity(int(thread))) for thread in threads}), sep=';')\n"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        found = {ast.literal_eval(affinity) for affinity in done.stdout.strip().split(";")}
+        is_pinned = cores == "all" and not options
+        # One thread of EnvPool's does not simulate.
+        assert found == {tuple(chosen)} | ({(core,) for core in chosen} if is_pinned else set())
 
     def test_wrong_names_and_options(self) -> None:
         with pytest.raises(ValueError, match="EnvPool has no environment 'Go1Joystick-v1'. Did you mean 'Go1Joystick"):

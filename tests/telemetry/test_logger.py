@@ -101,6 +101,19 @@ def test_rows_are_on_disk_when_their_iteration_ends(tmp_path: Path) -> None:
     assert len(rows(tmp_path)) == 1
 
 
+def test_an_iteration_is_in_the_event_file_when_it_ends(tmp_path: Path) -> None:
+    logger = make_logger(tmp_path)
+    logger.init_logging_writer()
+    assert logger.writer is not None
+    logger.writer.add_scalar("Mine/before", 1.0, 7)
+    run_iteration(logger, 0)
+    assert scalars(tmp_path)["Mine/before"] == [(7, 1.0)]
+    assert scalars(tmp_path)["Loss/value"] == [(0, 0.5)]
+    logger.writer.add_scalar("Mine/after", 2.0, 8)
+    logger.stop_logging_writer()
+    assert scalars(tmp_path)["Mine/after"] == [(8, 2.0)]
+
+
 def test_full_precision_survives_the_table(tmp_path: Path) -> None:
     writer = CsvLogWriter(str(tmp_path))
     writer.add_scalar("a", 0.1 + 0.2, 0)

@@ -184,6 +184,15 @@ def test_names_and_texts_that_it_does_not_take_are_changed(server: Server, tmp_p
     assert run.data.params["env_cfg/weight 249"] == "249"
 
 
+def test_a_checkpoint_that_was_removed_before_its_upload_is_left_out(server: Server, tmp_path: Path) -> None:
+    writer = MlflowLogWriter(str(tmp_path / "removed"), "robots", server.uri)
+    writer.save_model(str(tmp_path / "removed" / "model_0.pt"), 0)
+    writer.add_scalar("Loss/value", 1.0, 0)
+    writer.stop()
+    client, (run,) = read_runs(server, "removed")
+    assert metric(client, run, "Loss/value") == [(0, 1.0)]
+
+
 def test_a_training_that_fails_is_marked(server: Server, tmp_path: Path) -> None:
     def fail() -> None:
         raise RuntimeError("the simulator crashed")

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,27 @@ def test_values_that_it_cannot_store_do_not_fail(tmp_path: Path) -> None:
     assert {tag: numbers for tag, numbers in kept.series.items() if tag.startswith("Episode")} == {
         "Episode/fine": [(0, 1.0)]
     }
+
+
+def test_a_server_that_does_not_answer_does_not_hold_up_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from neptune.handler import Handler
+
+    append, answers = Handler.append, threading.Event()
+
+    def append_when_answered(*arguments: Any, **options: Any) -> None:
+        answers.wait()
+        append(*arguments, **options)
+
+    monkeypatch.setattr(Handler, "append", append_when_answered)
+    writer = NeptuneLogWriter(str(tmp_path / "run"), "robots")
+    for iteration in range(3):
+        writer.add_scalar("Loss/value", 0.5, iteration)
+        writer.flush()
+    answers.set()
+    writer.stop()
+    assert containers(tmp_path / "run")[0].series["Loss/value"] == [(0, 0.5), (1, 0.5), (2, 0.5)]
 
 
 def test_the_plain_name_of_earlier_releases_still_works(tmp_path: Path) -> None:

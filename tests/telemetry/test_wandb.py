@@ -124,6 +124,30 @@ def test_a_run_that_the_user_started_is_used_and_left_open(tmp_path: Path) -> No
     assert not (tmp_path / "run" / "wandb").exists()
 
 
+def test_a_process_of_the_client_that_hangs_does_not_hold_up_training(tmp_path: Path) -> None:
+    import psutil
+
+    from rsl_rl.utils import WandbLogWriter
+
+    writer = WandbLogWriter(str(tmp_path / "run"), "robots")
+    hanging = [child for child in psutil.Process().children(True) if child.name().startswith("wandb")]
+    assert hanging
+    iterations = 600  # more than the client's buffers take
+    for process in hanging:
+        process.suspend()
+    try:
+        for iteration in range(iterations):
+            for tag in range(20):
+                writer.add_scalar(f"Episode/{tag}", float(iteration), iteration)
+            writer.flush()
+    finally:
+        for process in hanging:
+            process.resume()
+    writer.stop()
+    (kept,) = offline_runs(tmp_path / "run")
+    assert kept.scalars("Episode/7") == [(iteration, float(iteration)) for iteration in range(iterations)]
+
+
 def test_a_training_that_fails_is_marked(tmp_path: Path) -> None:
     def fail() -> None:
         raise RuntimeError("the simulator crashed")

@@ -203,6 +203,56 @@ def test_a_service_that_does_not_answer_is_not_waited_for() -> None:
 
     with pytest.raises(TimeoutError, match="The service does not keep up: 2 calls are waiting"):
         fill()
-    with pytest.raises(TimeoutError, match="has not received everything after 0.01 s"):
+    lost = "has not received everything after 0.01 s; lost are the numbers of 0 iterations and 2 other calls"
+    with pytest.raises(TimeoutError, match=lost):
         calls.finish(0.01)
     never.set()
+
+
+def test_a_service_that_does_not_keep_up_loses_its_oldest_numbers_which_is_said_once() -> None:
+    made: list[object] = []
+    goes_on = threading.Event()
+    calls = BackgroundCalls("The service", max_waiting=5)
+    calls.submit(goes_on.wait)
+    calls.submit(lambda: made.append("configuration"))
+
+    def submit_more() -> None:
+        for number in range(10):
+            calls.submit(lambda number=number: made.append(number), are_numbers=True)
+        calls.submit(lambda: made.append("checkpoint"))
+
+    message = "The service does not keep up: 5 calls are waiting. Its oldest numbers are dropped, training goes on"
+    with pytest.warns(UserWarning, match=message) as warned:
+        submit_more()
+    assert len(warned) == 1
+    goes_on.set()
+    message = "The service could not keep up; lost are the numbers of 8 iterations and 0 other calls"
+    with pytest.warns(UserWarning, match=message):
+        calls.finish(60.0)
+    assert made == ["configuration", 8, 9, "checkpoint"]
+
+
+def test_what_was_given_up_is_not_written_later() -> None:
+    made: list[int] = []
+    goes_on = threading.Event()
+    calls = BackgroundCalls("The given-up service")
+    (thread,) = [thread for thread in threading.enumerate() if thread.name == "The given-up service log writer"]
+    calls.submit(goes_on.wait)
+    calls.submit(lambda: made.append(1), are_numbers=True)
+    with pytest.raises(TimeoutError, match="lost are the numbers of 1 iterations and 1 other calls"):
+        calls.finish(0.01)
+    goes_on.set()
+    thread.join(60.0)
+    assert not thread.is_alive()
+    assert made == []
+
+
+def test_a_process_ends_while_a_service_still_hangs(tmp_path: Path) -> None:
+    done = run_program(
+        "import threading\n"
+        "from rsl_rl.telemetry.remote import BackgroundCalls\n"
+        "BackgroundCalls('test').submit(threading.Event().wait)\n"
+        "print('the end')\n",
+        tmp_path,
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "the end"), done.stderr
