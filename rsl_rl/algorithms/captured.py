@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import warnings
 from collections.abc import Callable, Hashable
 from typing import Any
@@ -52,18 +51,29 @@ class CapturedStep:
         self._state = state
         self._capture = capture
         self._is_possible = True
-        self._signature: Hashable = None
+        self._options: Hashable = None
+        self._shapes: list[tuple[torch.Size, torch.dtype]] = []
+        self._addresses: list[int] = []
         self._num_eager = 0
         self._replay: Callable[[], Any] | None = None
         self._static: RolloutStorage.Batch | None = None
         self._row: torch.Tensor | None = None
 
-    def __call__(self, batch: RolloutStorage.Batch, options: Hashable) -> torch.Tensor:
+    def begin(self, options: Hashable) -> None:
+        """Start an update.
+
+        Args:
+            options: Whatever a step depends on beside its mini-batch. When that changes, or the state lies elsewhere
+                (a checkpoint was loaded), the step is captured anew.
+        """
+        if options != self._options or (self._replay is not None and self._addresses != self._addresses_now()):
+            self._options, self._shapes = options, []
+
+    def __call__(self, batch: RolloutStorage.Batch) -> torch.Tensor:
         """Make a step.
 
         Args:
             batch: The mini-batch; its tensors may lie anywhere.
-            options: Whatever else the step depends on; when it changes, the step is captured anew.
 
         Returns:
             The row of the record.
@@ -71,9 +81,9 @@ class CapturedStep:
         Warns:
             UserWarning: The step cannot be captured.
         """
-        signature = (options, *((value.shape, value.dtype) for value in _tensors(batch)))
-        if signature != self._signature:
-            self._signature, self._num_eager, self._replay = signature, 0, None
+        shapes = [(value.shape, value.dtype) for value in _tensors(batch)]
+        if shapes != self._shapes:
+            self._shapes, self._num_eager, self._replay = shapes, 0, None
         if not self._is_possible or self._num_eager < _WARM_UP:
             self._num_eager += 1
             return self._step(batch)
@@ -91,9 +101,10 @@ class CapturedStep:
         row = self._step(batch).clone()
         after = [tensor.clone() for tensor in state]
         try:
-            self._static = static = _cloned(batch)
+            self._static = static = batch.map(lambda value: value.clone())
             self._put(state, before)
             self._replay, self._row = self._capture(lambda: self._step(static))
+            self._addresses = self._addresses_now()
             self._replay()
             if not _agree([self._row, *state], [row, *after], [torch.zeros_like(row), *before]):
                 raise ValueError("The replay gives other numbers than the step itself.")
@@ -103,6 +114,9 @@ class CapturedStep:
             warnings.warn(f"The mini-batch step cannot be captured as a graph and stays eager. {reason}", stacklevel=5)
         self._put(state, after)
         return row
+
+    def _addresses_now(self) -> list[int]:
+        return [tensor.data_ptr() for tensor in self._state()]
 
     @staticmethod
     @torch.no_grad()
@@ -128,15 +142,6 @@ def _tensors(batch: Any) -> list[torch.Tensor]:
         elif isinstance(value, tuple):
             found += [item for item in value if isinstance(item, torch.Tensor)]
     return found
-
-
-def _cloned(batch: RolloutStorage.Batch) -> RolloutStorage.Batch:
-    def clone(value: Any) -> Any:
-        if isinstance(value, (torch.Tensor, TensorDict)):
-            return value.clone()
-        return tuple(clone(item) for item in value) if isinstance(value, tuple) else value
-
-    return dataclasses.replace(batch, **{name: clone(value) for name, value in vars(batch).items()})
 
 
 def _agree(found: list[torch.Tensor], expected: list[torch.Tensor], before: list[torch.Tensor]) -> bool:

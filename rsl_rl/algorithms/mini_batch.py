@@ -8,7 +8,6 @@ Legend: B samples of a mini-batch, L losses.
 
 from __future__ import annotations
 
-import dataclasses
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
@@ -19,7 +18,7 @@ from torch import nn
 from torch.func import functional_call, grad_and_value
 
 from rsl_rl.algorithms.written_gradients import WrittenGradients
-from rsl_rl.models import MLPModel
+from rsl_rl.models.mlp_model import sees_single_rows
 from rsl_rl.storage import RolloutStorage
 from rsl_rl.utils import check_compile_mode
 
@@ -113,8 +112,8 @@ class MiniBatchGradients:
         if [id(p) for p in learning] != [id(p) for p in self._parameters]:
             self._parameters, self._is_proven = learning, not self._compiled
         layers = [module for module in self._models.modules() if isinstance(module, nn.Linear)]
-        in_pieces = self._is_fast and all(type(model) is MLPModel for model in self._models)
-        in_pieces = in_pieces and layers[0].weight.device.type == "cpu"
+        in_pieces = self._is_fast and all(sees_single_rows(model) for model in self._models)
+        in_pieces = in_pieces and all(layer.weight.device.type == "cpu" for layer in layers)
         widest = max((layer.out_features for layer in layers), default=1)
         self._largest_piece = max(1, _NUMBERS_OF_PIECE // widest) if in_pieces else None
         self._uncompiled = self._eager
@@ -263,13 +262,5 @@ def _pieces(batch: RolloutStorage.Batch, largest: int) -> Iterator[tuple[Rollout
     size = -(-num_samples // num_pieces)
     for start in range(0, num_samples, size):
         part = slice(start, min(start + size, num_samples))
-        yield (batch if num_pieces == 1 else _rows(batch, part)), (part.stop - start) / num_samples
-
-
-def _rows(batch: RolloutStorage.Batch, part: slice) -> RolloutStorage.Batch:
-    def cut(value: Any) -> Any:
-        if isinstance(value, (torch.Tensor, TensorDict)):
-            return value[part]
-        return tuple(cut(item) for item in value) if isinstance(value, tuple) else value
-
-    return RolloutStorage.Batch(**{field.name: cut(getattr(batch, field.name)) for field in dataclasses.fields(batch)})
+        piece = batch if num_pieces == 1 else batch.map(lambda value, part=part: value[part])
+        yield piece, (part.stop - start) / num_samples

@@ -234,13 +234,12 @@ class PPO(Algorithm):
         self._gradients.begin(steps.parameters)
         # In the warm-up the actor does not move, and what looks like divergence is rounding.
         in_warmup = self._warmup_left > 0
-        storage, generator = self.storage, self._mini_batch_generator()
+        storage, generator, step = self.storage, self._mini_batch_generator(), self._mini_batch_step
+        if self._captured is not None:
+            self._captured.begin((in_warmup, *steps.signature, *options_of(self)))
+            step = self._captured
         for batch in generator(self.num_mini_batches, self.num_learning_epochs):
-            if self._captured is None:
-                row = self._mini_batch_step(batch)
-            else:
-                row = self._captured(batch, (in_warmup, *steps.signature, *options_of(self)))
-            steps.record(row)
+            steps.record(step(batch))
 
         if in_warmup:
             self._warmup_left -= 1

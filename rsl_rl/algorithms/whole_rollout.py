@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import nn
 
 from rsl_rl.models import MLPModel
+from rsl_rl.models.mlp_model import sees_single_rows
 from rsl_rl.storage import RolloutStorage
 
 # Samples at a time: what the layers in between hold stays in the processor's cache, and small on a GPU.
@@ -46,7 +46,7 @@ class WholeRollout:
         """Give a transition, whose action is chosen, value and log-probability, now or when they are read."""
         if storage.step == 0:  # Not once for all: programs replace models.
             may_wait = self.is_allowed and self.is_wanted
-            self._values_wait = may_wait and _sees_single_rows(critic)
+            self._values_wait = may_wait and sees_single_rows(critic)
             self._log_probs_wait = may_wait and _has_known_density(actor)
 
         if self._log_probs_wait:
@@ -92,11 +92,6 @@ def values_put_off(alg: Any) -> Iterator[None]:
 
 def _log_prob(actor: Any, transition: RolloutStorage.Transition) -> torch.Tensor:
     return actor.distribution.log_prob_given(transition.distribution_params, transition.actions).detach()
-
-
-def _sees_single_rows(critic: Any) -> bool:
-    mixes_rows = any(isinstance(module, (nn.modules.batchnorm._BatchNorm, nn.Dropout)) for module in critic.modules())
-    return type(critic) is MLPModel and not mixes_rows
 
 
 def _has_known_density(actor: Any) -> bool:

@@ -243,3 +243,9 @@ class MLPModel(nn.Module):
                 "one, for example {'class_name': 'GaussianDistribution'} in the section 'actor'."
             )
         return self.distribution
+
+
+def sees_single_rows(model: nn.Module) -> bool:
+    """Return whether every row of a model's output depends on the same row of its input alone, and on no chance."""
+    mixes_rows = any(isinstance(module, (nn.modules.batchnorm._BatchNorm, nn.Dropout)) for module in model.modules())
+    return type(model) is MLPModel and not mixes_rows

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,27 +24,27 @@ class MemoryPlan(NamedTuple):
     """Bytes of every buffer of a rollout."""
 
     bytes_of: dict[str, int]
-    is_copied: bool
-    """Whether the update keeps a shuffled copy."""
+    while_learning: int
+    """Bytes of the shuffled copies that the update keeps."""
 
     @classmethod
-    def of(cls, specs: Specs, is_copied: bool) -> MemoryPlan:
-        """Compute the sizes of buffers."""
+    def of(cls, specs: Specs, copied: Collection[str] = ()) -> MemoryPlan:
+        """Compute the sizes of buffers, of which some are copied by the update."""
         sizes = {name: math.prod(shape) * dtype.itemsize for name, (shape, dtype) in specs.items()}
-        return cls(sizes, is_copied)
+        return cls(sizes, sum(sizes[name] for name in copied))
 
     @property
     def total(self) -> int:
-        """Bytes of all buffers, and of the copy during the update."""
-        return sum(self.bytes_of.values()) * (2 if self.is_copied else 1)
+        """Bytes of all buffers, and of the copies during the update."""
+        return sum(self.bytes_of.values()) + self.while_learning
 
     def __str__(self) -> str:
-        """Return for example ``rollout: 4.2 GiB (camera 3.9 GiB, policy 18 MiB ...), twice that while learning``."""
+        """Return for example ``rollout: 4.2 GiB (camera 3.9 GiB, policy 18 MiB ...), 30 MiB more while learning``."""
         largest = sorted(self.bytes_of.items(), key=lambda item: -item[1])
         parts = [f"{name} {readable(size)}" for name, size in largest[:3] if size]
         more = " ..." if len(largest) > 3 else ""
-        twice = ", twice that while learning" if self.is_copied else ""
-        return f"rollout: {readable(sum(self.bytes_of.values()))} ({', '.join(parts)}{more}){twice}"
+        copies = f", {readable(self.while_learning)} more while learning" if self.while_learning else ""
+        return f"rollout: {readable(sum(self.bytes_of.values()))} ({', '.join(parts)}{more}){copies}"
 
     def check(self, specs: Specs, device: str, available: int | None = None) -> None:
         """Raise MemoryError if a device has not enough memory; says what takes it and what helps.
@@ -68,7 +68,7 @@ class MemoryPlan(NamedTuple):
             helps.append("storage_dtype: float16, which halves images")
         if images:
             helps.append("images of type uint8 from the environment, which take a quarter")
-        while_learning = " and as much again while learning," if self.is_copied else ""
+        while_learning = f" and {readable(self.while_learning)} more while learning," if self.while_learning else ""
         raise MemoryError(
             f"The rollout needs {readable(sum(self.bytes_of.values()))},{while_learning} but {device} has "
             f"{readable(available)} free:\n{table}\nWhat helps: {'; '.join(helps)}."
@@ -78,7 +78,9 @@ class MemoryPlan(NamedTuple):
 def free_memory(device: str) -> int | None:
     """Return the bytes that can still be taken on a device; None where nobody says."""
     if device.startswith("cuda"):
-        return torch.cuda.mem_get_info(device)[0]
+        # What torch keeps for later allocations is free as well.
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + kept
     if device != "cpu":
         return None
     free = []
@@ -88,7 +90,10 @@ def free_memory(device: str) -> int | None:
     # The limit of a container.
     limit, used = _lines("/sys/fs/cgroup/memory.max"), _lines("/sys/fs/cgroup/memory.current")
     if limit and used and limit[0].strip().isdigit():
-        free.append(int(limit[0]) - int(used[0]))
+        # Pages of files count as used, and are given up when memory is needed.
+        stat = dict(line.split() for line in _lines("/sys/fs/cgroup/memory.stat"))
+        of_files = sum(int(stat.get(name, 0)) for name in ("inactive_file", "active_file"))
+        free.append(int(limit[0]) - int(used[0]) + of_files)
     return min(free) if free else None
 
 

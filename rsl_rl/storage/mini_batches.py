@@ -8,6 +8,8 @@ Legend: T steps, N environments, B samples or environments of a mini-batch.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -19,8 +21,13 @@ from rsl_rl.modules import HiddenState
 from rsl_rl.storage.transition import Batch
 
 
-def shuffled_mini_batches(storage: Any, num_mini_batches: int) -> list[Batch]:
-    """Gather the samples of a rollout in random order once, and return views of them.
+def is_images(shape: Sequence[int]) -> bool:
+    """Return whether a buffer [T, N, ...] holds images [C, H, W], of which no second copy is to be kept."""
+    return len(shape) == 5
+
+
+def shuffled_mini_batches(storage: Any, num_mini_batches: int, num_epochs: int) -> Iterator[Batch]:
+    """Gather the samples of a rollout in random order once, and yield views of them; images one mini-batch at a time.
 
     Raises:
         ValueError: There are more mini-batches than samples.
@@ -37,11 +44,13 @@ def shuffled_mini_batches(storage: Any, num_mini_batches: int) -> list[Batch]:
     def shuffled(tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:
         return tensor.flatten(0, 1)[indices].split(size)
 
-    observations = {key: shuffled(storage.observations[key]) for key in storage.observations.keys()}  # noqa: SIM118
+    groups = {str(key): value for key, value in storage.observations.items()}
+    images = {key: value.flatten(0, 1) for key, value in groups.items() if is_images(value.shape)}
+    observations = {key: shuffled(value) for key, value in groups.items() if key not in images}
     actions, values, returns = shuffled(storage.actions), shuffled(storage.values), shuffled(storage.returns)
     advantages, log_prob = shuffled(storage.advantages), shuffled(storage.actions_log_prob)
     params = [shuffled(param) for param in storage.distribution_params or ()]
-    return [
+    batches = [
         Batch(
             observations=TensorDict(
                 {key: parts[index] for key, parts in observations.items()}, [size], device=storage.device
@@ -55,6 +64,13 @@ def shuffled_mini_batches(storage: Any, num_mini_batches: int) -> list[Batch]:
         )
         for index in range(num_mini_batches)
     ]
+    for _ in range(num_epochs):
+        for batch, rows in zip(batches, indices.split(size), strict=True):
+            if not images:
+                yield batch
+                continue
+            found = {key: value[rows] for key, value in images.items()}
+            yield replace(batch, observations=TensorDict({**batch.observations, **found}, [size], device=storage.device))
 
 
 def padded_mini_batches(storage: Any, num_mini_batches: int) -> list[Batch]:

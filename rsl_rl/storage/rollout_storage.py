@@ -17,7 +17,7 @@ from tensordict import TensorDict
 from rsl_rl.modules import HiddenState
 from rsl_rl.storage.left_out import overwrite_with_copies
 from rsl_rl.storage.memory import MemoryPlan
-from rsl_rl.storage.mini_batches import padded_mini_batches, segment_mini_batches, shuffled_mini_batches
+from rsl_rl.storage.mini_batches import is_images, padded_mini_batches, segment_mini_batches, shuffled_mini_batches
 from rsl_rl.storage.transition import Batch, Transition
 from rsl_rl.utils import did_you_mean, listed
 
@@ -84,7 +84,8 @@ class RolloutStorage:
         else:
             specs |= dict.fromkeys(others, ((*steps, 1), torch.float32))
             specs["cut_off"] = ((*steps, 1), torch.bool)
-        self.memory = MemoryPlan.of(specs, is_copied=training_type == "rl")
+        copied = [name for name in specs if name not in ("rewards", "dones", "cut_off") and not is_images(specs[name][0])]
+        self.memory = MemoryPlan.of(specs, copied if training_type == "rl" else ())
         """What the buffers take; those of distributions and hidden states follow with the first transition."""
         self.memory.check(specs, str(device))
         buffers = {name: torch.zeros(shape, dtype=dtype, device=device) for name, (shape, dtype) in specs.items()}
@@ -213,8 +214,8 @@ class RolloutStorage:
     ) -> Generator[RolloutStorage.Batch, None, None]:
         """Yield shuffled mini-batches, the same ones in every epoch.
 
-        The rollout is gathered in random order once; the mini-batches are views of it. What N * T leaves over when
-        divided by the number of mini-batches is not used.
+        The rollout is gathered in random order once, but for its images; the mini-batches are views of it. What N * T
+        leaves over when divided by the number of mini-batches is not used.
 
         Args:
             num_mini_batches: Mini-batches per epoch.
@@ -224,9 +225,7 @@ class RolloutStorage:
             ValueError: There are more mini-batches than samples, or the storage keeps no values.
         """
         self._require_type("rl")
-        batches = shuffled_mini_batches(self, num_mini_batches)
-        for _ in range(num_epochs):
-            yield from batches
+        yield from shuffled_mini_batches(self, num_mini_batches, num_epochs)
 
     def recurrent_mini_batch_generator(
         self, num_mini_batches: int, num_epochs: int = 8

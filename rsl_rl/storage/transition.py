@@ -9,7 +9,7 @@ Legend: T steps, N environments, B samples.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
@@ -75,3 +75,13 @@ class Batch:
     masks: torch.Tensor | None = None
     privileged_actions: torch.Tensor | None = None
     dones: torch.Tensor | None = None
+
+    def map(self, function: Callable[[Any], Any]) -> Batch:
+        """Return the batch with a function applied to every tensor and to the observations as a whole."""
+
+        def mapped(value: Any) -> Any:
+            if isinstance(value, (torch.Tensor, TensorDict)):
+                return function(value)
+            return tuple(mapped(item) for item in value) if isinstance(value, tuple) else value
+
+        return replace(self, **{field.name: mapped(getattr(self, field.name)) for field in fields(self)})

@@ -56,6 +56,8 @@ def _step_in_one_call(optimizer: Any, is_bad: torch.Tensor) -> bool:
         False, with nothing done, where more than this arithmetic is asked for.
     """
     fused = _FUSED.get(type(optimizer))
+    if fused is None:
+        return False
     is_watched = (
         "step" in vars(optimizer)  # Learning rate schedulers and wrappers replace it.
         or optimizer._optimizer_step_pre_hooks
@@ -63,7 +65,7 @@ def _step_in_one_call(optimizer: Any, is_bad: torch.Tensor) -> bool:
         or _global_optimizer_pre_hooks
         or _global_optimizer_post_hooks
     )
-    if fused is None or is_watched:
+    if is_watched:
         return False
     work = []
     for group in optimizer.param_groups:

@@ -76,6 +76,19 @@ def test_other_options_are_captured_anew() -> None:
     assert recorder.captures == 2
 
 
+def test_a_state_that_was_loaded_is_captured_anew() -> None:
+    torch.manual_seed(0)
+    recorder = Recorder()
+    runner = OnPolicyRunner(PointEnv(8), point_config(num_learning_epochs=3))
+    runner.alg.capture_steps(recorder)
+    runner.learn(2)
+    assert recorder.captures == 1
+    # The optimizer allocates its loaded state elsewhere; a graph would write to where it was.
+    runner.alg.load(runner.alg.save())
+    runner.learn(1)
+    assert recorder.captures == 2
+
+
 def wrong(result: torch.Tensor) -> None:
     result[1] += 1.0
 

@@ -75,6 +75,19 @@ def test_pieces_of_a_mini_batch_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
         assert_same(trained("mlp"), whole)
 
 
+def test_mini_batches_of_models_that_mix_samples_are_not_divided(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mini_batch, "_NUMBERS_OF_PIECE", 16 * 2)
+
+    def learned(fast_path: str) -> torch.Tensor:
+        torch.manual_seed(0)
+        runner = OnPolicyRunner(PointEnv(4), point_config() | {"fast_path": fast_path})
+        runner.alg.actor.mlp.insert(1, torch.nn.BatchNorm1d(runner.alg.actor.mlp[0].out_features, affine=False))
+        runner.learn(2)
+        return runner.alg.actor.mlp[0].weight.detach()
+
+    torch.testing.assert_close(learned("auto"), learned("off"), rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler")
 @pytest.mark.parametrize("name", ["mlp", "beta", "warm-up of the critic"])
 def test_training_is_the_same_when_compiled(name: str, monkeypatch: pytest.MonkeyPatch) -> None:

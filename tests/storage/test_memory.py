@@ -10,9 +10,10 @@ import torch
 from tensordict import TensorDict
 
 from rsl_rl.algorithms import PPO
-from rsl_rl.storage import RolloutStorage
-from rsl_rl.storage.memory import MemoryPlan, readable
+from rsl_rl.storage import RolloutStorage, memory
+from rsl_rl.storage.memory import MemoryPlan, free_memory, readable
 from tests.algorithms.test_combinations import CameraEnv
+from tests.algorithms.test_ppo import rollout
 from tests.envs import point_config
 
 T, N, A = 3, 4, 2
@@ -31,8 +32,10 @@ def test_the_plan_is_what_the_buffers_take() -> None:
     # By hand: per sample 5 + 64 observations, 2 actions, 5 numbers of 4 bytes, and 2 bytes.
     assert taken == T * N * (4 * (5 + 64 + 2 + 5) + 2)
     assert sum(storage.memory.bytes_of.values()) == taken
-    assert storage.memory.total == 2 * taken
+    # The update keeps copies of vectors, actions, values, log-probabilities, advantages and returns.
+    assert storage.memory.total == taken + T * N * 4 * (5 + 2 + 4)
     assert str(storage.memory).startswith("rollout: 3.59 KiB (observation camera 3 KiB, observation policy 240 B")
+    assert str(storage.memory).endswith("...), 528 B more while learning")
 
 
 @pytest.mark.parametrize(("given", "kept"), [(torch.float32, torch.float16), (torch.uint8, torch.uint8)])
@@ -50,12 +53,7 @@ def test_storage_dtype_trains_with_images() -> None:
     config["actor"], config["critic"] = config["actor"] | cnn, config["critic"] | cnn
     alg = PPO.construct_algorithm(env.get_observations(), env, config, "cpu")
     assert alg.storage.observations["camera"].dtype == torch.float16
-    with torch.inference_mode():
-        obs = env.get_observations()
-        for _ in range(alg.storage.num_transitions_per_env):
-            obs, rewards, dones, extras = env.step(alg.act(obs))
-            alg.process_env_step(obs, rewards, dones, extras)
-        alg.compute_returns(obs)
+    rollout(alg, env)
     assert all(torch.isfinite(torch.tensor(loss)) for loss in alg.update().values())
 
 
@@ -64,7 +62,7 @@ def test_what_does_not_fit_is_refused_with_the_reason_and_what_helps() -> None:
         "observation camera": ((24, 4096, 3, 224, 224), torch.float32),
         "observation policy": ((24, 4096, 48), torch.float32),
     }
-    plan = MemoryPlan.of(specs, is_copied=True)
+    plan = MemoryPlan.of(specs, copied=["observation policy"])
     plan.check(specs, "cpu", available=plan.total)
     with pytest.raises(MemoryError) as error:
         plan.check(specs, "cpu", available=plan.total - 1)
@@ -73,7 +71,7 @@ def test_what_does_not_fit_is_refused_with_the_reason_and_what_helps() -> None:
     assert "observation camera" in text.splitlines()[1]
     assert "55.1 GiB" in text.splitlines()[1]
     assert "18 MiB" in text.splitlines()[2]
-    assert "as much again while learning" in text
+    assert "18 MiB more while learning" in text
     assert "storage_dtype: float16" in text
     assert "uint8" in text
     assert "num_envs" in text
@@ -87,3 +85,27 @@ def test_a_rollout_of_many_images_is_refused_before_it_is_allocated() -> None:
 
 def test_sizes_are_readable() -> None:
     assert [readable(size) for size in (0, 1023, 1536, 3 * 2**30)] == ["0 B", "1.02e+03 B", "1.5 KiB", "3 GiB"]
+
+
+def test_images_are_not_copied_as_a_whole() -> None:
+    storage = RolloutStorage("rl", N, T, observations(torch.uint8), [A])
+    storage.observations["camera"].random_(0, 256)
+    storage.observations["policy"][..., 0] = storage.observations["camera"][..., 0, 0, 0].float()
+    batches = list(storage.mini_batch_generator(num_mini_batches=3, num_epochs=2))
+    sizes = [batch.observations["camera"].untyped_storage().nbytes() for batch in batches]
+    assert sizes == [T * N // 3 * 64] * 6
+    for batch in batches:
+        assert torch.equal(batch.observations["policy"][:, 0], batch.observations["camera"][:, 0, 0, 0].float())
+    for first, second in zip(batches[:3], batches[3:], strict=True):
+        assert torch.equal(first.observations["camera"], second.observations["camera"])
+
+
+def test_pages_of_files_count_as_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {
+        "/proc/meminfo": ["MemAvailable: 9000 kB"],
+        "/sys/fs/cgroup/memory.max": ["5000000"],
+        "/sys/fs/cgroup/memory.current": ["4900000"],
+        "/sys/fs/cgroup/memory.stat": ["anon 900000", "inactive_file 3000000", "active_file 1000000"],
+    }
+    monkeypatch.setattr(memory, "_lines", lambda path: files[path])
+    assert free_memory("cpu") == 5_000_000 - 4_900_000 + 4_000_000
