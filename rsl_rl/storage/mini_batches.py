@@ -65,12 +65,14 @@ def shuffled_mini_batches(storage: Any, num_mini_batches: int, num_epochs: int) 
         for index in range(num_mini_batches)
     ]
     for _ in range(num_epochs):
-        for batch, rows in zip(batches, indices.split(size), strict=True):
+        for index, (batch, rows) in enumerate(zip(batches, indices.split(size), strict=True)):
             if not images:
                 yield batch
                 continue
             found = {key: value[rows] for key, value in images.items()}
-            yield replace(batch, observations=TensorDict({**batch.observations, **found}, [size], device=storage.device))
+            yield replace(
+                batch, observations=TensorDict({**batch.observations, **found}, [size], device=storage.device)
+            )
 
 
 def padded_mini_batches(storage: Any, num_mini_batches: int) -> list[Batch]:

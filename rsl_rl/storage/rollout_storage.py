@@ -84,7 +84,9 @@ class RolloutStorage:
         else:
             specs |= dict.fromkeys(others, ((*steps, 1), torch.float32))
             specs["cut_off"] = ((*steps, 1), torch.bool)
-        copied = [name for name in specs if name not in ("rewards", "dones", "cut_off") and not is_images(specs[name][0])]
+        copied = [
+            name for name in specs if name not in ("rewards", "dones", "cut_off") and not is_images(specs[name][0])
+        ]
         self.memory = MemoryPlan.of(specs, copied if training_type == "rl" else ())
         """What the buffers take; those of distributions and hidden states follow with the first transition."""
         self.memory.check(specs, str(device))
