@@ -69,10 +69,9 @@ def shuffled_mini_batches(storage: Any, num_mini_batches: int, num_epochs: int) 
             if not images:
                 yield batch
                 continue
-            found = {key: value[rows] for key, value in images.items()}
-            yield replace(
-                batch, observations=TensorDict({**batch.observations, **found}, [size], device=storage.device)
-            )
+            groups = {key: parts[index] for key, parts in observations.items()}
+            groups |= {key: value[rows] for key, value in images.items()}
+            yield replace(batch, observations=TensorDict(groups, [size], device=storage.device))
 
 
 def padded_mini_batches(storage: Any, num_mini_batches: int) -> list[Batch]:
