@@ -12,10 +12,15 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.modules.module import _has_any_global_hook  # type: ignore[attr-defined]
+from torch.nn.modules import module as torch_module
 
 from rsl_rl.core.feed_forward import feed_forward
 from rsl_rl.utils import resolve_nn_activation
+
+_GLOBAL_HOOKS = [
+    getattr(torch_module, f"_global_{kind}_hooks") for kind in ("forward_pre", "forward", "backward_pre", "backward")
+]
+"""The registries that modules ask themselves; torch fills and empties them in place."""
 
 
 class MLP(nn.Sequential):
@@ -114,7 +119,7 @@ def _linears(layers: nn.Module, x: torch.Tensor) -> list[nn.Linear] | None:
         or torch.is_autocast_enabled(x.device.type)
     ):
         return None
-    if _has_any_global_hook() or torch._C._functorch.peek_interpreter_stack() is not None:  # type: ignore[attr-defined]
+    if any(_GLOBAL_HOOKS) or torch._C._functorch.peek_interpreter_stack() is not None:  # type: ignore[attr-defined]
         return None
     linears: list[nn.Linear] = []
     for index, module in enumerate((*layers._modules.values(), layers)):

@@ -94,6 +94,17 @@ def test_what_somebody_has_changed_runs_as_it_is(how: str) -> None:
     assert torch.equal(run_layers(layers, x), layers(x))
 
 
+@pytest.mark.parametrize("kind", ["forward", "forward_pre", "full_backward", "full_backward_pre"])
+def test_hooks_of_all_modules_see_the_layers(kind: str) -> None:
+    layers, x = network(6), torch.randn(4, 7, dtype=torch.double)
+    handle = getattr(nn.modules.module, f"register_module_{kind}_hook")(lambda *arguments: None)
+    try:
+        assert _linears(layers, x) is None
+    finally:
+        handle.remove()
+    assert _linears(layers, x) is not None
+
+
 def test_transforms_of_functions_see_the_layers() -> None:
     layers, x = network(6).float(), torch.randn(4, 7)
     rows = torch.func.vmap(lambda row: run_layers(layers, row))(x)
