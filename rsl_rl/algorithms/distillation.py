@@ -27,7 +27,7 @@ from rsl_rl.env import VecEnv
 from rsl_rl.models import MLPModel
 from rsl_rl.modules import HiddenState
 from rsl_rl.storage import RolloutStorage
-from rsl_rl.utils import check_compile_mode, compile_model, did_you_mean, listed
+from rsl_rl.utils import check_compile_mode, compile_model, did_you_mean, listed, without_gradient
 
 _LOSSES = {"mse": functional.mse_loss, "huber": functional.huber_loss}
 
@@ -105,7 +105,7 @@ class Distillation(Algorithm):
 
     # -- rollout -------------------------------------------------------------------------------------------------------
 
-    @torch.no_grad()
+    @without_gradient
     def act(self, obs: TensorDict) -> torch.Tensor:
         """Let the student choose actions, and ask the teacher.
 

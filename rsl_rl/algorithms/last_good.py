@@ -55,11 +55,11 @@ class LastGood:
     def is_finite(self) -> torch.Tensor:
         """Return whether everything is finite, a scalar on the device."""
         tensors = [tensor for tensor in self._tensors().values() if tensor.is_floating_point() and tensor.numel() > 0]
-        # The largest entry, since squares overflow.
-        norms = torch._foreach_norm(tensors, float("inf"))  # type: ignore[reportPrivateImportUsage]
-        if len({(norm.device, norm.dtype) for norm in norms}) > 1:
-            norms = [norm.to(tensors[0].device, torch.float64) for norm in norms]
-        return torch.isfinite(torch.stack(list(norms))).all()
+        # A sum is finite when its terms are; float64 cannot overflow on float32 terms.
+        sums = [tensor.sum(dtype=torch.float64) for tensor in tensors]
+        if len({total.device for total in sums}) > 1:
+            sums = [total.to(tensors[0].device) for total in sums]
+        return torch.isfinite(torch.stack(sums)).all()
 
     @torch.no_grad()
     def _copied(self, into: dict[Any, torch.Tensor]) -> dict[Any, torch.Tensor]:

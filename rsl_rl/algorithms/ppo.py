@@ -30,7 +30,7 @@ from rsl_rl.extensions import Extension, RandomNetworkDistillation, Symmetry
 from rsl_rl.models import MLPModel
 from rsl_rl.models.rnn_model import runs_over_segments
 from rsl_rl.storage import RolloutStorage
-from rsl_rl.utils import did_you_mean
+from rsl_rl.utils import did_you_mean, without_gradient
 
 
 class PPO(Algorithm):
@@ -151,7 +151,7 @@ class PPO(Algorithm):
 
     # -- rollout -------------------------------------------------------------------------------------------------------
 
-    @torch.no_grad()
+    @without_gradient
     def act(self, obs: TensorDict) -> torch.Tensor:
         """Choose actions, and keep what the update will need.
 
@@ -169,7 +169,7 @@ class PPO(Algorithm):
         self.whole_rollout.complete(self.storage, transition, self.actor, self.critic)
         return transition.actions  # type: ignore[return-value]
 
-    @torch.no_grad()
+    @without_gradient
     def process_env_step(
         self, obs: TensorDict, rewards: torch.Tensor, dones: torch.Tensor, extras: Mapping[str, Any]
     ) -> None:

@@ -110,7 +110,8 @@ class _ValueDistribution(Distribution):
         return self._current
 
     def update(self, mlp_output: torch.Tensor) -> None:
-        self._current = self.given(mlp_output)
+        # Past the module's own slow way of setting attributes.
+        self.__dict__["_current"] = self.given(mlp_output)
 
     def sample(self) -> torch.Tensor:
         return self._last.sample()

@@ -188,13 +188,14 @@ class OnPolicyRunner:
 
     def _collect(self, obs: Any, iteration: int) -> tuple[Any, bool]:
         """Step the environment for one rollout; return the observation after it, and whether it can be learned from."""
-        nonfinite = self._nonfinite
+        nonfinite, device = self._nonfinite, torch.device(self.device)
         with torch.inference_mode(), values_put_off(self.alg):
             for _ in range(self.cfg["num_steps_per_env"]):
                 actions = self.alg.act(obs)
                 obs, rewards, dones, extras = self.env.step(actions.to(self.env.device))
                 # Some environments give rewards as a column [N, 1].
-                obs, rewards, dones = obs.to(self.device), rewards.to(self.device).flatten(), dones.to(self.device)
+                rewards, dones = rewards.to(self.device).flatten(), dones.to(self.device)
+                obs = obs if obs.device == device else obs.to(device)
                 ended = dones
                 if nonfinite is not None:
                     obs, rewards, dones, extras = nonfinite.step(StepOutcome(obs, rewards, dones, extras))

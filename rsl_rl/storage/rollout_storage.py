@@ -107,6 +107,13 @@ class RolloutStorage:
         else:
             self.values, self.actions_log_prob, self.returns, self.advantages = (buffers[name] for name in others)
             self.cut_off = buffers["cut_off"]
+        # Views of every step, without the last dimension where it is 1: indexing costs as much as the copy itself.
+        kept = ("actions", "rewards", "dones", "values", "actions_log_prob", "cut_off", "privileged_actions")
+        self._slots = {
+            name: (buffers[name] if name.endswith("actions") else buffers[name].squeeze(-1)).unbind()
+            for name in kept
+            if name in buffers
+        }
         self.missing: set[str] = set()
         """Fields of this rollout that are yet to be computed, for all steps at once."""
         # Allocated at the first transition: their number and shapes belong to the distribution.
@@ -150,21 +157,22 @@ class RolloutStorage:
             self._recorded_step == step and observations is self._observation_slots[step]
         ):
             self.record_observations(observations)
-        self.actions[step].copy_(transition.actions)  # type: ignore[arg-type]
-        self.rewards[step].copy_(transition.rewards.view(-1, 1))  # type: ignore[union-attr]
-        self.dones[step].copy_(transition.dones.view(-1, 1))  # type: ignore[union-attr]
+        slots = self._slots
+        slots["actions"][step].copy_(transition.actions)  # type: ignore[arg-type]
+        slots["rewards"][step].copy_(transition.rewards.view(-1))  # type: ignore[union-attr]
+        slots["dones"][step].copy_(transition.dones.view(-1))  # type: ignore[union-attr]
         if self.training_type == "distillation":
-            self.privileged_actions[step].copy_(transition.privileged_actions)  # type: ignore[arg-type]
+            slots["privileged_actions"][step].copy_(transition.privileged_actions)  # type: ignore[arg-type]
         else:
             if self.distribution_params is None and transition.distribution_params is not None:
                 self.distribution_params = self._allocate_like(transition.distribution_params)
             if transition.cut_off is None:
-                self.cut_off[step].zero_()
+                slots["cut_off"][step].zero_()
             else:
-                self.cut_off[step].copy_(transition.cut_off.view(-1, 1))
-            for field, buffer in (("values", self.values), ("actions_log_prob", self.actions_log_prob)):
+                slots["cut_off"][step].copy_(transition.cut_off.view(-1))
+            for field in ("values", "actions_log_prob"):
                 if transition.has(field):
-                    buffer[step].copy_(getattr(transition, field).view(-1, 1))
+                    slots[field][step].copy_(getattr(transition, field).view(-1))
                 else:
                     self.missing.add(field)
             for target, value in zip(self.distribution_params or (), transition.distribution_params or (), strict=True):

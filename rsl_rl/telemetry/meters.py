@@ -22,8 +22,8 @@ HISTORY = 100
 class EpisodeStatistics:
     """Return and length of the last finished episodes.
 
-    A step writes the running sums and the dones into buffers of T steps; :meth:`read` fetches them in one transfer and
-    picks the finished episodes, in the order of their steps, then of their environments.
+    A step keeps its rewards and dones in buffers of T steps; :meth:`read` fetches them in one transfer and adds them up
+    on the host. Finished episodes come in the order of their steps, then of their environments.
     """
 
     def __init__(self, num_envs: int, device: str, num_steps: int, with_intrinsic_rewards: bool = False) -> None:
@@ -39,37 +39,24 @@ class EpisodeStatistics:
         self.lengths: deque[float] = deque(maxlen=HISTORY)
         self.extrinsic_returns: deque[float] = deque(maxlen=HISTORY)
         self.intrinsic_returns: deque[float] = deque(maxlen=HISTORY)
-        # Rows: length, return, and with intrinsic rewards the extrinsic and the intrinsic return.
-        num_sums = 4 if with_intrinsic_rewards else 2
-        self._running_SN = torch.zeros(num_sums, num_envs, device=device)
-        self._record_TSN = torch.zeros(max(1, num_steps), num_sums + 1, num_envs, device=device)
-        self._increment_SN = torch.ones(num_sums, num_envs, device=device)
-        self._rewards_N = self._increment_SN[1]
+        # Rows: length, return, and with intrinsic rewards the extrinsic and the intrinsic return; on the host.
+        self._running_SN = torch.zeros(4 if with_intrinsic_rewards else 2, num_envs)
+        # Rows: done, reward, and with intrinsic rewards those.
+        num_rows = 3 if with_intrinsic_rewards else 2
+        self._keep(torch.zeros(max(1, num_steps), num_rows, num_envs, device=device))
         self._steps = 0
 
     def step(self, rewards: torch.Tensor, dones: torch.Tensor, intrinsic_rewards: torch.Tensor | None = None) -> None:
         """Add one step: rewards [N], dones [N] of any dtype, intrinsic_rewards [N] or None."""
-        if self._steps == len(self._record_TSN):
+        if self._steps == len(self._slots):
             self._add_room()
-        if intrinsic_rewards is not None and len(self._running_SN) == 2:
+        if intrinsic_rewards is not None and len(self._slots[0]) == 2:
             self._keep_intrinsic_rewards()
-        record_SN = self._record_TSN[self._steps]
-        running_SN = self._running_SN
-        if len(running_SN) == 2:
-            self._rewards_N.copy_(rewards.view(-1))
-        elif intrinsic_rewards is None:
-            self._increment_SN[1:3].copy_(rewards.view(1, -1))
-            self._increment_SN[3].zero_()
-        else:
-            self._increment_SN[2].copy_(rewards.view(-1))
-            self._increment_SN[3].copy_(intrinsic_rewards.view(-1))
-            torch.add(self._increment_SN[2], self._increment_SN[3], out=self._increment_SN[1])
-        running_SN.add_(self._increment_SN)
-        record_SN[:-1].copy_(running_SN)
-        record_SN[-1].copy_(dones.view(-1))
-        # masked_fill_ needs a bool mask of its own; a NaN in the dones counts as done.
-        is_mask = dones.dtype == torch.bool and dones.device == running_SN.device
-        running_SN.masked_fill_(dones.view(-1) if is_mask else record_SN[-1] != 0, 0.0)
+        kept_done, kept_reward, *kept_intrinsic = self._slots[self._steps]
+        kept_done.copy_(dones.view(-1))
+        kept_reward.copy_(rewards.view(-1))
+        if kept_intrinsic:
+            kept_intrinsic[0].copy_(0.0 if intrinsic_rewards is None else intrinsic_rewards.view(-1))
         self._steps += 1
 
     # What is made under inference mode can be written under inference mode only: the buffers are made outside of it.
@@ -77,20 +64,24 @@ class EpisodeStatistics:
     @torch.inference_mode(False)
     def _add_room(self) -> None:
         """Double the steps that fit between two reads."""
-        self._record_TSN = torch.cat([self._record_TSN, torch.zeros_like(self._record_TSN)])
+        self._keep(torch.cat([self._record_TRN, torch.zeros_like(self._record_TRN)]))
 
     @torch.inference_mode(False)
     def _keep_intrinsic_rewards(self) -> None:
         """Split the sums so far: all of the return was extrinsic."""
-        self._increment_SN = torch.cat([self._increment_SN, torch.zeros_like(self._increment_SN)])
         self._running_SN = _with_intrinsic_rows(self._running_SN)
-        sums_TSN, dones_TSN = self._record_TSN[:, :2], self._record_TSN[:, 2:]
-        self._record_TSN = torch.cat([_with_intrinsic_rows(sums_TSN, dim=1), dones_TSN], dim=1)
+        self._keep(torch.cat([self._record_TRN, torch.zeros_like(self._record_TRN[:, :1])], dim=1))
+
+    def _keep(self, record_TRN: torch.Tensor) -> None:
+        self._record_TRN = record_TRN
+        # Indexing costs as much as the copy itself.
+        self._slots = [step_RN.unbind() for step_RN in record_TRN.unbind()]
 
     def read(self) -> None:
         """Take over the episodes that finished since the last read. One transfer from the device."""
         self.add(self.finished())
 
+    @torch.inference_mode(False)
     def finished(self) -> list[list[float]]:
         """Return the episodes that finished since the last read, for :meth:`add`. One transfer from the device.
 
@@ -99,10 +90,23 @@ class EpisodeStatistics:
         """
         if self._steps == 0:
             return []
-        record_TSN = self._record_TSN[: self._steps].cpu()
+        record_TRN = self._record_TRN[: self._steps].cpu()
         self._steps = 0
-        finished_TN = record_TSN[:, -1] != 0
-        return [record_TSN[:, index][finished_TN][-HISTORY:].tolist() for index in range(record_TSN.shape[1] - 1)]
+        # A NaN in the dones counts as done.
+        done_TN = record_TRN[:, 0] != 0
+        running_SN, sums_of_episodes = self._running_SN, []
+        for step_RN, done_N, any_done in zip(record_TRN, done_TN, done_TN.any(dim=1).tolist(), strict=True):
+            running_SN[0] += 1.0
+            if len(running_SN) == 2:
+                running_SN[1] += step_RN[1]
+            else:
+                running_SN[1] += step_RN[1] + step_RN[2]
+                running_SN[2:] += step_RN[1:]
+            if any_done:
+                sums_of_episodes.append(running_SN[:, done_N])
+                running_SN[:, done_N] = 0.0
+        sums_SE = torch.cat(sums_of_episodes, dim=1) if sums_of_episodes else running_SN[:, :0]
+        return sums_SE[:, -HISTORY:].tolist()
 
     def add(self, finished: list[list[float]]) -> None:
         """Add finished episodes, of this or another process, to the history."""
@@ -111,11 +115,12 @@ class EpisodeStatistics:
             history.extend(values)
 
     def begin_episodes(self) -> None:
-        """Start new episodes everywhere; those that were running count for nothing."""
+        """Start new episodes everywhere; those that were running count for nothing, nor do steps not read yet."""
         self._running_SN.zero_()
+        self._steps = 0
 
     def state_dict(self) -> dict[str, Any]:
-        """Return running sums and history as tensors and plain data."""
+        """Return running sums and history as of the last read, as tensors and plain data."""
         return {
             "running": self._running_SN.clone(),
             "history": [list(h) for h in (self.lengths, self.returns, self.extrinsic_returns, self.intrinsic_returns)],
@@ -144,10 +149,10 @@ class EpisodeStatistics:
             history.extend(saved)
 
 
-def _with_intrinsic_rows(sums: torch.Tensor, dim: int = 0) -> torch.Tensor:
+def _with_intrinsic_rows(sums_SN: torch.Tensor) -> torch.Tensor:
     """Return (length, return) with an extrinsic return, equal to the return, and an intrinsic one of zero."""
-    returns = sums.narrow(dim, 1, 1)
-    return torch.cat([sums, returns, torch.zeros_like(returns)], dim=dim)
+    returns = sums_SN[1:]
+    return torch.cat([sums_SN, returns, torch.zeros_like(returns)])
 
 
 class MeanMeter:

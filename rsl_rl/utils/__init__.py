@@ -7,6 +7,7 @@ from typing import Any
 
 from rsl_rl.core.trajectories import split_and_pad_trajectories, unpad_trajectories
 from rsl_rl.utils.checks import check_compile_mode, check_nan, check_optimizer_state, check_state_dict, compile_model
+from rsl_rl.utils.modes import without_gradient
 from rsl_rl.utils.optimizers import PORTABLE_SWITCHES, step_unless
 from rsl_rl.utils.resolve import (
     get_param,
@@ -40,6 +41,7 @@ __all__ = [
     "split_and_pad_trajectories",
     "step_unless",
     "unpad_trajectories",
+    "without_gradient",
 ]
 
 

@@ -96,6 +96,7 @@ def test_buffers_that_grew_in_inference_mode_can_be_written_outside_of_it() -> N
 def test_statistics_go_on_when_intrinsic_rewards_are_switched(saved_with: bool, loaded_with: bool) -> None:
     first, second = (EpisodeStatistics(1, "cpu", 2, with_intrinsic_rewards=w) for w in (saved_with, loaded_with))
     first.step(torch.tensor([1.0]), torch.tensor([0]), torch.tensor([0.5]) if saved_with else None)
+    first.read()
     second.load_state_dict(first.state_dict())
     second.step(torch.tensor([2.0]), torch.tensor([1]), torch.tensor([0.25]))
     second.read()
@@ -111,6 +112,7 @@ def test_statistics_of_another_number_of_environments_are_refused() -> None:
 def test_saved_statistics_go_on() -> None:
     first, second = (EpisodeStatistics(2, "cpu", num_steps=2) for _ in range(2))
     first.step(torch.tensor([1.0, 1.0]), torch.tensor([1, 0]))
+    first.read()
     first.read()
     second.load_state_dict(first.state_dict())
     for statistics in (first, second):
