@@ -27,7 +27,8 @@ _TOLERANCE, _ROUNDING = 1e-2, 1e-6
 def capture_on_gpu(function: Callable[[], torch.Tensor]) -> tuple[Callable[[], Any], torch.Tensor]:
     """Capture what a function does on the current GPU."""
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+    # Simulators call CUDA from threads of their own meanwhile.
+    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
         result = function()
     return graph.replay, result
 

@@ -111,7 +111,7 @@ class _ValueDistribution(Distribution):
 
     def update(self, mlp_output: torch.Tensor) -> None:
         # Past the module's own slow way of setting attributes.
-        self.__dict__["_current"] = self.given(mlp_output)
+        object.__setattr__(self, "_current", self.given(mlp_output))
 
     def sample(self) -> torch.Tensor:
         return self._last.sample()

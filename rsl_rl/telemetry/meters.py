@@ -55,8 +55,10 @@ class EpisodeStatistics:
         kept_done, kept_reward, *kept_intrinsic = self._slots[self._steps]
         kept_done.copy_(dones.view(-1))
         kept_reward.copy_(rewards.view(-1))
-        if kept_intrinsic:
-            kept_intrinsic[0].copy_(0.0 if intrinsic_rewards is None else intrinsic_rewards.view(-1))
+        if kept_intrinsic and intrinsic_rewards is not None:
+            kept_intrinsic[0].copy_(intrinsic_rewards.view(-1))
+        elif kept_intrinsic:
+            kept_intrinsic[0].zero_()
         self._steps += 1
 
     # What is made under inference mode can be written under inference mode only: the buffers are made outside of it.
