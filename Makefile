@@ -1,5 +1,5 @@
 # make help lists the targets. Everything needed is installed into .venv, from any state of the clone; the programs of
-# others that make test-clients runs, into .venv-clients.
+# others that make test-clients runs, into .venv-clients. Tests run in as many processes as there are cores, up to 4.
 .DEFAULT_GOAL := help
 .PHONY: help install train test test-clients lint wheel clean
 
@@ -23,7 +23,7 @@ train:
 	.venv/bin/rsl-rl train $(ARGS)
 
 test: install
-	.venv/bin/python -m pytest $(ARGS)
+	.venv/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 test-clients:
 	@sh scripts/install.sh clients
