@@ -10,27 +10,13 @@ from typing import Any
 
 import numpy as np
 import torch
+import work
 from gymnasium.spaces import Box
 from rl_games.common import env_configurations, vecenv
 from rl_games.common.algo_observer import AlgoObserver
 from rl_games.common.ivecenv import IVecEnv
 from rl_games.torch_runner import Runner
-from work import (
-    CLIP,
-    DESIRED_KL,
-    ENTROPY,
-    GAMMA,
-    LAM,
-    LEARNING_RATE,
-    MAX_GRAD_NORM,
-    NUM_ACTIONS,
-    NUM_EPOCHS,
-    NUM_MINI_BATCHES,
-    NUM_OBS,
-    VALUE_LOSS,
-    Numbers,
-    Turns,
-)
+from work import Numbers, Turns
 
 
 class FreeEnv(IVecEnv):
@@ -51,8 +37,8 @@ class FreeEnv(IVecEnv):
 
     def get_env_info(self) -> dict[str, Any]:
         return {
-            "action_space": Box(-1, 1, (NUM_ACTIONS,), np.float32),
-            "observation_space": Box(-np.inf, np.inf, (NUM_OBS,), np.float32),
+            "action_space": Box(-1, 1, (work.NUM_ACTIONS,), np.float32),
+            "observation_space": Box(-np.inf, np.inf, (work.NUM_OBS,), np.float32),
         }
 
 
@@ -101,26 +87,26 @@ def configuration(case: dict[str, Any]) -> dict[str, Any]:
         "ppo": True,
         "num_actors": num_envs,
         "horizon_length": num_steps,
-        "minibatch_size": num_envs * num_steps // NUM_MINI_BATCHES,
-        "mini_epochs": NUM_EPOCHS,
+        "minibatch_size": num_envs * num_steps // work.NUM_MINI_BATCHES,
+        "mini_epochs": work.NUM_EPOCHS,
         "normalize_input": True,
         "normalize_value": False,
         "normalize_advantage": True,
         "value_bootstrap": True,
-        "learning_rate": LEARNING_RATE,
+        "learning_rate": work.LEARNING_RATE,
         "lr_schedule": "adaptive",
         "schedule_type": "legacy",
-        "kl_threshold": DESIRED_KL,
-        "gamma": GAMMA,
-        "tau": LAM,
-        "e_clip": CLIP,
+        "kl_threshold": work.DESIRED_KL,
+        "gamma": work.GAMMA,
+        "tau": work.LAM,
+        "e_clip": work.CLIP,
         "clip_value": True,
         "clip_actions": False,
-        "entropy_coef": ENTROPY,
-        "critic_coef": VALUE_LOSS,
+        "entropy_coef": work.ENTROPY,
+        "critic_coef": work.VALUE_LOSS,
         "bounds_loss_coef": 0.0,
         "truncate_grads": True,
-        "grad_norm": MAX_GRAD_NORM,
+        "grad_norm": work.MAX_GRAD_NORM,
         "reward_shaper": {"scale_value": 1.0},
         "max_epochs": 10**9,
         "score_to_win": 10**9,

@@ -10,32 +10,21 @@ from typing import Any
 
 import numpy as np
 import torch
+import work
 from gymnasium.spaces import Box
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
-from work import (
-    CLIP,
-    ENTROPY,
-    GAMMA,
-    LAM,
-    LEARNING_RATE,
-    MAX_GRAD_NORM,
-    NUM_ACTIONS,
-    NUM_EPOCHS,
-    NUM_MINI_BATCHES,
-    NUM_OBS,
-    VALUE_LOSS,
-    Numbers,
-    Turns,
-)
+from work import Numbers, Turns
 
 
 class FreeEnv(VecEnv):
     """Numbers in the layout that this library wants: NumPy arrays and a dict for every environment."""
 
     def __init__(self, num_envs: int, num_steps: int) -> None:
-        super().__init__(num_envs, Box(-np.inf, np.inf, (NUM_OBS,), np.float32), Box(-1, 1, (NUM_ACTIONS,), np.float32))
+        super().__init__(
+            num_envs, Box(-np.inf, np.inf, (work.NUM_OBS,), np.float32), Box(-1, 1, (work.NUM_ACTIONS,), np.float32)
+        )
         self._numbers = numbers = Numbers(num_envs, num_steps, "cpu")
         self._observations, self._rewards = numbers.observations.numpy(), numbers.rewards.numpy()
         self._dones = numbers.dones.numpy()
@@ -104,17 +93,17 @@ def main() -> None:
     model = PPO(
         "MlpPolicy",
         env,
-        learning_rate=LEARNING_RATE,
+        learning_rate=work.LEARNING_RATE,
         n_steps=num_steps,
-        batch_size=num_envs * num_steps // NUM_MINI_BATCHES,
-        n_epochs=NUM_EPOCHS,
-        gamma=GAMMA,
-        gae_lambda=LAM,
-        clip_range=CLIP,
-        clip_range_vf=CLIP,
-        ent_coef=ENTROPY,
-        vf_coef=VALUE_LOSS,
-        max_grad_norm=MAX_GRAD_NORM,
+        batch_size=num_envs * num_steps // work.NUM_MINI_BATCHES,
+        n_epochs=work.NUM_EPOCHS,
+        gamma=work.GAMMA,
+        gae_lambda=work.LAM,
+        clip_range=work.CLIP,
+        clip_range_vf=work.CLIP,
+        ent_coef=work.ENTROPY,
+        vf_coef=work.VALUE_LOSS,
+        max_grad_norm=work.MAX_GRAD_NORM,
         policy_kwargs={"net_arch": {"pi": hidden, "vf": hidden}, "activation_fn": torch.nn.ELU},
         device=case["device"],
     )

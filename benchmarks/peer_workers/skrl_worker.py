@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import work
 from gymnasium.spaces import Box
 from skrl import logger
 from skrl.agents.torch.ppo import PPO, PPO_CFG
@@ -22,25 +23,10 @@ from skrl.resources.preprocessors.torch import RunningStandardScaler
 from skrl.resources.schedulers.torch import KLAdaptiveLR
 from skrl.trainers.torch import SequentialTrainer
 from torch import nn
-from work import (
-    CLIP,
-    DESIRED_KL,
-    ENTROPY,
-    GAMMA,
-    LAM,
-    LEARNING_RATE,
-    MAX_GRAD_NORM,
-    NUM_ACTIONS,
-    NUM_EPOCHS,
-    NUM_MINI_BATCHES,
-    NUM_OBS,
-    VALUE_LOSS,
-    Numbers,
-    Turns,
-)
+from work import Numbers, Turns
 
-OBSERVATIONS = Box(-np.inf, np.inf, (NUM_OBS,), np.float32)
-ACTIONS = Box(-1, 1, (NUM_ACTIONS,), np.float32)
+OBSERVATIONS = Box(-np.inf, np.inf, (work.NUM_OBS,), np.float32)
+ACTIONS = Box(-1, 1, (work.NUM_ACTIONS,), np.float32)
 
 
 class FreeEnv(Wrapper):
@@ -71,7 +57,7 @@ class FreeEnv(Wrapper):
 
 
 def layers(hidden: list[int], outputs: int) -> nn.Sequential:
-    sizes = [NUM_OBS, *hidden]
+    sizes = [work.NUM_OBS, *hidden]
     parts: list[nn.Module] = []
     for size_in, size_out in zip(sizes, hidden, strict=False):
         parts += [nn.Linear(size_in, size_out), nn.ELU()]
@@ -82,8 +68,8 @@ class Actor(GaussianMixin, Model):
     def __init__(self, hidden: list[int], device: str) -> None:
         Model.__init__(self, observation_space=OBSERVATIONS, action_space=ACTIONS, device=device)
         GaussianMixin.__init__(self)
-        self.layers = layers(hidden, NUM_ACTIONS)
-        self.log_std = nn.Parameter(torch.zeros(NUM_ACTIONS))
+        self.layers = layers(hidden, work.NUM_ACTIONS)
+        self.log_std = nn.Parameter(torch.zeros(work.NUM_ACTIONS))
 
     def compute(self, inputs: dict[str, Any], role: str = "") -> tuple[torch.Tensor, dict[str, Any]]:
         return self.layers(inputs["observations"]), {"log_std": self.log_std}
@@ -117,20 +103,20 @@ def main() -> None:
     num_envs, num_steps, hidden, device = case["num_envs"], case["num_steps"], list(case["hidden"]), case["device"]
     cfg = PPO_CFG(
         rollouts=num_steps,
-        learning_epochs=NUM_EPOCHS,
-        mini_batches=NUM_MINI_BATCHES,
-        discount_factor=GAMMA,
-        gae_lambda=LAM,
-        learning_rate=LEARNING_RATE,
+        learning_epochs=work.NUM_EPOCHS,
+        mini_batches=work.NUM_MINI_BATCHES,
+        discount_factor=work.GAMMA,
+        gae_lambda=work.LAM,
+        learning_rate=work.LEARNING_RATE,
         learning_rate_scheduler=KLAdaptiveLR,
-        learning_rate_scheduler_kwargs={"kl_threshold": DESIRED_KL},
+        learning_rate_scheduler_kwargs={"kl_threshold": work.DESIRED_KL},
         observation_preprocessor=RunningStandardScaler,
         observation_preprocessor_kwargs={"size": OBSERVATIONS, "device": device},
-        grad_norm_clip=MAX_GRAD_NORM,
-        ratio_clip=CLIP,
-        value_clip=CLIP,
-        entropy_loss_scale=ENTROPY,
-        value_loss_scale=VALUE_LOSS,
+        grad_norm_clip=work.MAX_GRAD_NORM,
+        ratio_clip=work.CLIP,
+        value_clip=work.CLIP,
+        entropy_loss_scale=work.ENTROPY,
+        value_loss_scale=work.VALUE_LOSS,
         time_limit_bootstrap=True,
     )
     cfg.experiment.write_interval = cfg.experiment.checkpoint_interval = 0
