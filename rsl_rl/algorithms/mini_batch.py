@@ -17,7 +17,7 @@ from tensordict import TensorDict
 from torch import nn
 from torch.func import functional_call, grad_and_value
 
-from rsl_rl.algorithms.written_gradients import WrittenGradients
+from rsl_rl.algorithms.written_gradients import CompiledStep, WrittenGradients
 from rsl_rl.models.mlp_model import sees_single_rows
 from rsl_rl.storage import RolloutStorage
 from rsl_rl.utils import check_compile_mode
@@ -72,8 +72,9 @@ class MiniBatchGradients:
         self._written = written
         self._models = nn.ModuleList(models)
         self._tolerance = _TOLERANCE_MIXED if is_mixed else _TOLERANCE
-        # Fastest first; what is compiled comes before what is not.
-        self._compiled: list[_Autograd | _Compiled] = []
+        # Fastest first: those that were not found wrong, and those of them that fit the models as they are.
+        self._ways: list[_Autograd | _Compiled | CompiledStep] = []
+        self._compiled: list[_Autograd | _Compiled | CompiledStep] = []
         self._eager = _Autograd(losses)
         self._is_proven = True
         self._parameters: list[nn.Parameter] = []
@@ -88,18 +89,21 @@ class MiniBatchGradients:
     def compile(self, mode: str | None) -> None:
         """Compile with a mode of ``torch.compile``; None for not at all.
 
-        Feed-forward models: losses and gradients as one function. Otherwise the losses only. What cannot be compiled,
-        or gives other gradients than the eager way, goes the next slower way, which is said once.
+        Feed-forward models: losses and gradients as one function, with the layers written out where they are known.
+        Otherwise the losses only. What cannot be compiled, or gives other gradients than the eager way, goes the next
+        slower way, which is said once.
         """
         check_compile_mode(mode)
-        self._compiled = []
+        self._compiled, self._ways = [], []
         if mode is not None:
             is_recurrent = any(getattr(model, "is_recurrent", False) for model in self._models)
             if not is_recurrent:
-                self._compiled.append(_Compiled(self._losses, self._models, mode))
+                if self._written is not None:
+                    self._ways.append(self._written.compiled(mode))
+                self._ways.append(_Compiled(self._losses, self._models, mode))
             # Every mini-batch has the same shape, but for the number of trajectories of recurrent models.
             dynamic = None if is_recurrent else False
-            self._compiled.append(_Autograd(torch.compile(self._losses, mode=mode, dynamic=dynamic)))
+            self._ways.append(_Autograd(torch.compile(self._losses, mode=mode, dynamic=dynamic)))
         self._is_proven = mode is None
 
     def begin(self, parameters: Iterable[nn.Parameter]) -> None:
@@ -109,8 +113,9 @@ class MiniBatchGradients:
             parameters: Everything that is optimized.
         """
         learning = [parameter for parameter in parameters if parameter.requires_grad]
-        if [id(p) for p in learning] != [id(p) for p in self._parameters]:
-            self._parameters, self._is_proven = learning, not self._compiled
+        compiled = [way for way in self._ways if way.fits() and (self._is_fast or not isinstance(way, CompiledStep))]
+        if [id(p) for p in learning] != [id(p) for p in self._parameters] or compiled != self._compiled:
+            self._parameters, self._compiled, self._is_proven = learning, compiled, not compiled
         layers = [module for module in self._models.modules() if isinstance(module, nn.Linear)]
         in_pieces = self._is_fast and all(sees_single_rows(model) for model in self._models)
         in_pieces = in_pieces and all(layer.weight.device.type == "cpu" for layer in layers)
@@ -156,8 +161,8 @@ class MiniBatchGradients:
                 reason = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
             if reason is None:
                 break
-            self._compiled.pop(0)
-            slower = "only its losses are compiled" if self._compiled else "it is not compiled"
+            self._ways.remove(self._compiled.pop(0))
+            slower = self._compiled[0].description if self._compiled else "it is not compiled"
             warnings.warn(f"The mini-batch cannot be compiled as it was meant, {slower}. {reason}", stacklevel=5)
         self._is_proven = True
 
@@ -183,9 +188,14 @@ class MiniBatchGradients:
 class _Autograd:
     """Adds the gradients of a piece to those that there are."""
 
+    description = "only its losses are compiled"
+
     def __init__(self, losses: Callable[..., Losses]) -> None:
         self._losses = losses
         self.unreached: set[int] = set()
+
+    def fits(self) -> bool:
+        return True
 
     def run(self, batch: RolloutStorage.Batch, share: float, parameters: list[nn.Parameter]) -> torch.Tensor:
         losses = self._losses(batch)
@@ -199,6 +209,8 @@ class _Autograd:
 class _Compiled(nn.Module):
     """The same as one compiled function: no graph is recorded, and no Python runs between its operations."""
 
+    description = "its losses and their gradients are compiled"
+
     def __init__(self, losses: LossFunction, models: nn.ModuleList, mode: str) -> None:
         super().__init__()
         self._losses = losses
@@ -208,6 +220,9 @@ class _Compiled(nn.Module):
         self._asked: list[int] | None = None
         self._reached: list[nn.Parameter] = []
         self._names: list[str] = []
+
+    def fits(self) -> bool:
+        return True
 
     def run(self, batch: RolloutStorage.Batch, share: float, parameters: list[nn.Parameter]) -> torch.Tensor:
         if self._asked != (asked := [id(parameter) for parameter in parameters]):

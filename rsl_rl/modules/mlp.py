@@ -111,7 +111,7 @@ def run_layers(layers: nn.Module, x: torch.Tensor) -> torch.Tensor:
 
 def _linears(layers: nn.Module, x: torch.Tensor) -> list[nn.Linear] | None:
     """Return the linear layers of an MLP if there is an ELU between any two, and plain numbers flow through it."""
-    if type(layers) is not MLP or not layers.as_one_function or x.dtype not in (torch.float32, torch.float64):
+    if x.dtype not in (torch.float32, torch.float64):
         return None
     if (
         torch.compiler.is_compiling()
@@ -119,7 +119,14 @@ def _linears(layers: nn.Module, x: torch.Tensor) -> list[nn.Linear] | None:
         or torch.is_autocast_enabled(x.device.type)
     ):
         return None
-    if any(_GLOBAL_HOOKS) or torch._C._functorch.peek_interpreter_stack() is not None:  # type: ignore[attr-defined]
+    if torch._C._functorch.peek_interpreter_stack() is not None:  # type: ignore[attr-defined]
+        return None
+    return elu_layers(layers)
+
+
+def elu_layers(layers: nn.Module) -> list[nn.Linear] | None:
+    """Return the linear layers of an :class:`MLP` with ELUs between them that nobody has changed; None of any other."""
+    if type(layers) is not MLP or not layers.as_one_function or any(_GLOBAL_HOOKS):
         return None
     linears: list[nn.Linear] = []
     for index, module in enumerate((*layers._modules.values(), layers)):

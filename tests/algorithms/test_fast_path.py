@@ -98,35 +98,95 @@ def test_training_is_the_same_when_compiled(name: str, monkeypatch: pytest.Monke
         assert_same(trained(name, torch_compile_mode="default"), plain)
 
 
-@pytest.mark.parametrize("stage", ["whole", "losses"])
-def test_what_cannot_be_compiled_runs_the_next_slower_way(stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def of_two_groups(config: dict) -> None:
+    config["obs_groups"] = {"actor": ["policy", "privileged"], "critic": ["privileged", "policy"]}
+
+
+def with_log_std(config: dict) -> None:
+    config["actor"]["distribution_cfg"] = {"class_name": "GaussianDistribution", "init_std": 0.7, "std_type": "log"}
+
+
+def with_fixed_std(config: dict) -> None:
+    config["actor"]["distribution_cfg"] = {"class_name": "GaussianDistribution", "learn_std": False}
+
+
+def without_normalization(config: dict) -> None:
+    config["actor"]["obs_normalization"] = False
+
+
+def frozen(runner: OnPolicyRunner) -> None:
+    runner.alg.actor.mlp[0].requires_grad_(False)
+
+
+def hooked(runner: OnPolicyRunner) -> None:
+    runner.alg.actor.mlp[1].register_forward_hook(lambda module, inputs, output: 0.5 * output)
+
+
+def with_other_losses(runner: OnPolicyRunner) -> None:
+    own = runner.alg._mini_batch_losses
+    runner.alg._mini_batch_losses = lambda batch: own(batch)._replace(total=2.0 * own(batch).total)
+
+
+@pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler")
+@pytest.mark.parametrize(
+    ("configure", "change"),
+    [
+        *((configure, None) for configure in (of_two_groups, with_log_std, with_fixed_std, without_normalization)),
+        *((None, change) for change in (frozen, hooked, with_other_losses)),
+    ],
+)
+def test_the_compiled_step_sees_what_a_program_changes(configure: Any, change: Any) -> None:
+    def learned(**top: Any) -> dict[str, torch.Tensor]:
+        torch.manual_seed(0)
+        config = point_config() | top
+        if configure is not None:
+            configure(config)
+        runner = OnPolicyRunner(CameraEnv(), config)
+        runner.learn(2)
+        if change is not None:
+            change(runner)
+        runner.learn(2)
+        return {f"{i}.{k}": v for i, m in enumerate(runner.alg._models()) for k, v in m.state_dict().items()}
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "The mini-batch cannot be compiled")
+        assert_same(learned(torch_compile_mode="default"), learned(fast_path="off"))
+
+
+SLOWER = ["its losses and their gradients are compiled", "only its losses are compiled", "it is not compiled"]
+
+
+@pytest.mark.parametrize("num_failing", [1, 2, 3])
+def test_what_cannot_be_compiled_runs_the_next_slower_way(num_failing: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    order = iter(range(3))
+
     def refuse(function: Any, **options: Any) -> Any:
         def fail(*arguments: Any) -> Any:
             raise RuntimeError("no compiler here")
 
-        # The losses are compiled last, and here not compiled at all.
-        return fail if stage == "losses" or "gradients" in function.__name__ else function
+        # Fastest first; the others are not compiled at all here.
+        return fail if next(order) < num_failing else function
 
     monkeypatch.setattr(torch, "compile", refuse)
     with pytest.warns(UserWarning, match="cannot be compiled") as said:
         found = trained("mlp", torch_compile_mode="default")
     texts = [str(warning.message) for warning in said if "cannot be compiled" in str(warning.message)]
-    expected = ["only its losses are compiled", "it is not compiled"][: 1 if stage == "whole" else 2]
-    assert [part in text for part, text in zip(expected, texts, strict=True)] == [True] * len(expected)
+    assert [part in text for part, text in zip(SLOWER[:num_failing], texts, strict=True)] == [True] * num_failing
     assert all("no compiler here" in text for text in texts)
     assert_same(found, trained("mlp", fast_path="off"))
 
 
 def test_a_compiler_that_gives_other_gradients_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     def miscompile(function: Any, **options: Any) -> Any:
-        if "gradients" not in function.__name__:
-            return function
-
         def wrong(*arguments: Any) -> Any:
+            numbers, gradients = function(*arguments)
+            return numbers, [gradient * 1.01 for gradient in gradients]
+
+        def also_wrong(*arguments: Any) -> Any:
             gradients, numbers = function(*arguments)
             return [gradient * 1.01 for gradient in gradients], numbers
 
-        return wrong
+        return {"mini_batch_gradients": wrong, "_gradients_of": also_wrong}.get(function.__name__, function)
 
     monkeypatch.setattr(torch, "compile", miscompile)
     with pytest.warns(UserWarning, match="gradients differ by"):
