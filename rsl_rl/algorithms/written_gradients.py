@@ -55,6 +55,7 @@ class CompiledStep:
         """Remember the algorithm, a :class:`rsl_rl.algorithms.PPO`; nothing is compiled before the first call."""
         self._alg = alg
         self._step = torch.compile(mini_batch_gradients, mode=mode, dynamic=False)
+        self._known, self._coefficients = None, Coefficients(None, None, None, None)
         self.unreached: set[int] = set()
 
     def fits(self) -> bool:
@@ -74,7 +75,10 @@ class CompiledStep:
         scale = deviation.detach().exp() if is_log else deviation.detach()
         actor, critic = (_network(m, part, batch) for m, part in zip((alg.actor, alg.critic), layers, strict=True))
         dtype = torch.bfloat16 if alg.use_mixed_precision else scale.dtype
-        numbers, gradients = self._step(actor, critic, scale, _rollout(batch), _coefficients(alg), share, dtype)
+        if self._known != (known := _coefficients(alg)):
+            tensors = (None if c is None else torch.tensor(c, dtype=torch.float64, device=scale.device) for c in known)
+            self._known, self._coefficients = known, Coefficients(*tensors)
+        numbers, gradients = self._step(actor, critic, scale, _rollout(batch), self._coefficients, share, dtype)
         if is_log:
             gradients[-1] = gradients[-1] * scale
         found = {id(p): gradient for p, gradient in zip([*reached, deviation], gradients, strict=True)}

@@ -11,7 +11,7 @@ Legend: B samples (any leading dimensions), A actions.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -37,13 +37,18 @@ class Rollout(NamedTuple):
     """[B, A]."""
 
 
+Scalar = Any
+"""A float, or a scalar tensor, of which a compiled function takes other values without being compiled anew."""
+
+
 class Coefficients(NamedTuple):
     """Options of PPO."""
 
-    clip: float
-    value_clip: float | None
-    value: float
-    entropy: float
+    clip: Scalar
+    value_clip: Scalar
+    """None for no clipping."""
+    value: Scalar
+    entropy: Scalar
 
 
 @torch.no_grad()
@@ -77,9 +82,9 @@ def losses_and_gradients(
     to_scale = square.sub_(1.0).mul_(inverse).mul_(to_log_prob)
     per_sample = scale.ndim == mean.ndim
     if per_sample:
-        to_scale.sub_(inverse, alpha=coefficients.entropy / num_samples)
+        to_scale = _less(to_scale, inverse, coefficients.entropy / num_samples)
     else:
-        to_scale = to_scale.flatten(0, -2).sum(dim=0).sub_(inverse, alpha=coefficients.entropy)
+        to_scale = _less(to_scale.flatten(0, -2).sum(dim=0), inverse, coefficients.entropy)
 
     error = value - rollout.returns
     error_square = error.square()
@@ -102,3 +107,8 @@ def losses_and_gradients(
     is_clipped = (ratio.sub_(1.0).abs_() > coefficients.clip).float().mean()
     numbers = torch.stack([total, kl, is_clipped, value_loss, surrogate_loss, mean_entropy])
     return numbers, (to_mean, to_scale, to_value)
+
+
+def _less(x: torch.Tensor, y: torch.Tensor, factor: Scalar) -> torch.Tensor:
+    """Return x - factor * y, written over x."""
+    return x.sub_(y * factor) if isinstance(factor, torch.Tensor) else x.sub_(y, alpha=factor)

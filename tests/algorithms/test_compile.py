@@ -35,3 +35,19 @@ def test_rollouts_with_other_numbers_of_trajectories_are_not_compiled_again(monk
     assert len(numbers) > 3
     assert compiled > 0
     assert counters["stats"]["unique_graphs"] == compiled
+
+
+def test_other_coefficients_are_learned_from_without_being_compiled_again() -> None:
+    def learned(**top: str) -> torch.Tensor:
+        torch.manual_seed(0)
+        runner = OnPolicyRunner(PointEnv(8), point_config() | top)
+        runner.learn(2)
+        compiled = counters["stats"]["unique_graphs"]
+        # As programs do that let the exploration fade.
+        for entropy_coef, clip_param in ((0.5, 0.3), (0.4, 0.1), (0.0, 0.05)):
+            runner.alg.entropy_coef, runner.alg.clip_param = entropy_coef, clip_param
+            runner.learn(1)
+        assert counters["stats"]["unique_graphs"] == compiled
+        return runner.alg.actor.distribution.std_param.detach()
+
+    torch.testing.assert_close(learned(torch_compile_mode="default"), learned(), rtol=1e-4, atol=1e-5)
