@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import types
 from typing import Any
 
 import torch
@@ -54,7 +55,9 @@ class CompiledStep:
     def __init__(self, alg: Any, mode: str) -> None:
         """Remember the algorithm, a :class:`rsl_rl.algorithms.PPO`; nothing is compiled before the first call."""
         self._alg = alg
-        self._step = torch.compile(mini_batch_gradients, mode=mode, dynamic=False)
+        # torch counts compilations by code object, and gives up after eight of them: every training has its own.
+        step = types.FunctionType(mini_batch_gradients.__code__.replace(), mini_batch_gradients.__globals__)
+        self._step = torch.compile(step, mode=mode, dynamic=False)
         self._known, self._coefficients = None, Coefficients(None, None, None, None)
         self.unreached: set[int] = set()
 

@@ -126,18 +126,26 @@ def _linears(layers: nn.Module, x: torch.Tensor) -> list[nn.Linear] | None:
 
 def elu_layers(layers: nn.Module) -> list[nn.Linear] | None:
     """Return the linear layers of an :class:`MLP` with ELUs between them that nobody has changed; None of any other."""
-    if type(layers) is not MLP or not layers.as_one_function or any(_GLOBAL_HOOKS):
+    if type(layers) is not MLP or not layers.as_one_function or any(_GLOBAL_HOOKS) or _has_hooks(layers):
         return None
     linears: list[nn.Linear] = []
-    for index, module in enumerate((*layers._modules.values(), layers)):
-        state = module.__dict__  # type: ignore[union-attr] (not None); past the module's own slow lookup
-        if state["_forward_hooks"] or state["_forward_pre_hooks"] or state["_backward_hooks"]:
-            return None
-        if state["_backward_pre_hooks"]:
+    for index, module in enumerate(layers._modules.values()):
+        if _has_hooks(module):
             return None
         is_next = index == 2 * len(linears)
-        if is_next and type(module) is nn.Linear and state["_parameters"]["bias"] is not None:
+        if is_next and type(module) is nn.Linear and module._parameters["bias"] is not None:
             linears.append(module)
-        elif is_next or type(module) is not nn.ELU or state["alpha"] != 1.0:
+        elif is_next or type(module) is not nn.ELU or module.alpha != 1.0:
             break
     return linears if len(linears) > 1 else None
+
+
+def _has_hooks(module: nn.Module | None) -> bool:
+    # Past the module's own slow lookup.
+    state = module.__dict__
+    return bool(
+        state["_forward_hooks"]
+        or state["_forward_pre_hooks"]
+        or state["_backward_hooks"]
+        or state["_backward_pre_hooks"]
+    )

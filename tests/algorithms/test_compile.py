@@ -51,3 +51,11 @@ def test_other_coefficients_are_learned_from_without_being_compiled_again() -> N
         return runner.alg.actor.distribution.std_param.detach()
 
     torch.testing.assert_close(learned(torch_compile_mode="default"), learned(), rtol=1e-4, atol=1e-5)
+
+
+def test_every_training_of_a_process_is_compiled() -> None:
+    # torch gives up on a function that was compiled eight times.
+    for num_envs in range(4, 24, 2):
+        compiled = counters["stats"]["unique_graphs"]
+        OnPolicyRunner(PointEnv(num_envs), point_config() | {"torch_compile_mode": "default"}).learn(1)
+        assert counters["stats"]["unique_graphs"] > compiled

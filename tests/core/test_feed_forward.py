@@ -74,6 +74,8 @@ def test_the_faster_elu_is_an_elu_everywhere(dtype: torch.dtype) -> None:
 def changed(layers: MLP, how: str) -> MLP:
     if how == "hook":
         layers[1].register_forward_hook(lambda module, inputs, output: output * 2)
+    elif how == "hook on all layers":
+        layers.register_forward_hook(lambda module, inputs, output: output * 2)
     elif how == "other activation":
         layers[1] = nn.Tanh()
     elif how == "alpha":
@@ -87,9 +89,14 @@ def changed(layers: MLP, how: str) -> MLP:
     return layers.eval()
 
 
-@pytest.mark.parametrize("how", ["hook", "other activation", "alpha", "parametrization", "no bias", "switched off"])
+@pytest.mark.parametrize(
+    "how", ["hook", "hook on all layers", "other activation", "alpha", "parametrization", "no bias", "switched off"]
+)
 def test_what_somebody_has_changed_runs_as_it_is(how: str) -> None:
-    layers, x = changed(network(6), how), torch.randn(4, 7, dtype=torch.double)
+    layers, x = (
+        changed(network(6, last="tanh" if how == "hook on all layers" else None), how),
+        torch.randn(4, 7, dtype=torch.double),
+    )
     assert _linears(layers, x) is None
     assert torch.equal(run_layers(layers, x), layers(x))
 
