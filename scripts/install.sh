@@ -14,7 +14,7 @@ LEVEL=${1:-dev}
 SOURCES="pyproject.toml constraints.txt scripts/install.sh"
 case "$LEVEL" in
     dev) VENV=.venv EXTRAS=dev ;;
-    train) VENV=.venv EXTRAS=envs,plot ;;
+    train) VENV=.venv EXTRAS=envs,plot,video ;;
     clients) VENV=.venv-clients SOURCES="pyproject.toml clients/requirements.txt clients/constraints.txt scripts/install.sh" ;;
     *) echo "usage: sh scripts/install.sh [train | clients]" >&2 && exit 2 ;;
 esac
