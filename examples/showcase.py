@@ -27,12 +27,12 @@ import torch
 import tyro
 from tensordict import TensorDict
 
-from rsl_rl.cli.curve import read_metrics
-from rsl_rl.cli.episodes import play_episodes
 from rsl_rl.cli.train import environment_seed, make_runner, seed_everything
 from rsl_rl.config.schema import RunnerConfig
 from rsl_rl.config.task import TaskConfig, load_task, write_task
 from rsl_rl.env import VecEnv, make_env
+from rsl_rl.runners.episodes import play_episodes
+from rsl_rl.telemetry.history import read_metrics
 from rsl_rl.utils import resolve_callable
 
 RESULT = "result.json"

@@ -21,12 +21,12 @@ import tyro
 from tensordict import TensorDict
 
 from rsl_rl.checkpoint import read_checkpoint
-from rsl_rl.cli.curve import read_metrics
-from rsl_rl.cli.episodes import play_episodes
 from rsl_rl.cli.run_folder import Run
 from rsl_rl.cli.train import make_runner
 from rsl_rl.config.task import TaskConfig
 from rsl_rl.env import make_env
+from rsl_rl.runners.episodes import play_episodes
+from rsl_rl.telemetry.history import read_metrics
 
 
 @dataclass

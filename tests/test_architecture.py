@@ -27,6 +27,7 @@ _SIDE = {"config", "checkpoint", "distributed", "telemetry", "env", "export"}
 ALLOWED = {
     "utils": set(),
     "core": set(),
+    "robots": set(),
     "modules": {"core", "utils", "distributed"},
     "config": _LOW,
     "checkpoint": _LOW,
@@ -40,7 +41,7 @@ ALLOWED = {
     "algorithms": _LOW
     | {"models", "storage", "extensions", "modules", "core", "config", "env", "distributed", "checkpoint"},
     "runners": _LOW | _SIDE | {"algorithms", "models", "storage", "extensions", "modules", "core"},
-    "cli": _LOW | _SIDE | {"runners", "algorithms", "models", "storage", "extensions", "modules", "core"},
+    "cli": _LOW | _SIDE | {"runners", "algorithms", "models", "storage", "extensions", "modules", "core", "robots"},
 }
 # Names that api.md fixes in another place are re-exported there.
 RE_EXPORTS = {

@@ -4,11 +4,21 @@
 """Checkpoints."""
 
 from rsl_rl.checkpoint.files import is_plain, read_checkpoint, write_checkpoint
-from rsl_rl.checkpoint.folder import CheckpointFolder, newest_checkpoint, numbered_checkpoints
+from rsl_rl.checkpoint.folder import (
+    BEST,
+    LATEST,
+    TRAINING_REWARD,
+    CheckpointFolder,
+    newest_checkpoint,
+    numbered_checkpoints,
+)
 from rsl_rl.checkpoint.legacy import layout_of, modernize
 from rsl_rl.checkpoint.random_state import random_state, restore_random_state
 
 __all__ = [
+    "BEST",
+    "LATEST",
+    "TRAINING_REWARD",
     "CheckpointFolder",
     "is_plain",
     "layout_of",

@@ -20,6 +20,7 @@ from rsl_rl.utils.files import remove_partial_files, replaced_when_complete
 
 # Not "model_...": launchers look for the newest file of that pattern.
 BEST, LATEST = "best.pt", "latest.pt"
+TRAINING_REWARD = "Train/mean_reward"
 
 
 def numbered_checkpoints(folder: str | os.PathLike[str]) -> dict[int, Path]:
@@ -69,10 +70,13 @@ class CheckpointFolder:
         self._keep = keep
         self._failed = False
         self.best_reward: float | None = None
-        """Mean reward at the checkpoint ``best.pt``."""
+        """What the checkpoint ``best.pt`` was chosen by."""
+        self.best_by = TRAINING_REWARD
+        """The tag of that number: the mean reward of the training, or the mean return of an evaluation."""
         remove_partial_files(self._folder)
         with contextlib.suppress(ValueError, OSError):
-            self.best_reward = read_checkpoint(self._folder / BEST, map_location="cpu").get("best_reward")
+            best = read_checkpoint(self._folder / BEST, map_location="cpu")
+            self.best_reward, self.best_by = best.get("best_reward"), best.get("best_by", TRAINING_REWARD)
 
     def begin_after(self, iteration: int) -> None:
         """Go on after a checkpoint that may not be the newest: later ones are of a branch that was given up.
@@ -89,28 +93,48 @@ class CheckpointFolder:
         """Whether the last attempt failed, so that another should be made soon."""
         return self._failed
 
-    def save(self, write: Callable[[str], None], iteration: int, mean_reward: float | None, is_last: bool) -> None:
+    def is_best(self, score: float | None, by: str = TRAINING_REWARD) -> bool:
+        """Return whether a checkpoint would be the best so far; an evaluation outweighs the rewards of the training.
+
+        Args:
+            score: What is compared; None if nothing is known yet, what is not finite counts as that.
+            by: Its tag.
+        """
+        if score is None or not math.isfinite(score):
+            return False
+        if self.best_reward is None or by == self.best_by:
+            return self.best_reward is None or score > self.best_reward
+        return self.best_by == TRAINING_REWARD
+
+    def save(
+        self,
+        write: Callable[[str], None],
+        iteration: int,
+        score: float | None,
+        is_last: bool,
+        by: str = TRAINING_REWARD,
+    ) -> None:
         """Save one checkpoint; a disk that is full or read-only is reported, and never ends a training.
 
         Args:
             write: Writes a checkpoint to the path that it is given.
             iteration: Of the checkpoint.
-            mean_reward: What ``best.pt`` is chosen by; None if nothing is known yet, what is not finite counts as that.
+            score: What ``best.pt`` is chosen by; see :meth:`is_best`.
             is_last: Whether no later attempt will be made: the checkpoint then goes to a temporary folder instead.
+            by: Tag of the score.
 
         Raises:
             OSError: It is the last, and cannot be written anywhere.
         """
         path = self._folder / f"model_{iteration}.pt"
-        if mean_reward is not None and not math.isfinite(mean_reward):
-            mean_reward = None
-        is_best = mean_reward is not None and (self.best_reward is None or mean_reward > self.best_reward)
-        # Part of what is written.
-        before, self.best_reward = self.best_reward, mean_reward if is_best else self.best_reward
+        is_best, before = self.is_best(score, by), (self.best_reward, self.best_by)
+        if is_best:
+            # Part of what is written.
+            self.best_reward, self.best_by = score, by
         try:
             write(str(path))
         except (OSError, RuntimeError) as error:
-            self.best_reward = before
+            self.best_reward, self.best_by = before
             if not _is_about_the_disk(error):
                 raise
             self._failed = True

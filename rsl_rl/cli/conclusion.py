@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rsl_rl.cli.curve import draw_learning_curve
+from rsl_rl.cli.export_record import record_check
 from rsl_rl.cli.main import UserError
 from rsl_rl.cli.run_folder import EXPORTS
 from rsl_rl.config.task import TaskConfig
@@ -17,7 +18,13 @@ from rsl_rl.telemetry.console import duration, number
 
 
 def conclude(
-    task: TaskConfig, runner: OnPolicyRunner, folder: Path, seconds: float, steps: int, interrupted: bool
+    task: TaskConfig,
+    runner: OnPolicyRunner,
+    folder: Path,
+    seconds: float,
+    steps: int,
+    interrupted: bool,
+    export: bool = True,
 ) -> None:
     """Export the policy, draw the curve and say how it went.
 
@@ -28,8 +35,8 @@ def conclude(
         seconds: Seconds of this training.
         steps: Environment steps of this training; the run may have had others before.
         interrupted: Whether it was stopped from outside.
+        export: Whether to write policy files, unless it was.
     """
-    steps_per_iteration = task.num_envs * task.runner.num_steps_per_env * runner.gpu_world_size
     rewards, lengths = runner.logger.rewbuffer, runner.logger.lenbuffer
     reached = "no episode has ended yet"
     if rewards:
@@ -44,13 +51,15 @@ def conclude(
         f"  {reached}",
     ]
     try:
-        curve = draw_learning_curve(folder, steps_per_iteration, f"{task.name}, seed {task.seed}")
+        curve = draw_learning_curve(folder, f"{task.name}, seed {task.seed}")
         lines.append(f"  learning curve  {curve}")
     except (ImportError, OSError) as error:
         lines.append(f"  no learning curve: {error}")
     failure: Exception | None = None
     if interrupted:
-        lines += [f"  goes on with    rsl-rl train --resume {folder}", f"  policy files    rsl-rl export {folder}"]
+        lines.append(f"  goes on with    rsl-rl train --resume {folder}")
+    if interrupted or not export:
+        lines.append(f"  policy files    rsl-rl export {folder}")
     else:
         policy = runner.get_inference_policy()
         for write, name in EXPORTERS.values():
@@ -63,6 +72,7 @@ def conclude(
                 lines.append(f"  no {name}: see below; the checkpoints are complete")
                 failure = error
                 continue
+            record_check(report, f"model_{runner.current_learning_iteration}.pt")
             checked = (
                 "not checked" if report.max_difference is None else f"checked, differs by {report.max_difference:.0e}"
             )

@@ -5,46 +5,37 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 from rsl_rl.cli.run_folder import CURVE
-from rsl_rl.telemetry.metrics_csv import FILE_NAME
+from rsl_rl.telemetry.history import read_history
 
 
-def read_metrics(folder: Path) -> dict[str, list[float]]:
-    """Return every column of a run's table; an empty cell is NaN."""
-    with (folder / FILE_NAME).open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    return {name: [float(row[name] or "nan") for row in rows] for name in (rows[0] if rows else ())}
-
-
-def draw_learning_curve(folder: Path, steps_per_iteration: int, title: str) -> Path:
+def draw_learning_curve(folder: Path, title: str) -> Path:
     """Draw reward and episode length over environment steps.
 
     Args:
         folder: The run; the picture is written into it.
-        steps_per_iteration: Environment steps of one iteration.
         title: Title of the picture.
 
     Raises:
         ImportError: matplotlib is not installed.
+        OSError: The run has no numbers, or the picture cannot be written.
     """
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ImportError('Drawing the learning curve needs: pip install "rsl-rl-lib[plot]"') from error
-    metrics = read_metrics(folder)
-    steps = [(iteration + 1) * steps_per_iteration for iteration in metrics.get("iteration", [])]
-    unit, name = (1e6, "million") if max(steps, default=0) >= 1e6 else (1e3, "thousand")
-    steps = [step / unit for step in steps]
-    seconds = sum(metrics.get("Perf/collection_time", [])) + sum(metrics.get("Perf/learning_time", []))
+    history = read_history(folder)
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     FigureCanvasAgg(figure)
+    seconds = max((history.series(tag, "seconds")[0][-1] for tag in history.tags), default=0.0)
     panels = {"Train/mean_reward": "episode reward", "Train/mean_episode_length": "episode length [steps]"}
     for axes, (tag, label) in zip(figure.subplots(1, 2), panels.items(), strict=True):
-        axes.plot(steps, metrics.get(tag, [float("nan")] * len(steps)), color="#2f6db3", linewidth=1.5)
+        steps, values = history.series(tag, "steps") if tag in history.tags else ([], [])
+        unit, name = (1e6, "million") if max(steps, default=0) >= 1e6 else (1e3, "thousand")
+        axes.plot([step / unit for step in steps], values, color="#2f6db3", linewidth=1.5)
         axes.set_xlabel(f"environment steps [{name}]")
         axes.set_ylabel(label)
         axes.grid(alpha=0.3)

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from rsl_rl.cli.export_record import record_check
 from rsl_rl.cli.main import UserError, user_errors
 from rsl_rl.cli.play import load_runner
 from rsl_rl.cli.run_folder import EXPORTS, Run
@@ -37,13 +38,16 @@ def run(arguments: list[str]) -> None:
         found = Run(chosen.run)
         task = found.task()
         env = make_env(task.env, num_envs=1, seed=task.seed, **task.env_options)
-        policy = load_runner(task, env, found.checkpoint()).get_inference_policy()
+        checkpoint = found.checkpoint()
+        policy = load_runner(task, env, checkpoint).get_inference_policy()
         for name in chosen.formats:
             write, file = EXPORTERS[name]
             try:
                 report = write(policy, (chosen.output or found.folder / EXPORTS) / file)
             except RuntimeError as error:
                 raise UserError(str(error)) from error
+            if chosen.output is None:
+                record_check(report, checkpoint.name)
             checked = (
                 "not checked"
                 if report.max_difference is None

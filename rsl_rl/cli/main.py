@@ -18,7 +18,12 @@ from rsl_rl.utils.suggest import did_you_mean
 _COMMANDS = {
     "train": "train a task, an environment, or what a YAML file describes",
     "play": "run a trained policy and say how well it does",
+    "eval": "measure and compare trained policies over many episodes",
     "export": "write a trained policy as ONNX, TorchScript and torch.export files",
+    "plot": "draw learning curves of several runs and seeds",
+    "report": "write one HTML page about a run",
+    "sweep": "search for better settings of a task with many trainings",
+    "doctor": "look at this installation and this machine, and try out what is needed",
     "bench": "measure the speed of this library on this machine, alone or against another installation",
     "migrate": "translate configurations and checkpoints of earlier releases",
     "tasks": "list the tasks that come with the library",

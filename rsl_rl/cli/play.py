@@ -17,19 +17,21 @@ import tyro
 from tensordict import TensorDict
 
 from rsl_rl.algorithms import Distillation
-from rsl_rl.checkpoint import read_checkpoint
-from rsl_rl.cli.episodes import Episodes, play_episodes
+from rsl_rl.checkpoint import BEST, LATEST, read_checkpoint
 from rsl_rl.cli.main import user_errors
 from rsl_rl.cli.run_folder import EXPORTS, Run
 from rsl_rl.cli.train import make_runner, seed_everything
-from rsl_rl.cli.video import prepare_rendering, record_video, video_writers
+from rsl_rl.cli.video import prepare_video, record_video
 from rsl_rl.config.task import TaskConfig
 from rsl_rl.env import VecEnv, make_env
 from rsl_rl.export import EXPORTERS
 from rsl_rl.export import load_policy as load_exported_policy
 from rsl_rl.runners import OnPolicyRunner
+from rsl_rl.runners.episodes import Episodes, play_episodes
 
 Policy = Callable[[TensorDict], torch.Tensor]
+_NAMED = {"best": BEST, "latest": LATEST}
+PolicyKind = Literal["auto", "checkpoint", "best", "latest", "onnx", "torchscript", "pt2"]
 
 
 @dataclass(frozen=True)
@@ -40,12 +42,12 @@ class PlayArguments:
     """A run's folder, a checkpoint or exported policy in it, or a task's name for its newest run."""
     episodes: int = 16
     """Episodes to run, side by side."""
-    policy: Literal["auto", "onnx", "torchscript", "pt2", "checkpoint"] = "auto"
-    """Which file acts; auto: the one that was named, else the newest checkpoint."""
+    policy: PolicyKind = "auto"
+    """Which file acts; auto: the one that was named, else the newest checkpoint. best, latest: best.pt, latest.pt."""
     seed: int = 1000
     """Seed of the environments."""
     video: Path | None = None
-    """Record an episode, or the first 20 seconds of a longer one, into this file (.mp4 or .gif)."""
+    """Record an episode, or the first 10 seconds of a longer one, into this file (.mp4 or .gif)."""
     json: bool = False
     """Print the result as JSON."""
 
@@ -59,35 +61,41 @@ def run(arguments: list[str]) -> None:
             raise ValueError(f"episodes must be at least 1, got {chosen.episodes}.")
         found = Run(chosen.run)
         task = found.task()
+        kind, source = policy_file(found, chosen.policy)
         if chosen.video is not None:
-            video_writers(chosen.video)
-            prepare_rendering(task.env)
+            prepare_video(task, chosen.video)
         env = make_env(task.env, num_envs=min(chosen.episodes, 64), seed=chosen.seed, **task.env_options)
-        policy, source = load_policy(found, task, env, chosen.policy)
+        policy = load_policy(task, env, kind, source)
     if not chosen.json:
         print(f"{task.name}: {source}", flush=True)
     result = play_episodes(env, policy, chosen.episodes)
     print(json.dumps(_as_dict(result, source)) if chosen.json else _as_text(result))
     if chosen.video is not None:
         with user_errors():
-            frames = record_video(task, policy, chosen.video, chosen.seed)
+            lines = record_video(task, policy, chosen.video, chosen.seed)
         if not chosen.json:
-            print(f"{chosen.video}: {frames} frames")
+            print("\n".join(lines))
 
 
-def load_policy(run: Run, task: TaskConfig, env: VecEnv, kind: str) -> tuple[Policy, Path]:
-    """Return a run's policy, groups [B, ...] -> actions [B, A], and the file it came from.
+def policy_file(run: Run, kind: str) -> tuple[str, Path]:
+    """Return the file of a run that is to act, and its kind: checkpoint, or a format of exported policies.
 
     Raises:
         FileNotFoundError: The run has no such file.
-        ValueError: The file cannot be used.
+        ValueError: There is none that can be read.
     """
     exported = run.exported()
     if kind == "auto":
         kind = "checkpoint" if exported is None else _kind_of(exported)
     if kind == "checkpoint":
-        path = run.checkpoint()
-        return load_runner(task, env, path).get_inference_policy(), path
+        return kind, run.checkpoint()
+    if kind in _NAMED:
+        path = run.folder / _NAMED[kind]
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"The run '{run.folder}' has no {path.name}. Its newest checkpoint: --policy checkpoint."
+            )
+        return "checkpoint", path
     _, name = EXPORTERS[kind]
     path = run.folder / EXPORTS / name
     if exported is not None and exported.suffix == path.suffix:
@@ -96,7 +104,16 @@ def load_policy(run: Run, task: TaskConfig, env: VecEnv, kind: str) -> tuple[Pol
         raise FileNotFoundError(
             f"The run '{run.folder}' has no {EXPORTS}/{name}. Write it with: rsl-rl export {run.folder}"
         )
-    return load_exported_policy(path), path
+    return kind, path
+
+
+def load_policy(task: TaskConfig, env: VecEnv, kind: str, file: Path) -> Policy:
+    """Return a policy, groups [B, ...] -> actions [B, A], from what :func:`policy_file` returned.
+
+    Raises:
+        ValueError: The file cannot be used.
+    """
+    return load_runner(task, env, file).get_inference_policy() if kind == "checkpoint" else load_exported_policy(file)
 
 
 def _kind_of(exported: Path) -> str:
@@ -127,10 +144,10 @@ def _as_text(result: Episodes) -> str:
         f"max {max(result.returns):.2f})",
         f"  length  {means['length']:.0f} steps",
     ]
-    tracking = {name: value for name, value in result.terms.items() if "tracking" in name}
-    for title, terms in (("tracking", tracking), ("other terms", {**result.terms})):
-        terms = {name: value for name, value in terms.items() if title == "tracking" or name not in tracking}
-        if terms:
-            lines.append(f"{title}, mean per step of all robots while playing")
-            lines += [f"  {name:28} {value: .4f}" for name, value in terms.items()]
+    if result.success is not None:
+        lines.append(f"  success {100 * result.success:.0f} %")
+    for title, values in (("tracking error", result.tracking), ("reported", result.terms)):
+        if values:
+            lines.append(f"{title}, mean per step")
+            lines += [f"  {name:28} {value: .4f}" for name, value in values.items()]
     return "\n".join(lines)

@@ -9,6 +9,7 @@ import dataclasses
 import os
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,17 @@ from rsl_rl.cli.main import UserError, user_errors
 from rsl_rl.cli.options import key_value_options
 from rsl_rl.cli.run_folder import CONFIG, Run, new_run_folder, remember_launch, run_to_resume
 from rsl_rl.cli.signals import StopSignals, leaving_together
+from rsl_rl.cli.warning_log import kept_warnings
 from rsl_rl.config.legacy import default_sets
 from rsl_rl.config.task import DEFAULT_TASK, TaskConfig, load_task, parse_yaml_text, task_names, write_task
 from rsl_rl.distributed import join_world, local_rank, world_size
 from rsl_rl.env import VecEnv, make_env
 from rsl_rl.runners import OnPolicyRunner
+from rsl_rl.runners.evaluation import SEED as EVALUATION_SEED
+from rsl_rl.telemetry.provenance import record_start
 from rsl_rl.utils import listed, resolve_callable
+
+MOST_EVALUATED_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,8 @@ class TrainArguments(TaskConfig):
     task, or a new one if there is none."""
     teacher: str | None = None
     """For a student: the run to learn from (a folder, a checkpoint in it, or a task's name for its newest run)."""
+    export: bool = True
+    """Write the policy as ONNX, TorchScript and torch.export files at the end."""
 
 
 def run(arguments: list[str]) -> None:
@@ -83,11 +91,15 @@ def run(arguments: list[str]) -> None:
     if chosen.teacher is not None:
         with user_errors():
             task = with_teacher(task, Run(chosen.teacher))
-    train(task, chosen.run_dir, chosen.checkpoint, resumed)
+    train(task, chosen.run_dir, chosen.checkpoint, resumed, chosen.export)
 
 
 def train(
-    task: TaskConfig, run_dir: Path | None = None, checkpoint: Path | None = None, resumed: Run | None = None
+    task: TaskConfig,
+    run_dir: Path | None = None,
+    checkpoint: Path | None = None,
+    resumed: Run | None = None,
+    export: bool = True,
 ) -> Path:
     """Train a task, alone or together with the processes that ``torchrun`` started.
 
@@ -96,6 +108,7 @@ def train(
         run_dir: Folder of the run; None for a new one.
         checkpoint: Where to start from; None for the beginning.
         resumed: A run to go on with, in its folder.
+        export: Whether to write policy files at the end.
 
     Returns:
         The run's folder.
@@ -104,13 +117,16 @@ def train(
         SystemExit: 130 or 143 after an interrupt or a termination, with everything saved.
         UserError: Something was given wrongly.
     """
-    with StopSignals() as signals:
+    with kept_warnings() as kept, StopSignals() as signals:
         runner, task, folder, done = _prepared(task, run_dir, checkpoint, resumed)
         signals.stop = runner.request_stop
         is_first = runner.gpu_global_rank == 0
+        if is_first:
+            kept.begin(folder, lambda: runner.current_learning_iteration)
         if is_first and done >= task.iterations:
             print(f"{folder} is complete: {done} of {task.iterations} iterations. More: --iterations N.")
         elif is_first:
+            record_start(folder, task.device, done)
             processes = f"{runner.gpu_world_size} processes with " if runner.is_distributed else ""
             begins = f"from iteration {done} to {task.iterations}" if done else f"{task.iterations} iterations"
             print(f"Training {task.name}: {processes}{task.num_envs} environments, {begins}, into {folder}", flush=True)
@@ -126,7 +142,8 @@ def train(
         seconds = time.perf_counter() - started
     with leaving_together(runner.is_distributed):
         if is_first and done < task.iterations:
-            conclude(task, runner, folder, seconds, runner.logger.tot_timesteps - steps, runner.stop_requested)
+            steps = runner.logger.tot_timesteps - steps
+            conclude(task, runner, folder, seconds, steps, runner.stop_requested, export)
     if runner.stop_requested:
         raise SystemExit(signals.exit_code)
     return folder
@@ -163,6 +180,8 @@ def _prepared(
         task = with_observation_groups(task, env)
         # Everything that can be wrong is found before a folder is made.
         runner = make_runner(task, env, None)
+        if task.eval_interval is not None:
+            runner.evaluate_with(evaluation_environments(task), task.eval_interval, task.eval_episodes)
         if task.threads > 1 and task.env.startswith("envpool:"):
             act_on_one_thread(runner, task.threads)
         if checkpoint is not None:
@@ -181,6 +200,15 @@ def _prepared(
     # The user's own project, when it is under version control.
     runner.add_git_repo_to_log(os.getcwd())
     return runner, task, folder, done
+
+
+def evaluation_environments(task: TaskConfig) -> Callable[[], VecEnv]:
+    """Return what makes the environments in which a policy is evaluated during its training.
+
+    They have the same seed in every run: policies are compared from the same starts.
+    """
+    num_envs = min(task.eval_num_envs or MOST_EVALUATED_AT_ONCE, task.eval_episodes)
+    return lambda: make_env(task.env, num_envs, EVALUATION_SEED, task.device, **task.env_options)
 
 
 def check_device(device: str) -> None:

@@ -203,10 +203,13 @@ class RunnerConfig:
     logger: Any = "tensorboard"
     """A logger's name, a dict with class_name and constructor arguments, a list of these, or None."""
     algorithm: PPOConfig | DistillationConfig | dict[str, Any] = field(default_factory=PPOConfig)
+    """How the rollout makes the models better."""
     actor: MLPModelConfig | dict[str, Any] | None = field(
         default_factory=lambda: MLPModelConfig(distribution_cfg=GaussianDistributionConfig())
     )
+    """The policy; it needs a distribution to explore with."""
     critic: MLPModelConfig | dict[str, Any] | None = field(default_factory=MLPModelConfig)
+    """The model of the value, used in training only."""
     student: MLPModelConfig | dict[str, Any] | None = None
     """The model that learns, for distillation."""
     teacher: MLPModelConfig | dict[str, Any] | None = None

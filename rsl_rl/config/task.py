@@ -29,6 +29,7 @@ class TaskConfig:
     env: str
     """Environment: envpool:ID, gym:ID or package.module:factory."""
     runner: RunnerConfig
+    """How it is trained."""
     num_envs: int = 64
     """Environments that are simulated at once."""
     iterations: int = 500
@@ -43,6 +44,13 @@ class TaskConfig:
     """Options of the environment."""
     init_at_random_ep_len: bool = False
     """Let the first episodes time out at different moments, so that later ones do not end all at once."""
+    eval_interval: int | None = None
+    """Play the policy without exploration in iterations 0, N, 2 N ... and the last one, in environments of its own;
+    best.pt then is the checkpoint with the highest return there. None to evaluate nothing."""
+    eval_episodes: int = 16
+    """Episodes of each of these evaluations."""
+    eval_num_envs: int | None = None
+    """Environments of these evaluations; None for one per episode, 64 at most."""
     name: str = "custom"
     """Name of the task; runs are filed under it."""
     description: str = ""

@@ -18,10 +18,6 @@ from rsl_rl.env.partial_reset import check_only_these_were_reset, check_vector_e
 from rsl_rl.env.spaces import observation_readers
 from rsl_rl.env.vec_env import VecEnv
 
-# Infos that number environments and steps rather than measure something.
-_BOOKKEEPING = frozenset(
-    {"env_id", "players.env_id", "elapsed_step", "terminated", "steps_until_next_cmd", "TimeLimit.truncated"}
-)
 _NEVER = np.iinfo(np.int64).max // 2
 _UNKNOWN_EPISODE_LENGTH = 1000
 
@@ -160,7 +156,7 @@ class GymnasiumVecEnv(VecEnv):
                 extras["final_obs"] = self._on_device(final_groups)
             self._episode_length_buf.masked_fill_(dones_tensor, 0)
         self.last_info = infos
-        if log := mean_of_infos(infos, self.num_envs, _BOOKKEEPING):
+        if log := mean_of_infos(infos, self.num_envs):
             extras["log"] = log
         self._obs = self._on_device(groups)
         return self._obs, self._tensor(np.array(rewards, dtype=np.float32)), dones_tensor, extras

@@ -5,11 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
+BOOKKEEPING = frozenset(
+    {"env_id", "players.env_id", "elapsed_step", "terminated", "steps_until_next_cmd", "TimeLimit.truncated"}
+)
+"""Infos that number environments and steps rather than measure something."""
 _FINAL = frozenset({"final_obs", "_final_obs", "final_info", "_final_info"})
 
 
@@ -45,8 +49,10 @@ def _ends_in_place(infos: Mapping[str, Any], finals: Mapping[str, Any], dones: n
     return merged
 
 
-def mean_of_infos(infos: Mapping[str, Any], num_envs: int, skip: frozenset[str]) -> dict[str, float]:
-    """Return the mean of every info that is one number per environment.
+def numbers_of_infos(
+    infos: Mapping[str, Any], num_envs: int, skip: frozenset[str] = BOOKKEEPING
+) -> Iterator[tuple[str, np.ndarray, np.ndarray | None]]:
+    """Yield every info that is one number per environment: name, values [N], and where they count [N] or None.
 
     Args:
         infos: As a vector environment gives them; with a mask ``"_key"`` only the environments in it count.
@@ -54,14 +60,19 @@ def mean_of_infos(infos: Mapping[str, Any], num_envs: int, skip: frozenset[str])
         skip: Keys that are bookkeeping.
     """
     shape = (num_envs,)
-    whole: dict[str, np.ndarray] = {}
-    means: dict[str, float] = {}
     for key, value in infos.items():
         if key in skip or not isinstance(value, np.ndarray) or value.shape != shape:
             continue
         if key[:1] == "_" or value.dtype.kind not in "fiub":
             continue
-        mask = infos.get(f"_{key}")
+        yield key, value, infos.get(f"_{key}")
+
+
+def mean_of_infos(infos: Mapping[str, Any], num_envs: int, skip: frozenset[str] = BOOKKEEPING) -> dict[str, float]:
+    """Return the mean of every info that is one number per environment. Arguments as above."""
+    whole: dict[str, np.ndarray] = {}
+    means: dict[str, float] = {}
+    for key, value, mask in numbers_of_infos(infos, num_envs, skip):
         if mask is None or mask.all():
             whole[key] = value
         elif mask.any():

@@ -7,32 +7,26 @@ from __future__ import annotations
 
 import os
 import time
-import warnings
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
 from rsl_rl.algorithms.whole_rollout import values_put_off
-from rsl_rl.checkpoint import (
-    CheckpointFolder,
-    layout_of,
-    modernize,
-    newest_checkpoint,
-    read_checkpoint,
-    write_checkpoint,
-)
-from rsl_rl.config import checked_algorithm, resolve_runner_config
-from rsl_rl.distributed import Watch, join_world, on_host
+from rsl_rl.checkpoint import CheckpointFolder, layout_of, newest_checkpoint, read_checkpoint, write_checkpoint
+from rsl_rl.config import resolve_runner_config
+from rsl_rl.distributed import Watch, join_world
 from rsl_rl.env import VecEnv, as_vec_env
 from rsl_rl.env.finite_guard import StepOutcome
 from rsl_rl.export import export_onnx, export_pt2, export_torchscript
 from rsl_rl.export.frozen import frozen_copy
 from rsl_rl.models import MLPModel
+from rsl_rl.runners.construction import construct_algorithm
+from rsl_rl.runners.evaluation import RETURN, Evaluation, score_of
 from rsl_rl.runners.nonfinite import NonFinitePolicy
-from rsl_rl.runners.run_state import ResumedRun, config_differences, process_state, run_state
+from rsl_rl.runners.run_state import ResumedRun, config_differences, gathered_states, process_state, run_state
 from rsl_rl.runners.runaway import RunawayWatch
 from rsl_rl.telemetry import Logger
-from rsl_rl.utils import resolve_callable
 
 
 class OnPolicyRunner:
@@ -40,6 +34,9 @@ class OnPolicyRunner:
 
     alg: Any
     """The algorithm, e.g. :class:`rsl_rl.algorithms.PPO`."""
+
+    evaluation: Evaluation | None = None
+    """Plays the policy now and then while it is trained, see :meth:`evaluate_with`."""
 
     def __init__(self, env: VecEnv, train_cfg: dict, log_dir: str | None = None, device: str = "cpu") -> None:
         """Build algorithm and logger.
@@ -61,19 +58,7 @@ class OnPolicyRunner:
         self.device = device
         self._configure_multi_gpu()
 
-        algorithm_class: Any = resolve_callable(checked_algorithm(self.cfg))
-        if not hasattr(algorithm_class, "construct_algorithm"):
-            name = getattr(algorithm_class, "__name__", algorithm_class)
-            raise ValueError(f"'algorithm.class_name' must name an algorithm such as PPO, and {name} is none.")
-        self.alg = algorithm_class.construct_algorithm(obs, env, self.cfg, device)
-        if self.cfg.get("fast_path") == "off" and hasattr(self.alg, "use_fast_path"):
-            self.alg.use_fast_path(False)
-        if self.cfg.get("fast_path") == "graph" and device.startswith("cuda") and hasattr(self.alg, "capture_steps"):
-            self.alg.capture_steps()
-        if self.cfg.get("torch_compile_mode") is not None:
-            self.alg.compile(self.cfg["torch_compile_mode"])
-        if hasattr(self.alg, "teacher_loaded") and self.cfg.get("teacher_checkpoint") is not None:
-            self._load_teacher(self.cfg["teacher_checkpoint"])
+        self.alg = construct_algorithm(obs, env, self.cfg, device)
         self._nonfinite: NonFinitePolicy | None = None
         if self.cfg.get("check_for_nan", True):
             self._nonfinite = NonFinitePolicy(obs, self.cfg, env, device, self._world)
@@ -127,6 +112,9 @@ class OnPolicyRunner:
                 losses = self._learn_from(obs) if is_usable else {}
                 learned = time.perf_counter()
                 self._iteration_is_done = True
+                self.logger.evaluation = {}
+                if self.evaluation is not None and self.gpu_global_rank == 0:
+                    self.logger.evaluation = self.evaluation.numbers(iteration, iteration == end - 1, self.alg)
                 self._log(iteration, start, end, collected - started, learned - collected, losses)
                 if self._conclude(iteration, iteration == end - 1):
                     break
@@ -147,6 +135,26 @@ class OnPolicyRunner:
         """Take only models and optimizer from the checkpoint that was loaded: what follows is a run of its own."""
         self._resumed = None
         self.alg._to_resume = None
+
+    def evaluate_with(self, env: VecEnv | Callable[[], VecEnv], interval: int, episodes: int = 16) -> None:
+        """Evaluate the policy without exploration in iterations 0, interval, 2 * interval ... and the last one.
+
+        The training is the same bit for bit as without it. ``Eval/mean_return``, ``Eval/mean_episode_length``,
+        ``Eval/success`` (where the environment reports it) and ``Eval/tracking/...`` are logged, and ``best.pt``
+        becomes the checkpoint with the highest ``Eval/mean_return``. Of several processes the first evaluates::
+
+            runner.evaluate_with(lambda: make_env("gym:Ant-v5", num_envs=16, seed=7), interval=10)
+
+        Args:
+            env: Environments that nobody else uses, with another seed; or a function that makes them. With a function,
+                or an environment with ``state_dict``, every evaluation begins alike, also in a run that is resumed.
+            interval: Iterations between two evaluations.
+            episodes: Episodes of each.
+
+        Raises:
+            ValueError: A number is less than 1.
+        """
+        self.evaluation = Evaluation(env, interval, episodes, self.device, self.env.device)
 
     def request_stop(self) -> None:
         """End :meth:`learn` after the iteration in progress, with a checkpoint. Safe in a signal handler."""
@@ -230,25 +238,18 @@ class OnPolicyRunner:
     def _conclude(self, iteration: int, is_end: bool) -> bool:
         """Save if it is time; return whether this was the last iteration, in agreement with all processes."""
         folder = self._folder
-        stops, is_behind = self._world.sums(self.stop_requested, folder is not None and folder.is_behind)
+        score, by = score_of(self.evaluation, self.logger)
+        is_urgent = folder is not None and (folder.is_behind or (by == RETURN and folder.is_best(score, by)))
+        stops, is_urgent = self._world.sums(self.stop_requested, is_urgent)
         # A signal that came after the sum counts for the next iteration.
         self.stop_requested |= stops > 0
         is_last = is_end or stops > 0
-        if not (is_last or is_behind or iteration % self.cfg["save_interval"] == 0):
+        if not (is_last or is_urgent or iteration % self.cfg["save_interval"] == 0):
             return is_last
         if self.is_distributed:
-            fingerprint = self.alg.fingerprint() if hasattr(self.alg, "fingerprint") else 0
-            if different := self._world.unlike_the_first(fingerprint):
-                warnings.warn(
-                    f"The parameters of the processes {different} are not those of process 0 any more; they are copied "
-                    "anew. An update that depends on the process, or failing hardware, does this.",
-                    stacklevel=3,
-                )
-                self.alg.broadcast_parameters()
-            self._processes = self._world.gather(on_host(process_state(self.alg, self.env, self.logger)))
+            self._processes = gathered_states(self.alg, self.env, self.logger, self._world)
         if folder is not None:
-            rewards = self.logger.rewbuffer
-            folder.save(self.save, iteration, sum(rewards) / len(rewards) if rewards else None, is_last)
+            folder.save(self.save, iteration, score, is_last, by)
             # A client's way of saving may have looked at the policy.
             self.alg.train_mode()
         self._processes = []
@@ -290,7 +291,7 @@ class OnPolicyRunner:
         processes = self._processes or [
             process_state(self.alg, self.env, self.logger, is_between_iterations=self._iteration_is_done)
         ]
-        document |= run_state(processes, self.cfg, self._folder.best_reward if self._folder else None)
+        document |= run_state(processes, self.cfg, self._folder)
         write_checkpoint(document, path)
         self.logger.save_model(path, self.current_learning_iteration)
 
@@ -333,13 +334,6 @@ class OnPolicyRunner:
         if any(not line.endswith(": taken") for line in report):
             print(f"Loaded {path}:\n  " + "\n  ".join(report))
         return document.get("infos")
-
-    def _load_teacher(self, path: str) -> None:
-        document = modernize(read_checkpoint(path, map_location=self.device))
-        # What was distilled before can teach as well: the policy of that run is its student.
-        if "student_state_dict" in document:
-            document = {"actor_state_dict": document["student_state_dict"]}
-        self.alg.load(document, load_cfg={"teacher": True})
 
     # -- the trained policy --------------------------------------------------------------------------------------------
 

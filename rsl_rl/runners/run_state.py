@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 
-from rsl_rl.checkpoint import is_plain
-from rsl_rl.distributed import World
+from rsl_rl.checkpoint import CheckpointFolder, is_plain
+from rsl_rl.distributed import World, on_host
 from rsl_rl.telemetry import Logger
 from rsl_rl.telemetry.plain import flat, plain
 
@@ -35,13 +36,32 @@ def process_state(alg: Any, env: Any, logger: Logger, is_between_iterations: boo
     if is_between_iterations and lengths is not None:
         state["episode_lengths"] = torch.as_tensor(lengths).clone()
     if is_between_iterations:
-        state |= {"environment": _environment_state(env), "environment_cfg": _environment_cfg(env)}
+        state |= {"environment": environment_state(env), "environment_cfg": _environment_cfg(env)}
     return state
 
 
-def run_state(processes: list[dict[str, Any]], cfg: Mapping[str, Any], best_reward: float | None) -> dict[str, Any]:
+def gathered_states(alg: Any, env: Any, logger: Logger, world: World) -> list[dict[str, Any]]:
+    """Return the states of all processes, in process 0, after making sure that they have the same parameters.
+
+    Warns:
+        UserWarning: They had not.
+    """
+    if different := world.unlike_the_first(alg.fingerprint() if hasattr(alg, "fingerprint") else 0):
+        warnings.warn(
+            f"The parameters of the processes {different} are not those of process 0 any more; they are copied anew. "
+            "An update that depends on the process, or failing hardware, does this.",
+            stacklevel=4,
+        )
+        alg.broadcast_parameters()
+    return world.gather(on_host(process_state(alg, env, logger)))
+
+
+def run_state(
+    processes: list[dict[str, Any]], cfg: Mapping[str, Any], folder: CheckpointFolder | None
+) -> dict[str, Any]:
     """Return the keys that are added to a checkpoint."""
-    return {"processes": processes, "config": plain(cfg), "best_reward": best_reward}
+    state = {"processes": processes, "config": plain(cfg), "best_reward": None}
+    return state if folder is None else state | {"best_reward": folder.best_reward, "best_by": folder.best_by}
 
 
 class ResumedRun:
@@ -121,7 +141,8 @@ def config_differences(saved: Any, cfg: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _environment_state(env: Any) -> Any:
+def environment_state(env: Any) -> Any:
+    """Return the state of an environment as tensors and plain data; None if it cannot save it."""
     save = getattr(env, "state_dict", None)
     if not callable(save):
         return None

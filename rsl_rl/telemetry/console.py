@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from rsl_rl.telemetry.report import IterationReport
@@ -25,6 +26,18 @@ def number(value: float | None, digits: int = 2) -> str:
     return f"{value:.{digits}f}" if value == 0 or 1e-2 <= abs(value) < 1e6 else f"{value:.2e}"
 
 
+def evaluated(numbers: Mapping[str, float]) -> str:
+    """Return the numbers of an evaluation in one line."""
+    names = {"Eval/mean_return": "return", "Eval/return_std": "+-", "Eval/mean_episode_length": "length"}
+    parts = [f"{name} {number(numbers.get(tag), 0 if name == 'length' else 2)}" for tag, name in names.items()]
+    parts += [
+        f"{tag.removeprefix('Eval/').removeprefix('tracking/')} {number(value)}"
+        for tag, value in numbers.items()
+        if tag.startswith("Eval/") and tag not in names
+    ]
+    return f"{' '.join(parts)} ({numbers.get('Perf/evaluation_time', 0.0):.1f} s)"
+
+
 class PlainConsole:
     """One line per iteration."""
 
@@ -39,6 +52,8 @@ class PlainConsole:
             f" | {duration(report.elapsed)} left {duration(report.seconds_left)}",
             flush=True,
         )
+        if report.evaluation:
+            print(f"  evaluated: {evaluated(report.evaluation)}", flush=True)
 
     def close(self) -> None:
         """End the display."""
@@ -62,6 +77,7 @@ class LiveConsole:
         import rich.live  # noqa: F401
 
         self._live: Any = None
+        self._evaluated = ""
 
     def show(self, report: IterationReport) -> None:
         """Redraw for an iteration."""
@@ -70,7 +86,9 @@ class LiveConsole:
         if self._live is None:
             self._live = Live(refresh_per_second=4)
             self._live.start()
-        self._live.update(self._drawn(report))
+        if report.evaluation:
+            self._evaluated = f"iteration {report.iteration + 1} evaluated: {evaluated(report.evaluation)}"
+        self._live.update(self._drawn(report, self._evaluated))
 
     def close(self) -> None:
         """Leave the last state on the screen."""
@@ -79,7 +97,7 @@ class LiveConsole:
             self._live = None
 
     @staticmethod
-    def _drawn(report: IterationReport) -> Any:
+    def _drawn(report: IterationReport, evaluated: str) -> Any:
         from rich.console import Group
         from rich.markup import escape
         from rich.progress_bar import ProgressBar
@@ -105,7 +123,7 @@ class LiveConsole:
         pairs = [(f"[dim]{escape(name)}[/]", value) for name, value in cells.items()]
         for left, right in zip(pairs[::2], [*pairs[1::2], ("", "")], strict=False):
             table.add_row(*left, *right)
-        return Group(head, table)
+        return Group(head, table, *([escape(evaluated)] if evaluated else []))
 
 
 def make_console() -> PlainConsole | LiveConsole:

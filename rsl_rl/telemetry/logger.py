@@ -70,6 +70,8 @@ class Logger:
         self._begins_at: int | None = None
         self.diagnostics: dict[str, float] = {}
         """What the update says about itself, by name; set before :meth:`log`."""
+        self.evaluation: dict[str, float] = {}
+        """Numbers of an evaluation by their tags, empty without one; set before :meth:`log`."""
         self.log_dir = None if self.is_silent else log_dir
         self._configured_writers = configured_writers(cfg.get("logger", "tensorboard"), cfg)
         self.logger_type = self._configured_writers[0].name if self._configured_writers else "none"
@@ -199,6 +201,7 @@ class Logger:
             rnd_weight=rnd_weight,
             episode=self._environment_log.read(),
             diagnostics=self.diagnostics,
+            evaluation=self.evaluation,
         )
         if self.is_silent:
             return

@@ -1,16 +1,30 @@
 # Copyright (c) 2026, The RSL-RL Independent Authors
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""Which code a run was made with."""
+"""Which code, machine and command a run was made with."""
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
+import json
+import os
 import platform
 import subprocess
+import sys
+import warnings
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import torch
+
+from rsl_rl.utils.files import replaced_when_complete
+
+STARTS = "provenance.json"
+"""File of a run that says for each of its starts when, how, and on which machine."""
+# Packages whose version may change what is learned.
+_PACKAGES = ("numpy", "tensordict", "gymnasium", "mujoco", "envpool", "mjlab", "isaaclab", "isaacsim", "warp-lang")
 
 
 def store_git_state(files: list[str], folder: str | Path) -> list[str]:
@@ -60,6 +74,83 @@ def versions() -> dict[str, str]:
     except importlib.metadata.PackageNotFoundError:
         library = "unknown"
     return {"rsl-rl-lib": library, "torch": torch.__version__, "python": platform.python_version()}
+
+
+def hardware(device: str = "cpu") -> dict[str, Any]:
+    """Return what this machine is.
+
+    Args:
+        device: Where learning happens; GPUs are looked at only if it is one, since that takes memory on them.
+
+    Returns:
+        cpu, cores, memory_gib, os, and on a GPU gpu, gpus, gpu_memory_gib, cuda; None where nothing is known.
+    """
+    found: dict[str, Any] = {"cpu": _cpu_name(), "cores": os.cpu_count(), "memory_gib": None, "os": _os_name()}
+    with contextlib.suppress(AttributeError, ValueError, OSError):
+        found["cores"] = len(os.sched_getaffinity(0))
+    with contextlib.suppress(AttributeError, ValueError, OSError):
+        found["memory_gib"] = round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
+    if device.startswith("cuda"):
+        properties = torch.cuda.get_device_properties(device)
+        found |= {"gpu": properties.name, "gpus": torch.cuda.device_count(), "cuda": torch.version.cuda}
+        found["gpu_memory_gib"] = round(properties.total_memory / 2**30, 1)
+    return found
+
+
+def packages() -> dict[str, str]:
+    """Return the versions of the simulators and libraries that are installed."""
+    found = {}
+    for name in _PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
+
+
+def record_start(folder: str | os.PathLike[str], device: str = "cpu", iteration: int = 0) -> None:
+    """Add a start of a run to its file; what cannot be found out or written never ends a training.
+
+    Args:
+        folder: The run's folder.
+        device: Where learning happens.
+        iteration: The first iteration that follows.
+    """
+    path = Path(folder) / STARTS
+    try:
+        start = {
+            "date": datetime.now().astimezone().isoformat(timespec="seconds"),
+            "command": list(sys.argv),
+            "iteration": iteration,
+            "processes": int(os.environ.get("WORLD_SIZE", "1")),
+            "hardware": hardware(device),
+            "versions": versions() | packages(),
+        }
+        with replaced_when_complete(path) as partial:
+            Path(partial).write_text(json.dumps([*read_starts(folder), start], indent=1), encoding="utf-8")
+    except Exception as error:  # whatever it is, it is not worth a run
+        warnings.warn(f"'{path}' cannot be written, training goes on: {error!r}", stacklevel=2)
+
+
+def read_starts(folder: str | os.PathLike[str]) -> list[dict[str, Any]]:
+    """Return the starts of a run, the first one first; none where the file is missing or damaged."""
+    try:
+        starts = json.loads((Path(folder) / STARTS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    return [start for start in starts if isinstance(start, dict)] if isinstance(starts, list) else []
+
+
+def _cpu_name() -> str | None:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine() or None
+
+
+def _os_name() -> str:
+    with contextlib.suppress(OSError):
+        return f"{platform.freedesktop_os_release()['PRETTY_NAME']} ({platform.system()} {platform.release()})"
+    return platform.platform()
 
 
 def _git(folder: str | Path, *arguments: str) -> str:

@@ -35,6 +35,8 @@ class IterationReport:
     """Means of what the environment logged."""
     diagnostics: dict[str, float] = field(default_factory=dict)
     """What the update says about itself."""
+    evaluation: dict[str, float] = field(default_factory=dict)
+    """Numbers of an evaluation by their tags, in iterations that had one."""
 
     @property
     def seconds_left(self) -> float:
@@ -61,4 +63,5 @@ class IterationReport:
             "Perf/collection_time": self.collect_time,
             "Perf/learning_time": self.learn_time,
         }
+        numbers |= self.evaluation
         return {tag: value for tag, value in numbers.items() if value is not None}

@@ -1,0 +1,63 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""How the check of an exported file came out, kept beside the file."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from rsl_rl.export import ExportReport
+from rsl_rl.utils.files import replaced_when_complete
+
+CHECKS = "checks.json"
+
+
+def record_check(report: ExportReport, policy: str) -> None:
+    """Note the outcome of an export in ``checks.json`` beside the file; a full disk is no reason to fail.
+
+    Args:
+        report: The outcome.
+        policy: What was exported, for example the name of a checkpoint.
+    """
+    path = Path(report.path)
+    with contextlib.suppress(OSError):
+        entry = {
+            "format": report.format,
+            "policy": policy,
+            "max_difference": report.max_difference,
+            "num_samples": report.num_samples,
+            "sha256": _digest(path),
+            "date": datetime.now().astimezone().isoformat(timespec="seconds"),
+        }
+        checks = _read(path.parent) | {path.name: entry}
+        with replaced_when_complete(path.parent / CHECKS) as partial:
+            Path(partial).write_text(json.dumps(checks, indent=1), encoding="utf-8")
+
+
+def recorded_check(path: str | os.PathLike[str]) -> dict[str, Any] | None:
+    """Return what is noted about a file; None if nothing is, or if the file has been changed since."""
+    path = Path(path)
+    entry = _read(path.parent).get(path.name)
+    with contextlib.suppress(OSError):
+        if isinstance(entry, dict) and entry.get("sha256") == _digest(path):
+            return entry
+    return None
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    try:
+        checks = json.loads((folder / CHECKS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return checks if isinstance(checks, dict) else {}
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

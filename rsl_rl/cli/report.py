@@ -1,0 +1,139 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""``rsl-rl report``."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from rsl_rl.cli import report_files, report_parts
+from rsl_rl.cli.main import user_errors
+from rsl_rl.cli.report_curves import curve_data
+from rsl_rl.cli.report_facts import RunFacts, gather
+from rsl_rl.cli.report_html import Html, element, joined, note
+from rsl_rl.cli.run_folder import Run
+from rsl_rl.telemetry.history import EVENTS
+from rsl_rl.telemetry.provenance import versions
+from rsl_rl.utils.files import replaced_when_complete
+
+PAGE = "report.html"
+_ASSETS = Path(__file__).parent / "report_page"
+# In the order of the page; those about numbers share one bar of controls.
+_PLOTS = {
+    "curves": ("Curves", report_parts.curves),
+    "reward-terms": ("Reward terms", report_parts.reward_terms),
+    "update": ("Losses and update", report_parts.update),
+    "throughput": ("Throughput", report_parts.throughput),
+    "evaluation": ("Evaluation", report_parts.evaluation),
+}
+_FILES = {
+    "exports": ("Exports", report_files.exports),
+    "checkpoints": ("Checkpoints", report_files.checkpoints),
+    "configuration": ("Configuration", report_files.configuration),
+    "code": ("Code", report_files.code_state),
+    "machine": ("Machine and versions", report_files.machine),
+    "warnings": ("Warnings", report_files.warnings),
+    "repeat": ("How to repeat it", report_files.repetition),
+}
+
+
+@dataclass(frozen=True)
+class ReportArguments:
+    """Write one HTML page about a run. It needs no other file and no network."""
+
+    run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    """A run's folder, also of another program, or a task's name for its newest run."""
+    output: Path | None = None
+    """The page; report.html in the run's folder if left out."""
+
+
+def run(arguments: list[str]) -> None:
+    """Write the report of a run."""
+    chosen = tyro.cli(ReportArguments, args=arguments, prog="rsl-rl report")
+    with user_errors():
+        folder = _folder(chosen.run)
+        path = chosen.output or folder / PAGE
+        page = report_page(gather(folder))
+        with replaced_when_complete(path) as partial:
+            Path(partial).write_text(page, encoding="utf-8")
+    print(f"{path}: {len(page.encode()) / 1e6:.1f} MB, opens in any browser")
+
+
+def report_page(facts: RunFacts) -> str:
+    """Return the page about a run.
+
+    Its content security policy lets a browser run the page's own program and nothing else, and load nothing at all.
+    """
+    style = (_ASSETS / "report.css").read_text(encoding="utf-8")
+    program = (_ASSETS / "report.js").read_text(encoding="utf-8")
+    policy = (
+        f"default-src 'none'; img-src data:; style-src '{_digest(style)}'; script-src '{_digest(program)}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    sections = _PLOTS | _FILES
+    plots = [_section(name, title, part(facts)) for name, (title, part) in _PLOTS.items()]
+    files = [_section(name, title, part(facts)) for name, (title, part) in _FILES.items()]
+    links = (element("a", title, href=f"#{name}") for name, (title, _) in sections.items())
+    made = f"Written {datetime.now():%Y-%m-%d %H:%M} by rsl-rl-lib {versions()['rsl-rl-lib']}."
+    data = Html("") if facts.history is None else curve_data(facts.history)
+    values = {
+        "title": element("title", f"{facts.title}: training report"),
+        "policy": element("meta", http_equiv="Content-Security-Policy", content=policy).removesuffix("</meta>"),
+        "style": style,
+        "navigation": element("nav", *links, aria_label="Sections"),
+        "header": report_parts.header(facts),
+        "controls": _controls(facts),
+        "plots": joined(plots),
+        "files": joined(files),
+        "footer": element("footer", note(made)),
+        "data": data or "null",
+        "program": program,
+    }
+    page = (_ASSETS / "report.html").read_text(encoding="utf-8")
+    # In one pass: what is filled in may hold such a mark itself.
+    parts = page.split("{{")
+    return parts[0] + "".join(f"{values[name]}{rest}" for name, _, rest in (part.partition("}}") for part in parts[1:]))
+
+
+def _folder(name: str) -> Path:
+    """Return the folder of a run, also of one that has no configuration."""
+    place = Path(name)
+    if place.is_dir() and not any(place.glob("*/config.yaml")):
+        has_numbers = any(place.rglob(EVENTS)) or (place / "metrics.csv").is_file() or any(place.glob("model_*.pt"))
+        if has_numbers:
+            return place
+    return Run(name).folder
+
+
+def _controls(facts: RunFacts) -> Html:
+    if facts.history is None:
+        return Html("")
+    names = {"steps": "environment steps", "iteration": "iterations", "seconds": "training time"}
+    axes = [axis for axis in names if axis in facts.history.axes]
+    over = element("select", *(element("option", names[axis], value=axis) for axis in axes), id="axis")
+    widths = {1: "off", 5: "5 points", 20: "20 points", 50: "50 points"}
+    smooth = element("select", *(element("option", text, value=width) for width, text in widths.items()), id="smooth")
+    return element(
+        "div",
+        element("label", "Over ", over),
+        element("label", "Smoothing ", smooth),
+        element("button", "Whole range", type="button", id="reset", disabled=True),
+        element("span", "Drag across a curve to zoom, double-click to return.", class_="hint"),
+        class_="controls",
+    )
+
+
+def _section(name: str, title: str, body: Html) -> Html:
+    return element("section", element("h2", title, id=f"{name}-title"), body, id=name, aria_labelledby=f"{name}-title")
+
+
+def _digest(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -1,0 +1,226 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""What the folder of a run tells about it. A file that is missing or damaged leaves its place empty."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rsl_rl.checkpoint import newest_checkpoint, numbered_checkpoints, read_checkpoint
+from rsl_rl.cli.export_record import recorded_check
+from rsl_rl.cli.plot_runs import flattened
+from rsl_rl.cli.run_folder import CONFIG, EXPORTS
+from rsl_rl.cli.warning_log import read_warnings
+from rsl_rl.config.task import TaskConfig, load_task, parse_yaml_text, task_names
+from rsl_rl.telemetry.history import LENGTH_TAGS, RETURN_TAGS, History, read_history
+from rsl_rl.telemetry.plain import plain
+from rsl_rl.telemetry.provenance import read_starts
+
+_FOREIGN_CONFIGS = ("params/agent.yaml", "params/env.yaml")
+_SECTIONS = re.compile(r"^--- (?:git )?(branch|commit|status|diff) ---$", re.MULTILINE)
+NOT_SET = "not set"
+# Filled from the environment, or without influence on what is learned.
+_NOT_COMPARED = ("runner.obs_groups", "name", "description", "expected", "env", "seed")
+
+
+@dataclass(frozen=True)
+class CodeState:
+    """One repository, as it was when the run began."""
+
+    name: str
+    file: Path
+    branch: str
+    commit: str
+    changes: list[str]
+    """Files that differed from the commit, as git names them."""
+    diff: str
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One file of a checkpoint."""
+
+    file: Path
+    meaning: str
+
+
+@dataclass
+class RunFacts:
+    """Everything a report is made from."""
+
+    folder: Path
+    config: dict[str, Any] | None
+    texts: dict[str, str]
+    """Files of the configuration as they are, by name."""
+    baseline: dict[str, Any] | None
+    """What the configuration is compared with, under dotted keys."""
+    baseline_name: str
+    history: History | None
+    starts: list[dict[str, Any]]
+    warnings: list[dict[str, Any]]
+    code: list[CodeState]
+    checkpoints: list[Checkpoint]
+    exports: list[tuple[Path, dict[str, Any] | None]]
+    evaluations: list[tuple[Path, dict[str, Any]]]
+    problems: list[str] = field(default_factory=list)
+    """What could not be read, and why."""
+
+    @property
+    def title(self) -> str:
+        """Name of the task, else of the folder."""
+        return str((self.config or {}).get("name") or self.folder.resolve().name)
+
+    @property
+    def reward_tag(self) -> str | None:
+        """The tag of the return of episodes."""
+        return self._first(RETURN_TAGS)
+
+    @property
+    def length_tag(self) -> str | None:
+        """The tag of the length of episodes."""
+        return self._first(LENGTH_TAGS)
+
+    def end(self, axis: str) -> float | None:
+        """Return the last iteration, steps or seconds of the history; None where it does not tell."""
+        if self.history is None or axis not in self.history.axes:
+            return None
+        return max(self.history.series(tag, axis)[0][-1] for tag in self.history.tags)  # type: ignore[arg-type]
+
+    def changed(self) -> list[tuple[str, Any, Any]]:
+        """Return key, value and baseline for every value that differs from the baseline."""
+        if self.config is None or self.baseline is None:
+            return []
+        mine, theirs = flattened(self.config), self.baseline
+        # A key that this run lacks altogether is of a release that did not have it.
+        lacking = [key for key in theirs if key not in mine and any(key.startswith(f"{leaf}.") for leaf in mine)]
+        keys = [key for key in (*mine, *lacking) if not key.startswith(_NOT_COMPARED)]
+        pairs = [(key, mine.get(key, NOT_SET), theirs.get(key, NOT_SET)) for key in keys]
+        return [pair for pair in pairs if pair[1] != pair[2]]
+
+    def _first(self, tags: tuple[str, ...]) -> str | None:
+        known = [] if self.history is None else self.history.tags
+        return next((tag for tag in tags if tag in known), None)
+
+
+def gather(folder: Path) -> RunFacts:
+    """Read what there is in the folder of a run, of this or another program."""
+    problems: list[str] = []
+    config, texts = _config(folder, problems)
+    baseline, name = _baseline(config)
+    try:
+        history = read_history(folder)
+    except (OSError, ValueError, ImportError) as error:
+        history = None
+        problems.append(str(error))
+    return RunFacts(
+        folder=folder,
+        config=config,
+        texts=texts,
+        baseline=baseline,
+        baseline_name=name,
+        history=history,
+        starts=read_starts(folder) or _versions_of_checkpoint(folder, problems),
+        warnings=read_warnings(folder),
+        code=[_code_state(file) for file in sorted((folder / "git").glob("*.diff"))],
+        checkpoints=_checkpoints(folder),
+        exports=[
+            (file, recorded_check(file))
+            for file in sorted((folder / EXPORTS).glob("*"))
+            if file.suffix in (".onnx", ".pt", ".pt2")
+        ],
+        evaluations=_evaluations(folder, problems),
+        problems=problems,
+    )
+
+
+def _config(folder: Path, problems: list[str]) -> tuple[dict[str, Any] | None, dict[str, str]]:
+    texts = {}
+    for name in (CONFIG, *_FOREIGN_CONFIGS):
+        with contextlib.suppress(OSError):
+            texts[name] = (folder / name).read_text(encoding="utf-8", errors="replace")
+    if CONFIG not in texts:
+        return None, texts
+    try:
+        document = parse_yaml_text(texts[CONFIG])
+    except ValueError as error:
+        problems.append(f"{CONFIG} cannot be read: {error}")
+        return None, texts
+    return (document, texts) if isinstance(document, dict) else (None, texts)
+
+
+def _baseline(config: Mapping[str, Any] | None) -> tuple[dict[str, Any] | None, str]:
+    """Return what a configuration is compared with: the preset of its task, else the defaults for any environment."""
+    if config is None or not isinstance(config.get("runner"), Mapping):
+        return None, ""
+    name = str(config.get("name"))
+    if name in task_names():
+        return _flat(load_task(name)), f"preset '{name}'"
+    return _flat(load_task("gym:any")), "defaults"
+
+
+def _flat(task: TaskConfig) -> dict[str, Any]:
+    values = {key: value for key, value in vars(task).items() if key != "runner"}
+    # As they are after a file: tuples are lists.
+    return flattened(json.loads(json.dumps(plain(values | {"runner": task.runner.to_dict()}))))
+
+
+def _versions_of_checkpoint(folder: Path, problems: list[str]) -> list[dict[str, Any]]:
+    """Return what a checkpoint tells of a run that did not note its starts."""
+    with warnings.catch_warnings(record=True) as skipped, contextlib.suppress(OSError, ValueError):
+        warnings.simplefilter("always")
+        versions = read_checkpoint(newest_checkpoint(folder), map_location="cpu").get("versions")
+        if isinstance(versions, Mapping):
+            return [{"versions": dict(versions)}]
+    problems += [str(warning.message) for warning in skipped]
+    return []
+
+
+def _code_state(file: Path) -> CodeState:
+    parts = _SECTIONS.split(file.read_text(encoding="utf-8", errors="replace"))
+    sections: dict[str, str] = {}
+    for name, text in zip(parts[1::2], parts[2::2], strict=True):
+        if "diff" in sections:  # What follows is part of the diff.
+            sections["diff"] += f"--- {name} ---{text}"
+        else:
+            sections[name] = text
+    changes = [line for line in sections.get("status", "").splitlines() if line.strip()]
+    branch, commit = (sections.get(name, "").strip() for name in ("branch", "commit"))
+    return CodeState(file.stem, file, branch, commit, changes, sections.get("diff", "").strip("\n"))
+
+
+def _checkpoints(folder: Path) -> list[Checkpoint]:
+    numbered = numbered_checkpoints(folder)
+    found = [Checkpoint(file, f"iteration {iteration}") for iteration, file in numbered.items()]
+    for file in sorted(folder.glob("*.pt")):
+        if file in numbered.values():
+            continue
+        meaning = {"best": "the best so far, iteration {}", "latest": "newest, iteration {}"}.get(
+            file.stem, "iteration {}"
+        )
+        try:
+            meaning = meaning.format(read_checkpoint(file, map_location="cpu").get("iter", "unknown"))
+        except (OSError, ValueError):
+            meaning = "cannot be read"
+        found.append(Checkpoint(file, meaning))
+    return found
+
+
+def _evaluations(folder: Path, problems: list[str]) -> list[tuple[Path, dict[str, Any]]]:
+    found = []
+    for file in sorted((folder / "evaluation").glob("*.json")):
+        try:
+            document = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            problems.append(f"evaluation/{file.name} cannot be read: {error}")
+            continue
+        if isinstance(document, dict):
+            found.append((file, document))
+    return found

@@ -1,0 +1,90 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Keeps the warnings of a training in its folder, where they are still found when the screen is gone."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+WARNINGS = "warnings.jsonl"
+_MOST = 1000
+
+
+class WarningLog:
+    """Writes each text once, as a line of JSON: time, iteration, category, message."""
+
+    def __init__(self) -> None:
+        """Keep warnings in memory until the run has a folder."""
+        self._path: Path | None = None
+        self._iteration: Callable[[], int] = lambda: 0
+        self._seen: set[str] = set()
+        self._waiting: list[str] = []
+
+    def begin(self, folder: str | os.PathLike[str], iteration: Callable[[], int]) -> None:
+        """Write into this folder from now on, first what was met before.
+
+        Args:
+            folder: The run's folder.
+            iteration: Returns the iteration in progress.
+        """
+        self._path, self._iteration = Path(folder) / WARNINGS, iteration
+        self._write()
+
+    def add(self, message: Warning | str, category: type[Warning]) -> None:
+        """Keep a warning; those for programmers are passed over. Never raises."""
+        text = str(message)
+        if issubclass(category, (DeprecationWarning, FutureWarning)) or text in self._seen or len(self._seen) >= _MOST:
+            return
+        self._seen.add(text)
+        with contextlib.suppress(Exception):  # whatever it is, a note is not worth a run
+            time = datetime.now().astimezone().isoformat(timespec="seconds")
+            entry = {"time": time, "iteration": self._iteration(), "category": category.__name__, "message": text}
+            self._waiting.append(json.dumps(entry) + "\n")
+            self._write()
+
+    def _write(self) -> None:
+        if self._path is not None and self._waiting:
+            # A disk that is full now may have room for these lines at the next warning.
+            with contextlib.suppress(OSError), self._path.open("a", encoding="utf-8") as file:
+                file.write("".join(self._waiting))
+                self._waiting = []
+
+
+@contextlib.contextmanager
+def kept_warnings() -> Iterator[WarningLog]:
+    """Within this block every warning that is shown is kept, too."""
+    log, shown = WarningLog(), warnings.showwarning
+
+    def show_and_keep(message: Warning | str, category: type[Warning], *rest: Any, **options: Any) -> None:
+        shown(message, category, *rest, **options)
+        log.add(message, category)
+
+    warnings.showwarning = show_and_keep
+    try:
+        yield log
+    finally:
+        if warnings.showwarning is show_and_keep:
+            warnings.showwarning = shown
+
+
+def read_warnings(folder: str | os.PathLike[str]) -> list[dict[str, Any]]:
+    """Return the warnings of a run, the first one first; none where there is no file. Damaged lines are passed over."""
+    try:
+        lines = (Path(folder) / WARNINGS).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+    found = []
+    for line in lines:
+        with contextlib.suppress(ValueError):
+            entry = json.loads(line)
+            if isinstance(entry, dict):
+                found.append(entry)
+    return found

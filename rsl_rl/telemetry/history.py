@@ -1,0 +1,243 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Reading back what a run has logged: from its table, or from TensorBoard event files of any program."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, get_args
+
+import numpy as np
+
+from rsl_rl.telemetry.metrics_csv import FILE_NAME, is_over_wall_time
+from rsl_rl.utils.suggest import did_you_mean, listed
+
+Axis = Literal["iteration", "steps", "seconds"]
+EVENTS = "events.out.tfevents.*"
+"""Pattern of the names of TensorBoard's event files."""
+RETURN_TAGS = ("Train/mean_reward", "rollout/ep_rew_mean", "charts/episodic_return")
+"""Names under which programs log the return of episodes."""
+LENGTH_TAGS = ("Train/mean_episode_length", "rollout/ep_len_mean", "charts/episodic_length")
+"""Names under which they log how long episodes were."""
+_STEP = "iteration"
+_SPEED, _COLLECTING, _LEARNING = "Perf/total_fps", "Perf/collection_time", "Perf/learning_time"
+# These programs log over environment steps, not over iterations.
+_LOGGED_OVER_STEPS = ("time/fps", "charts/SPS")
+
+
+class Curve(NamedTuple):
+    """The numbers of one tag, in the order of their steps."""
+
+    step: np.ndarray
+    value: np.ndarray
+    seconds: np.ndarray | None = None
+    """Seconds since the start at which each was written, where that is known."""
+
+
+@dataclass
+class History:
+    """What one run has logged. Numbers that are not finite, and iterations without a number, are left out."""
+
+    source: Path
+    """The table, or the folder of the event files."""
+    curves: dict[str, Curve] = field(repr=False)
+    logged_over: Literal["iteration", "steps"] = "iteration"
+    """What the program counts its steps in."""
+
+    def __post_init__(self) -> None:
+        """Find how environment steps and seconds go on with the iterations."""
+        self._clock = _clock(self.curves) if self.logged_over == "iteration" else None
+
+    @property
+    def tags(self) -> list[str]:
+        """Every tag that has a number, in the order of the source."""
+        return list(self.curves)
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        """What :meth:`series` can give for x."""
+        has_steps = self._clock is not None or self.logged_over == "steps"
+        has_seconds = self._clock is not None or any(curve.seconds is not None for curve in self.curves.values())
+        known = {"iteration": self.logged_over == "iteration", "steps": has_steps, "seconds": has_seconds}
+        return tuple(axis for axis in get_args(Axis) if known[axis])
+
+    def series(self, tag: str, x: Axis = "iteration") -> tuple[np.ndarray, np.ndarray]:
+        """Return x and y of a tag, both [number of points], float64, x not descending.
+
+        Args:
+            tag: One of :attr:`tags`.
+            x: iteration; steps: environment steps taken by the end of the iteration, in all processes; seconds:
+                collecting and learning, or where the program logs no such times, since its start.
+
+        Raises:
+            KeyError: There is no such tag.
+            ValueError: The run does not say how many steps or seconds an iteration had.
+        """
+        if tag not in self.curves:
+            raise KeyError(f"'{self.source}' has no tag '{tag}'.{did_you_mean(tag, self.tags)}")
+        if x not in self.axes:
+            raise ValueError(f"'{self.source}' does not tell {x}; it can be drawn over: {listed(self.axes)}.")
+        curve = self.curves[tag]
+        if x == self.logged_over:
+            return curve.step, curve.value
+        if self._clock is not None:
+            iterations, clock = self._clock[0], self._clock[1 if x == "steps" else 2]
+            return np.interp(curve.step, iterations, clock), curve.value
+        seconds = np.full(len(curve.step), np.nan) if curve.seconds is None else curve.seconds
+        return seconds, curve.value
+
+
+def read_history(folder: str | os.PathLike[str]) -> History:
+    """Read a run's numbers: its ``metrics.csv``, else the event files in the folder and in its sub-folders.
+
+    Of several event files in one folder, as a resumed run leaves them, a later one replaces what earlier ones say from
+    its first step on. Tags of a sub-folder begin with its name, unless all event files lie in one folder.
+
+    Args:
+        folder: The run's folder.
+
+    Raises:
+        FileNotFoundError: The folder holds neither.
+        ValueError: The table cannot be read; says where.
+        ImportError: There are event files only, and TensorBoard is not installed.
+    """
+    folder = Path(folder)
+    if (folder / FILE_NAME).is_file() and (table := read_metrics(folder)):
+        if _STEP not in table:
+            raise ValueError(f"'{folder / FILE_NAME}' has no column '{_STEP}'.")
+        steps = np.array(table.pop(_STEP))
+        return History(folder / FILE_NAME, _finite({tag: Curve(steps, np.array(y)) for tag, y in table.items()}))
+    files = sorted(file for file in folder.rglob(EVENTS) if file.is_file()) if folder.is_dir() else []
+    if not files:
+        raise FileNotFoundError(f"'{folder}' holds no numbers: neither {FILE_NAME} nor TensorBoard's {EVENTS}.")
+    folders = list(dict.fromkeys(file.parent for file in files))
+    curves: dict[str, Curve] = {}
+    for place in folders:
+        prefix = f"{place.relative_to(folder).as_posix()}/" if len(folders) > 1 and place != folder else ""
+        found = _read_events([file for file in files if file.parent == place])
+        curves |= {f"{prefix}{tag}": curve for tag, curve in found.items()}
+    over_steps = any(tag.endswith(_LOGGED_OVER_STEPS) for tag in curves)
+    return History(folder, _finite(curves), "steps" if over_steps else "iteration")
+
+
+def read_metrics(folder: str | os.PathLike[str]) -> dict[str, list[float]]:
+    """Return every column of a run's table, all of one length; an empty cell is NaN.
+
+    A last line without its end, of a run that is being written or was killed, is left out.
+
+    Raises:
+        ValueError: A cell is no number; says which.
+    """
+    path = Path(folder) / FILE_NAME
+    text = path.read_text(encoding="utf-8")
+    rows = list(csv.DictReader(text[: text.rfind("\n") + 1].splitlines()))
+    columns: dict[str, list[float]] = {name: [] for name in (rows[0] if rows else ()) if name}
+    for line, row in enumerate(rows, start=2):
+        for name, column in columns.items():
+            try:
+                column.append(float(row[name] or "nan"))
+            except ValueError:
+                raise ValueError(f"'{path}', line {line}: '{row[name]}' in column '{name}' is no number.") from None
+    return columns
+
+
+def _finite(curves: Mapping[str, Curve]) -> dict[str, Curve]:
+    """Drop what is not finite, and tags without a number."""
+    kept = {}
+    for tag, (step, value, seconds) in curves.items():
+        good = np.isfinite(value) & np.isfinite(step)
+        if good.any():
+            kept[tag] = Curve(step[good], value[good], None if seconds is None else seconds[good])
+    return kept
+
+
+def _clock(curves: Mapping[str, Curve]) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Return iterations, and the environment steps and the seconds by the end of each; None where nothing tells them.
+
+    Of an iteration its seconds and its steps per second are logged; in the table with all digits, in event files in
+    single precision.
+    """
+    # The second name was written by earlier releases.
+    names = (_SPEED, _COLLECTING if _COLLECTING in curves else "Perf/collection time", _LEARNING)
+    if not all(name in curves for name in names):
+        return None
+    shared = sorted(set.intersection(*(set(curves[name].step.tolist()) for name in names)))
+    if not shared:
+        return None
+    iterations = np.array(shared)
+    speed, *times = (np.interp(iterations, curves[name].step, curves[name].value) for name in names)
+    seconds = times[0] + times[1]
+    steps = np.round(speed * seconds)
+    usual = np.median(steps)
+    # Speeds may have been written as whole numbers; a run is resumed with another number of environments at times.
+    steps = np.where(np.abs(steps - usual) <= 1e-3 * usual, usual, steps)
+    # Iterations that are missing, for example those before a checkpoint, count like the one that follows them.
+    made = np.diff(iterations, prepend=-1.0)
+    made_in_this_run = np.concatenate([[1.0], made[1:]])
+    return iterations, np.cumsum(made * steps), np.cumsum(made_in_this_run * seconds)
+
+
+def _read_events(files: Sequence[Path]) -> dict[str, Curve]:
+    """Return the curves of the event files of one folder."""
+    try:
+        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    except ImportError as error:
+        raise ImportError("Reading TensorBoard's event files needs: pip install tensorboard") from error
+    opened = []
+    for file in files:
+        events = EventAccumulator(str(file), size_guidance={"scalars": 0, "tensors": 0})
+        events.Reload()
+        found = {tag: _scalars(events, tag) for tag in events.Tags()["scalars"]}
+        found |= {tag: _tensors(events, tag) for tag in events.Tags()["tensors"] if _is_scalar(events, tag)}
+        times = [curve.seconds for curve in found.values() if curve.seconds is not None and len(curve.seconds)]
+        if times:
+            opened.append((min(time.min() for time in times), max(time.max() for time in times), found))
+    curves: dict[str, Curve] = {}
+    passed = 0.0
+    for begin, end, found in sorted(opened, key=lambda item: item[0]):
+        for tag, curve in found.items():
+            if is_over_wall_time(tag):
+                continue
+            assert curve.seconds is not None
+            curve = curve._replace(seconds=curve.seconds - begin + passed)
+            if tag in curves:
+                before = curves[tag].step < curve.step.min()
+                kept = (old[before] for old in curves[tag] if old is not None)
+                curve = Curve(*(np.concatenate(pair) for pair in zip(kept, curve, strict=True)))
+            curves[tag] = curve
+        # The time between two files is the program's pause.
+        passed += end - begin
+    return curves
+
+
+def _scalars(events: Any, tag: str) -> Curve:
+    return _ordered([(event.step, event.value, event.wall_time) for event in events.Scalars(tag)])
+
+
+def _tensors(events: Any, tag: str) -> Curve:
+    """Return the curve of a tag whose numbers are tensors, as programs for TensorFlow 2 write them."""
+    from tensorboard.util.tensor_util import make_ndarray
+
+    found = events.Tensors(tag)
+    return _ordered([(event.step, float(make_ndarray(event.tensor_proto)), event.wall_time) for event in found])
+
+
+def _is_scalar(events: Any, tag: str) -> bool:
+    metadata = events.summary_metadata.get(tag)
+    return metadata is not None and metadata.plugin_data.plugin_name == "scalars"
+
+
+def _ordered(events: Sequence[tuple[float, float, float]]) -> Curve:
+    """Return events by their step; several of one step, as where several episodes end at once, as their mean."""
+    step, value, seconds = np.array(events, dtype=np.float64).reshape(-1, 3).T
+    steps, place, count = np.unique(step, return_inverse=True, return_counts=True)
+    return Curve(
+        steps,
+        np.bincount(place, weights=value, minlength=len(steps)) / count,
+        np.bincount(place, weights=seconds, minlength=len(steps)) / count,
+    )
