@@ -263,6 +263,15 @@ def play(env: VecEnv, lengths: list[int], steps: int = 4) -> list[tuple[Any, ...
     return [env.step(torch.ones(env.num_envs, 1)) for _ in range(steps)]
 
 
+def test_the_example_trains_and_exports(place: Path) -> None:
+    folder = place / "example"
+    arguments = [sys.executable, str(ROOT / "examples" / "train_mjlab.py"), TASK, "--num-envs", "8"]
+    run([*arguments, "--iterations", "2", "--log-dir", str(folder)], place)
+    assert checkpoints(folder) == ["model_0.pt", "model_1.pt"]
+    assert (folder / "policy.onnx").is_file()
+    assert (folder / "policy.pt").is_file()
+
+
 class TestByName:
     def test_the_adapter_steps_like_the_one_of_mjlab(self) -> None:
         ours = make_env(f"mjlab:{TASK}", num_envs=4, seed=1)

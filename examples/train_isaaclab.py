@@ -5,7 +5,8 @@
 
     ./isaaclab.sh -p examples/train_isaaclab.py --task Isaac-Velocity-Flat-Anymal-C-v0 --num_envs 4096 --headless
 
-Written for Isaac Lab's public interface; not run here, because it needs NVIDIA's simulator.
+Written for Isaac Lab's documented interface. It needs NVIDIA's simulator and was never run in it; the tests run it with
+packages of the same names and calls.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ agent = load_cfg_from_registry(arguments.task, "rsl_rl_cfg_entry_point")
 env = make_env(
     f"isaaclab:{arguments.task}",
     num_envs=arguments.num_envs,
+    seed=agent.seed,
     device=arguments.device,
     clip_actions=agent.clip_actions,
 )

@@ -33,5 +33,5 @@ config = asdict(load_rl_cfg(arguments.task)) | {"logger": "tensorboard"}
 runner = MjlabOnPolicyRunner(env, config, log_dir=arguments.log_dir, device=arguments.device)
 runner.learn(arguments.iterations, init_at_random_ep_len=True)
 runner.export_policy_to_jit(arguments.log_dir)
-runner.export_policy_to_onnx(arguments.log_dir)
+runner.export_policy_to_onnx(arguments.log_dir, "policy.onnx")
 env.close()

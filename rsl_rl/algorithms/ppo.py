@@ -102,7 +102,8 @@ class PPO(Algorithm):
         super().__init__(storage, parameters, optimizer, learning_rate, use_mixed_precision, device, multi_gpu_cfg)
         self.rnd = None if rnd_cfg is None else RandomNetworkDistillation(device=device, **rnd_cfg)
         self.symmetry = None if symmetry_cfg is None else Symmetry(**symmetry_cfg)
-        self._extensions: list[Extension] = [part for part in (self.rnd, self.symmetry) if part is not None]
+        parts = (self.rnd, self.symmetry, *self.own_extensions())
+        self._extensions: list[Extension] = [part for part in parts if part is not None]
 
         self.num_learning_epochs = num_learning_epochs
         self.num_mini_batches = num_mini_batches
@@ -148,6 +149,10 @@ class PPO(Algorithm):
         own = ("act", "process_env_step", "compute_returns")
         self.whole_rollout = WholeRollout(all(getattr(type(self), name) is getattr(PPO, name) for name in own))
         warn_of_remainder(storage, num_mini_batches, self.is_recurrent)
+
+    def own_extensions(self) -> list[Extension]:
+        """Return what a subclass adds to every update; asked once, before the first."""
+        return []
 
     # -- rollout -------------------------------------------------------------------------------------------------------
 
@@ -279,11 +284,7 @@ class PPO(Algorithm):
 
     def _normalized(self, advantages: torch.Tensor) -> torch.Tensor:
         """Return advantages with mean 0 and standard deviation 1 over all processes."""
-        if self._world.size == 1:
-            return normalized(advantages)
-        var, mean = torch.var_mean(advantages, correction=0)
-        mean, var, count = self._world.pooled_moments(mean, var, advantages.numel())
-        return (advantages - mean) / ((var * count / (count - 1)).sqrt() + 1e-8)
+        return normalized(advantages, None if self._world.size == 1 else self._world.pooled_moments)
 
     def _mini_batch_losses(self, batch: RolloutStorage.Batch) -> Losses:
         """Return the losses of one mini-batch: a function of parameters and batch, without side effects."""

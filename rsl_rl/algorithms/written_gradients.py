@@ -98,7 +98,7 @@ def _is_plain(alg: Any) -> bool:
     is_own = type(alg.actor) in (MLPModel, RNNModel) and type(alg.critic) in (MLPModel, RNNModel)
     # A program may have put losses of its own in the place of the method.
     is_own = is_own and "_mini_batch_losses" not in vars(alg)
-    return is_gaussian and is_own and not alg.rnd and not alg.symmetry
+    return is_gaussian and is_own and not alg._extensions
 
 
 def _has_elu_layers(model: Any) -> bool:

@@ -8,7 +8,12 @@ Legend: T steps, N environments.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
+
+PooledMoments = Callable[[torch.Tensor, torch.Tensor, int], tuple[torch.Tensor, torch.Tensor, Any]]
 
 
 def generalized_advantages(
@@ -53,8 +58,17 @@ def generalized_advantages(
     return advantages_TN1
 
 
-def normalized(advantages: torch.Tensor) -> torch.Tensor:
-    """Return advantages of any shape with mean 0 and (unbiased) standard deviation 1; a single one becomes 0."""
+def normalized(advantages: torch.Tensor, pooled: PooledMoments | None = None) -> torch.Tensor:
+    """Return advantages of any shape with mean 0 and (unbiased) standard deviation 1; a single one becomes 0.
+
+    Args:
+        advantages: Any shape.
+        pooled: Takes mean, biased variance and number, and returns those of all processes; None for these alone.
+    """
+    if pooled is not None:
+        var, mean = torch.var_mean(advantages, correction=0)
+        mean, var, count = pooled(mean, var, advantages.numel())
+        return (advantages - mean) / ((var * count / (count - 1)).sqrt() + 1e-8)
     if advantages.numel() < 2:  # It has no standard deviation.
         return torch.zeros_like(advantages)
     return (advantages - advantages.mean()) / (advantages.std() + 1e-8)
