@@ -1,7 +1,7 @@
 # make help lists the targets. Everything needed is installed into .venv, from any state of the clone; the programs of
 # others that make test-clients runs, into .venv-clients. Tests run in as many processes as there are cores, up to 4.
 .DEFAULT_GOAL := help
-.PHONY: help install train test test-clients lint wheel clean
+.PHONY: help install train test test-clients lint docs docs-serve wheel wheel-check clean
 
 ARGS ?=
 # What other software puts on these paths (ROS, for one) is not part of this environment.
@@ -12,7 +12,10 @@ help:
 	@echo "make test          install, run all tests (ARGS='tests/core -x' for some)"
 	@echo "make test-clients  install mjlab beside this package, let it train and play (ARGS='-k vision' for some)"
 	@echo "make lint          install, check style, formatting and types"
+	@echo "make docs          install, build the documentation into site/ (any warning fails)"
+	@echo "make docs-serve    show the documentation at http://127.0.0.1:8000 while it is edited"
 	@echo "make wheel         install, build the package in dist/"
+	@echo "make wheel-check   try the package in empty environments of every Python here (PYTHONS='python3.12' for some)"
 	@echo "make clean         remove what the other targets made, except runs/"
 
 install:
@@ -34,10 +37,20 @@ lint: install
 	.venv/bin/ruff format --check .
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 .venv/bin/pyright
 
+# The switch hides an announcement of the theme's authors.
+docs: install
+	NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build --strict
+
+docs-serve: install
+	NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs serve
+
 wheel: install
 	rm -rf build
 	.venv/bin/python -m pip wheel --no-deps --no-build-isolation --wheel-dir dist .
 
+wheel-check: install
+	.venv/bin/python scripts/check_wheel.py
+
 clean:
-	rm -rf .venv .venv-clients build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-clients build dist site *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,63 +1,24 @@
 # Copyright (c) 2026, The RSL-RL Independent Authors
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""The commands, links, files and tests that the pages name exist."""
+"""The links, files and tests that the pages name exist; their code blocks are run by test_code_blocks.py."""
 
 from __future__ import annotations
 
 import ast
-import contextlib
-import functools
-import io
 import re
 import shlex
 from pathlib import Path
 
 import pytest
 
-from rsl_rl.cli.main import main
-from rsl_rl.config.task import task_names
+from tests.docs.blocks import PAGES, ROOT
+from tests.docs.commands import check_foreign, check_options
+from tests.test_architecture import ALLOWED
 
-ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FEATURES = (ROOT / "docs" / "features.md").read_text()
 ROWS = re.findall(r"^\| (.*?) \| `(.*?)` \| `(.*?)` \| `(.*?)` \|$", FEATURES, flags=re.MULTILINE)
-every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-
-
-@functools.cache
-def help_of(*arguments: str) -> str:
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed), pytest.raises(SystemExit) as exit_:
-        main([*arguments, "--help"])
-    assert exit_.value.code == 0
-    return printed.getvalue()
-
-
-def assert_command_exists(line: str) -> None:
-    """Check a command of this package, and the make targets, down to their options."""
-    words = shlex.split(line.partition(" #")[0])
-    if words[0] == "make":
-        assert f"\n{words[1]}:" in (ROOT / "Makefile").read_text(), line
-        for path in re.findall(r"tests/[\w/.]+", line):
-            assert (ROOT / path).exists(), line
-    if words[0] != "rsl-rl":
-        return
-    command, *arguments = words[1:]
-    if command == "tasks":
-        return
-    target = [word for word in arguments[:1] if word in task_names() or word.startswith(("gym:", "envpool:"))]
-    described = help_of(command, *(target if command == "train" else []))
-    for option in (word for word in arguments if word.startswith("--")):
-        assert option in described, f"rsl-rl {command} has no {option}: {line}"
-
-
-@every_page
-def test_commands_take_the_options_that_are_shown(page: Path) -> None:
-    blocks = re.findall(r"```(?:bash|sh|console)\n(.*?)```", page.read_text(), flags=re.DOTALL)
-    for line in "\n".join(blocks).replace("\\\n", " ").splitlines():
-        if line.strip() and not line.startswith("#"):
-            assert_command_exists(line.strip().removeprefix("$ "))
+every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
 
 @every_page
@@ -86,5 +47,17 @@ def test_every_row_of_the_feature_page_is_true(feature: str, file: str, test: st
     path, _, name = test.partition("::")
     functions = {node.name for node in ast.walk(ast.parse((ROOT / path).read_text())) if hasattr(node, "name")}
     assert name in functions
-    assert command.startswith(("rsl-rl ", "make "))
-    assert_command_exists(command)
+    words = shlex.split(command)
+    assert words[0] in ("rsl-rl", "make")
+    if words[0] == "make":
+        check_foreign("make", words, command)
+    else:
+        check_options(words[1:])
+
+
+def test_the_architecture_page_has_the_table_of_who_may_import_whom() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| [^|]+ \| ([^|]+) \|$", page, flags=re.MULTILINE)
+    table = {name: set(re.findall(r"`(\w+)`", others)) for name, others in rows if name in ALLOWED}
+    assert table.pop("cli") == set()  # "all others"
+    assert table == {name: others - {"utils"} for name, others in ALLOWED.items() if name != "cli"}
