@@ -1,14 +1,14 @@
 # Copyright (c) 2026, The RSL-RL Independent Authors
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""Videos of a policy."""
+"""Videos of a policy, also on machines without a screen."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
 import importlib
-import os
+import itertools
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,19 +18,47 @@ import numpy as np
 import torch
 from tensordict import TensorDict
 
+from rsl_rl.cli.video_go1 import Go1Replay, is_go1
 from rsl_rl.config.task import TaskConfig
 from rsl_rl.env import make_env
+from rsl_rl.robots.offscreen import choose_backend
 from rsl_rl.utils.files import replaced_when_complete
 
 # Drawing without a graphics card takes a fifth of a second a picture; GIF players keep up with no more than this.
 _LONGEST_SECONDS = 10
 _FRAMES_PER_SECOND = 25
+# Environments that draw with MuJoCo; others may have a way of their own.
+_MUJOCO_PACKAGES = ("gymnasium.envs.mujoco", "gymnasium_robotics")
 
 
-def record_video(task: TaskConfig, policy: Callable[[TensorDict], torch.Tensor], path: Path, seed: int) -> int:
-    """Record one episode, or the first 10 seconds of a longer one.
+def prepare_video(task: TaskConfig, path: Path) -> None:
+    """Find out whether a video of a task can be made here, and let MuJoCo find a way to draw without a screen.
 
-    :func:`prepare_rendering` has to be called before the first environment is made.
+    Has to be called before the first environment is made.
+
+    Args:
+        task: What is to be seen.
+        path: The file.
+
+    Raises:
+        ImportError: A package or a library of the system is missing; gives the install line.
+        ValueError: The policy cannot be replayed, or trying to draw would end the process.
+    """
+    _video_writers(path)
+    if is_go1(task):
+        Go1Replay(task)
+        choose_backend()
+        return
+    if task.env.startswith("envpool:"):
+        _prepare_envpool(task.env)
+    with contextlib.nullcontext() if _draws_with_mujoco(task.env) else contextlib.suppress(ImportError):
+        choose_backend()
+
+
+def record_video(task: TaskConfig, policy: Callable[[TensorDict], torch.Tensor], path: Path, seed: int) -> list[str]:
+    """Record one episode, or the first 10 seconds of a longer one; of a Go1, a few commands in plain MuJoCo.
+
+    :func:`prepare_video` has to be called before the first environment is made.
 
     Args:
         task: Its environment is made anew with a camera.
@@ -39,40 +67,29 @@ def record_video(task: TaskConfig, policy: Callable[[TensorDict], torch.Tensor],
         seed: Seed of the environment.
 
     Returns:
-        The number of frames.
+        Lines that say what was recorded.
 
     Raises:
         ImportError: A package to write videos is missing.
         ValueError: The environment cannot render here.
     """
-    imageio = video_writers(path)
+    if is_go1(task):
+        replay = Go1Replay(task)
+        count = _write(path, _first_one_checked(replay.frames(policy), task.env), replay.frames_per_second)
+        return [f"{path}: {count} frames of the Go1 in plain MuJoCo", *replay.summary()]
     env: Any = None
     try:
-        try:
-            env = make_env(task.env, num_envs=1, seed=seed, render_mode="rgb_array", **task.env_options)
-            rate = 1.0 / env.unwrapped.step_dt
-            every = max(1, round(rate / _FRAMES_PER_SECOND))
-            frames = _frames(env, policy, max(100, round(_LONGEST_SECONDS * rate)), every)
-            first = next(frames)
-        except Exception as error:  # rendering fails in ways of its own on every platform
-            raise ValueError(
-                f"'{task.env}' cannot be rendered here: {error}. Without a screen MuJoCo renders with MUJOCO_GL=egl "
-                "or MUJOCO_GL=osmesa, given the libraries libegl1 or libosmesa6."
-            ) from error
-        timing: dict[str, Any] = {"fps": rate / every, "macro_block_size": 1}
-        if path.suffix == ".gif":
-            timing = {"duration": 1000 * every / rate, "loop": 0}
-        with replaced_when_complete(path) as partial, imageio.get_writer(partial, **timing) as writer:
-            writer.append_data(first)
-            count = 1
-            for frame in frames:
-                writer.append_data(frame)
-                count += 1
+        with _drawing_errors(task.env):
+            env = make_env(task.env, num_envs=1, seed=seed, **{**task.env_options, "render_mode": "rgb_array"})
+        rate = 1.0 / env.unwrapped.step_dt
+        every = max(1, round(rate / _FRAMES_PER_SECOND))
+        frames = _frames(env, policy, max(100, round(_LONGEST_SECONDS * rate)), every)
+        count = _write(path, _first_one_checked(frames, task.env), rate / every)
     finally:
         if env is not None:
             with contextlib.suppress(Exception):
                 env.close()
-    return count
+    return [f"{path}: {count} frames"]
 
 
 def _frames(env: Any, policy: Callable[[TensorDict], torch.Tensor], max_steps: int, every: int) -> Iterator[np.ndarray]:
@@ -81,17 +98,50 @@ def _frames(env: Any, policy: Callable[[TensorDict], torch.Tensor], max_steps: i
     obs = env.get_observations()
     for step in range(max_steps):
         if step % every == 0:
-            picture = env.render()
-            if picture is None:
+            pictures = env.render()
+            if pictures is None or pictures[0] is None:
                 raise ValueError("it gives no pictures")
-            yield np.asarray(picture)[0]
+            yield np.asarray(pictures[0])
         with torch.inference_mode():
             obs, _, dones, _ = env.step(policy(obs))
         if bool(dones[0]):
             return
 
 
-def video_writers(path: Path) -> Any:
+def _write(path: Path, frames: Iterator[np.ndarray], frames_per_second: float) -> int:
+    """Write pictures into a file that appears when it is complete; return how many."""
+    timing: dict[str, Any] = {"fps": frames_per_second, "macro_block_size": 1}
+    if path.suffix == ".gif":
+        timing = {"duration": 1000 / frames_per_second, "loop": 0}
+    count = 0
+    with replaced_when_complete(path) as partial, _video_writers(path).get_writer(partial, **timing) as writer:
+        for frame in frames:
+            height, width = frame.shape[:2]
+            # The usual encodings of videos know no odd sizes.
+            writer.append_data(frame[: height // 2 * 2, : width // 2 * 2])
+            count += 1
+    return count
+
+
+def _first_one_checked(frames: Iterator[np.ndarray], env: str) -> Iterator[np.ndarray]:
+    """Return the same pictures, once the first one could be drawn."""
+    with _drawing_errors(env):
+        first = next(frames)
+    return itertools.chain([first], frames)
+
+
+@contextlib.contextmanager
+def _drawing_errors(env: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # rendering fails in ways of its own on every platform
+        raise ValueError(
+            f"'{env}' cannot be rendered here: {error}. Without a screen MuJoCo renders with MUJOCO_GL=egl "
+            "or MUJOCO_GL=osmesa, given the libraries libegl1 or libosmesa6."
+        ) from error
+
+
+def _video_writers(path: Path) -> Any:
     """Return imageio, once everything is there to write this kind of file.
 
     Raises:
@@ -103,30 +153,33 @@ def video_writers(path: Path) -> Any:
             importlib.import_module("imageio_ffmpeg")
     except ImportError as error:
         raise ImportError(
-            f"Writing '{path.name}' needs: pip install \"imageio[ffmpeg]\" (a .gif needs imageio alone)."
+            f"Writing '{path.name}' needs: pip install \"rsl-rl-lib[video]\" (a .gif needs imageio alone)."
         ) from error
     return imageio
 
 
-def prepare_rendering(env: str) -> None:
-    """Let MuJoCo find a way to render without a screen. Has no effect once an environment was made.
+def _draws_with_mujoco(env: str) -> bool:
+    """Return whether a Gymnasium environment is known to draw with MuJoCo."""
+    scheme, _, identifier = env.partition(":")
+    if scheme != "gym":
+        return False
+    try:
+        import gymnasium
 
-    Args:
-        env: Name of the environment.
+        entry_point = gymnasium.spec(identifier).entry_point
+    except Exception:  # making the environment says what is wrong
+        return False
+    return isinstance(entry_point, str) and entry_point.startswith(_MUJOCO_PACKAGES)
 
-    Raises:
-        ValueError: There is none, and trying would end the process.
-    """
+
+def _prepare_envpool(env: str) -> None:
+    """Load what EnvPool draws with: it asks for functions of libraries that somebody else has loaded, or aborts."""
     if not sys.platform.startswith("linux"):
         return
-    if not os.environ.get("DISPLAY"):
-        os.environ.setdefault("MUJOCO_GL", "egl")
-    if env.startswith("envpool:"):
-        # EnvPool asks for OpenGL functions of libraries that somebody else has loaded, and aborts without.
-        try:
-            ctypes.CDLL("libEGL.so.1", ctypes.RTLD_GLOBAL)
-        except OSError as error:
-            raise ValueError(
-                f"'{env}' cannot be rendered here: EnvPool needs the library libEGL.so.1, which is missing. Debian and "
-                "Ubuntu have it in the package libegl1."
-            ) from error
+    try:
+        ctypes.CDLL("libEGL.so.1", ctypes.RTLD_GLOBAL)
+    except OSError as error:
+        raise ImportError(
+            f"'{env}' cannot be rendered here: EnvPool needs the library libEGL.so.1, which is missing. On Debian and "
+            "Ubuntu: 'sudo apt-get install libegl1'."
+        ) from error

@@ -14,15 +14,12 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 
-from rsl_rl.cli.episodes import play_episodes
 from rsl_rl.cli.main import main
 from rsl_rl.config.task import load_task, parse_yaml_text, read_task, task_names
 from rsl_rl.runners import OnPolicyRunner
 from tests.env.layouts import old_point
 from tests.env.toys import register
-from tests.envs import PointEnv
 
 register()
 SMALL = ["--num-envs", "4", "--iterations", "3", "--runner.num-steps-per-env", "8", "--threads", "1"]
@@ -389,17 +386,3 @@ def test_help_names_commands_and_options(capsys: pytest.CaptureFixture[str]) -> 
         main(["train", "--help"])
     assert exit_.value.code == 0
     assert "--runner.algorithm.learning-rate" in capsys.readouterr().out
-
-
-def test_every_environment_contributes_its_first_episodes() -> None:
-    # Environment 0 ends episodes five times as often; taking whatever ends first would count it more.
-    class Uneven(PointEnv):
-        def step(self, actions):
-            obs, _rewards, dones, _extras = super().step(actions)
-            self.count = getattr(self, "count", 0) + 1
-            dones = torch.tensor([self.count % 2 == 0, self.count % 10 == 0])
-            return obs, torch.ones(2), dones, {}
-
-    result = play_episodes(Uneven(2, max_episode_length=10_000), lambda obs: torch.zeros(2, 1), 4)
-    assert sorted(result.lengths) == [2, 2, 10, 10]
-    assert sorted(result.returns) == [2.0, 2.0, 10.0, 10.0]

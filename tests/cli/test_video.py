@@ -1,0 +1,237 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""``rsl-rl play --video``: what the file shows, also without a screen, and what is said where it cannot be made."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+
+from rsl_rl.cli.main import main
+from rsl_rl.config.task import load_task, read_task, write_task
+from rsl_rl.robots import offscreen
+from tests.env.toys import Drift, register
+
+imageio: Any = pytest.importorskip("imageio.v2")
+needs_envpool = pytest.mark.skipif(sys.version_info < (3, 11), reason="EnvPool's wheels start at Python 3.11")
+register()
+
+
+class Painted(Drift):
+    """Takes 12 steps, and draws a bar that grows with each, in a picture of odd size."""
+
+    def step(self, action: np.ndarray) -> tuple[Any, float, bool, bool, dict]:
+        observation, reward, _, _, info = super().step(action)
+        return observation, reward, self._steps == 12, False, info
+
+    def render(self) -> np.ndarray:
+        picture = np.full((49, 65, 3), 40, np.uint8)
+        picture[:, : 5 * self._steps] = 220
+        return picture
+
+
+gymnasium.register("Painted-v0", Painted)
+SMALL = ["--num-envs", "2", "--iterations", "1", "--runner.num-steps-per-env", "4", "--threads", "1"]
+
+
+def train(env: str, *options: str) -> None:
+    main(["train", env, *SMALL, "--runner.actor.hidden-dims", "8", "--runner.critic.hidden-dims", "8", *options])
+
+
+def play(folder: Path, code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run Python that ends in a command, in a process in which nobody has chosen yet how to draw."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LD_LIBRARY_PATH") if name in os.environ}
+    return subprocess.run(
+        [sys.executable, "-c", f"from rsl_rl.cli.main import main\n{code}"],
+        env={**kept, "PYTHONPATH": str(Path(__file__).parents[2]), **environment},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as exit_:
+        main(list(arguments))
+    assert exit_.value.code == 2
+    return capsys.readouterr().err
+
+
+def pictures(path: Path) -> np.ndarray:
+    """Decode a video, [frames, height, width, 3]."""
+    return np.stack([picture[..., :3] for picture in imageio.mimread(path, memtest=False)]).astype(int)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("painted") / "run"
+    train("gym:Painted-v0", "--export", "False", "--run-dir", str(folder))
+    return folder
+
+
+@pytest.fixture
+def painted(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a run in it, from which commands are run."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run").symlink_to(trained)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["video.mp4", "video.gif"])
+def test_every_step_of_an_episode_is_a_frame(name: str, painted: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["play", "run", "--episodes", "1", "--video", name])
+    assert f"{name}: 12 frames\n" in capsys.readouterr().out
+    frames = pictures(painted / name)
+    assert frames.shape == (12, 48, 64, 3)  # the encodings of videos know no odd sizes
+    bright = (frames[:, 24, :, 0] > 130).sum(axis=1)
+    np.testing.assert_allclose(bright, 5 * np.arange(12), atol=2)
+
+
+def test_environments_that_draw_by_themselves_need_no_library(
+    painted: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    without_libraries(monkeypatch)
+    main(["play", "run", "--episodes", "1", "--video", "video.gif"])
+    assert len(pictures(painted / "video.gif")) == 12
+
+
+def without_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the loader look for libraries that nobody has."""
+    monkeypatch.delenv("MUJOCO_GL", raising=False)
+    for backend in list(offscreen.LIBRARIES):
+        monkeypatch.setitem(offscreen.LIBRARIES, backend, (f"libNobodyHas{backend}.so",))
+
+
+@pytest.mark.parametrize("env", ["gym:Hopper-v5", "envpool:Go1JoystickFlatTerrain-v1"])
+def test_without_libraries_the_line_that_installs_them_comes_before_any_work(
+    env: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    without_libraries(monkeypatch)
+    policy = empty_run(tmp_path, "go1-joystick-flat", env=env)
+    error = fails(capsys, "play", policy, "--video", str(tmp_path / "video.mp4"))
+    assert "neither libNobodyHasegl.so nor libNobodyHasosmesa.so can be used here" in error
+    assert "'sudo apt-get install libegl1' or 'sudo apt-get install libosmesa6'" in error
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["config.yaml", "policy.onnx"]
+
+
+def empty_run(folder: Path, preset: str, **changes: Any) -> str:
+    """Make a run whose policy is an empty file: a complaint about anything else comes before it is read."""
+    task = load_task(preset)
+    write_task(replace(task, **changes), folder / "config.yaml")
+    (folder / "policy.onnx").touch()
+    return str(folder / "policy.onnx")
+
+
+@pytest.fixture(scope="module")
+def hopper(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("hopper")
+    train("gym:Hopper-v5", "--export", "False", "--run-dir", str(folder / "run"))
+    config = folder / "run" / "config.yaml"
+    task = read_task(config)
+    write_task(replace(task, env_options={**task.env_options, "width": 64, "height": 48}), config)
+    return folder
+
+
+@pytest.mark.parametrize("backend", ["egl", "osmesa"])
+def test_mujoco_draws_without_a_screen(backend: str, hopper: Path) -> None:
+    if not offscreen.is_available(backend):
+        pytest.skip(f"{offscreen.LIBRARIES[backend][0]} is not installed")
+    # Where there is no EGL, OSMesa is found without being asked for.
+    code = "from rsl_rl.robots import offscreen\nimport os\n"
+    code += "" if backend == "egl" else "offscreen.LIBRARIES['egl'] = ('libNobodyHasEGL.so.1',)\n"
+    code += f"main(['play', 'run', '--episodes', '1', '--video', '{backend}.mp4'])\nprint(os.environ['MUJOCO_GL'])"
+    done = play(hopper, code)
+    assert done.returncode == 0, done.stderr
+    *_, said, chosen = done.stdout.splitlines()
+    assert chosen == backend
+    frames = pictures(hopper / f"{backend}.mp4")
+    assert said == f"{backend}.mp4: {len(frames)} frames"
+    assert len(frames) > 2
+    assert frames.shape[1:] == (48, 64, 3)
+    assert frames.mean() > 20
+    assert np.abs(frames[-1] - frames[0]).max() > 40
+
+
+GO1 = """
+from rsl_rl.cli import video_go1
+video_go1._SECONDS, video_go1._SETTLED, video_go1._WIDTH, video_go1._HEIGHT = 0.2, 0.1, 64, 48
+for policy in ('checkpoint', 'onnx'):
+    main(['play', 'run', '--policy', policy, '--episodes', '1', '--video', f'{policy}.mp4'])
+"""
+
+
+@needs_envpool
+def test_a_recurrent_go1_that_sees_a_part_of_the_state_is_shown_in_plain_mujoco(student: Path) -> None:
+    if not any(map(offscreen.is_available, offscreen.LIBRARIES)):
+        pytest.skip("neither libEGL nor libOSMesa is installed")
+    done = play(student, GO1)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    for policy in ("checkpoint", "onnx"):
+        frames = pictures(student / f"{policy}.mp4")
+        # Three commands of 10 steps each; every second step is drawn.
+        assert frames.shape == (15, 48, 64, 3)
+        assert frames.mean() > 50
+        assert np.abs(frames[-1] - frames[0]).max() > 20
+        said = lines.index(f"{policy}.mp4: 15 frames of the Go1 in plain MuJoCo")
+        assert [line.split("  ")[1] for line in lines[said + 1 : said + 4]] == COMMANDS
+
+
+COMMANDS = ["forward, 1.0 m/s", "turning left, 1.0 rad/s", "to the left, 0.5 m/s"]
+
+
+@pytest.fixture(scope="module")
+def student(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("student")
+    (folder / "task.yaml").write_text(
+        "env: envpool:Go1JoystickFlatTerrain-v1\n"
+        "env_options: {max_episode_steps: 20, groups: {proprioception: {state: '3:48'}}}\n"
+        "runner:\n"
+        "  class_name: OnPolicyRunner\n"
+        "  num_steps_per_env: 4\n"
+        "  save_interval: 50\n"
+        "  algorithm: {class_name: PPO, num_mini_batches: 1}\n"
+        "  obs_groups: {actor: [proprioception], critic: [privileged_state]}\n"
+        "  actor: {class_name: RNNModel, rnn_type: gru, rnn_hidden_dim: 8, hidden_dims: [8], distribution_cfg:\n"
+        "    {class_name: GaussianDistribution}}\n"
+        "  critic: {class_name: MLPModel, hidden_dims: [8]}\n"
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        main(["train", "task.yaml", *SMALL, "--export", "False", "--run-dir", "run"])
+        main(["export", "run", "--formats", "onnx"])
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("task", "options", "message"),
+    [
+        ("go1-teacher", {}, "the policy sees privileged_state, which only the simulator of the training knows"),
+        ("go1-joystick-flat", {"action_scale": 0.3}, "action_scale = 0.5, and this policy was trained with 0.3"),
+    ],
+)
+def test_a_go1_that_cannot_act_in_plain_mujoco_is_refused_before_any_work(
+    task: str, options: dict, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy = empty_run(tmp_path, task, env_options=options)
+    assert message in fails(capsys, "play", policy, "--video", str(tmp_path / "video.mp4"))
+
+
+def test_an_environment_without_pictures_is_named(
+    painted: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Painted, "render", lambda self: None)
+    error = fails(capsys, "play", "run", "--episodes", "1", "--video", "video.mp4")
+    assert "'gym:Painted-v0' cannot be rendered here" in error
+    assert not (painted / "video.mp4").exists()
