@@ -23,7 +23,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from rsl_rl.cli.bench_worker import FreeEnv, training_config
+from rsl_rl.cli.bench.worker import FreeEnv, training_config
 from rsl_rl.cli.table import as_table
 from rsl_rl.cli.train import environment_seed, make_runner, seed_everything, with_observation_groups
 from rsl_rl.config.task import load_task

@@ -3,7 +3,7 @@
 
 """What the workers of all libraries share: the numbers that the environment gives, and the turns they work in.
 
-The same protocol as ``rsl_rl/cli/bench_worker.py``, for libraries whose training loop cannot be called round by round:
+The same protocol as ``rsl_rl/cli/bench/worker.py``, for libraries whose training loop cannot be called round by round:
 it is stopped within, at the end of an iteration, until the next round is wanted.
 """
 

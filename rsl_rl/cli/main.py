@@ -75,6 +75,8 @@ def _run(arguments: list[str]) -> None:
     if not {"", os.getcwd()} & set(sys.path):
         sys.path.append(os.getcwd())
     module: Any = importlib.import_module(f"rsl_rl.cli.{command}")
+    if hasattr(module, "__path__"):
+        module = importlib.import_module(f"{module.__name__}.command")
     module.run(rest)
 
 

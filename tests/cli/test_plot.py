@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from rsl_rl.cli.main import main
-from rsl_rl.cli.plot_figure import mean_and_spread, smoothed
-from rsl_rl.cli.plot_runs import find_runs, grouped
+from rsl_rl.cli.plot.figure import mean_and_spread, smoothed
+from rsl_rl.cli.plot.runs import find_runs, grouped
 from rsl_rl.config.task import load_task, write_task
 from rsl_rl.telemetry import CsvLogWriter
 from tests.telemetry.test_history import write_events
@@ -207,7 +207,7 @@ class TestCommand:
 
 def test_the_commands_import_neither_matplotlib_nor_tensorboard() -> None:
     code = (
-        "import sys, rsl_rl.cli.plot, rsl_rl.cli.report, rsl_rl.telemetry.history\n"
+        "import sys, rsl_rl.cli.plot.command, rsl_rl.cli.report.command, rsl_rl.telemetry.history\n"
         "print([name for name in ('matplotlib', 'tensorboard') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

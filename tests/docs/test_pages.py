@@ -30,7 +30,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 @every_page
 def test_tests_that_are_named_exist(page: Path) -> None:
     for path, name in re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", page.read_text()):
-        assert not name or re.search(rf"^def {name}\(", (ROOT / path).read_text(), flags=re.MULTILINE), (
+        assert not name or re.search(rf"^ *def {name}\(", (ROOT / path).read_text(), flags=re.MULTILINE), (
             f"{path}::{name}"
         )
         assert (ROOT / path).is_file(), path

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from rsl_rl.cli.bench_worker import NUM_ACTIONS, NUM_EPOCHS, NUM_MINI_BATCHES, NUM_OBS
+from rsl_rl.cli.bench.worker import NUM_ACTIONS, NUM_EPOCHS, NUM_MINI_BATCHES, NUM_OBS
 
 _GATES = {"lstm": 4, "gru": 3}
 _MEASURE_SECONDS = 0.1

@@ -24,7 +24,7 @@ from typing import Any
 import rsl_rl
 from rsl_rl.cli.main import UserError
 
-WORKER = Path(__file__).with_name("bench_worker.py")
+WORKER = Path(__file__).with_name("worker.py")
 ROUND_SECONDS = 1.0
 """How long a round should take; a short iteration is repeated, at most :data:`MAX_ITERATIONS` times."""
 MAX_ITERATIONS = 20
@@ -43,8 +43,8 @@ class Variant:
         Args:
             name: What the user calls it.
             python: Its interpreter.
-            case: What to train, see ``bench_worker.py``.
-            worker: The program, which speaks as ``bench_worker.py`` does.
+            case: What to train, see ``worker.py``.
+            worker: The program, which speaks as ``worker.py`` does.
 
         Raises:
             UserError: There is no such interpreter.

@@ -16,10 +16,10 @@ from typing import Any, Literal
 import torch
 import tyro
 
-from rsl_rl.cli.bench_bound import BareProducts, learn_flops
-from rsl_rl.cli.bench_curves import curves_as_text, measure_curves
-from rsl_rl.cli.bench_rounds import Round, Turns, Variant, iterations_per_round, median_ratio
-from rsl_rl.cli.bench_worker import NUM_ACTIONS, NUM_EPOCHS, NUM_MINI_BATCHES, NUM_OBS
+from rsl_rl.cli.bench.bound import BareProducts, learn_flops
+from rsl_rl.cli.bench.curves import curves_as_text, measure_curves
+from rsl_rl.cli.bench.rounds import Round, Turns, Variant, iterations_per_round, median_ratio
+from rsl_rl.cli.bench.worker import NUM_ACTIONS, NUM_EPOCHS, NUM_MINI_BATCHES, NUM_OBS
 from rsl_rl.cli.main import UserError, user_errors
 from rsl_rl.cli.table import as_table
 from rsl_rl.cli.train import check_device
@@ -78,7 +78,7 @@ def run(arguments: list[str]) -> None:
 
 
 def case_of(chosen: BenchArguments, num_envs: int) -> dict[str, Any]:
-    """Return what ``bench_worker.py`` is to train."""
+    """Return what ``worker.py`` is to train."""
     names = ("hidden", "rnn", "rnn_hidden", "num_steps", "compile", "mixed_precision", "device", "threads")
     return {"num_envs": num_envs, **{name: getattr(chosen, name) for name in names}}
 

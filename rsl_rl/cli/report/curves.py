@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from rsl_rl.cli.report_html import Html, details, element, figures, joined, table
+from rsl_rl.cli.report.markup import Html, details, element, figures, joined, table
 from rsl_rl.telemetry.history import Axis, History
 
 MOST_POINTS = 1000

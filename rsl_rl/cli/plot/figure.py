@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rsl_rl.cli.plot_runs import Group
+from rsl_rl.cli.plot.runs import Group
 from rsl_rl.telemetry.history import Axis
 from rsl_rl.utils.files import replaced_when_complete
 

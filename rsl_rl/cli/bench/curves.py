@@ -10,8 +10,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rsl_rl.cli.bench_bound import learn_flops
-from rsl_rl.cli.bench_rounds import Turns, Variant, iterations_per_round
+from rsl_rl.cli.bench.bound import learn_flops
+from rsl_rl.cli.bench.rounds import Turns, Variant, iterations_per_round
 from rsl_rl.cli.table import as_table
 
 AXES = {

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rsl_rl.cli.report_curves import (
+from rsl_rl.cli.report.curves import (
     by_prefix,
     chart,
     charts,
@@ -25,8 +25,8 @@ from rsl_rl.cli.report_curves import (
     speed_tags,
     summary_table,
 )
-from rsl_rl.cli.report_facts import RunFacts
-from rsl_rl.cli.report_html import Html, code, details, element, figures, joined, note, table
+from rsl_rl.cli.report.facts import RunFacts
+from rsl_rl.cli.report.markup import Html, code, details, element, figures, joined, note, table
 from rsl_rl.telemetry.console import duration
 
 _LARGEST_PICTURE = 4 * 2**20

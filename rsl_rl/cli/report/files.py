@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rsl_rl.cli.report_facts import CodeState, RunFacts
-from rsl_rl.cli.report_html import Html, code, details, element, joined, note, size, table, when
+from rsl_rl.cli.report.facts import CodeState, RunFacts
+from rsl_rl.cli.report.markup import Html, code, details, element, joined, note, size, table, when
 from rsl_rl.cli.run_folder import CONFIG
 from rsl_rl.config.yaml_text import as_yaml
 from rsl_rl.export.check import TOLERANCE

@@ -14,34 +14,34 @@ from typing import Annotated
 
 import tyro
 
-from rsl_rl.cli import report_files, report_parts
 from rsl_rl.cli.main import user_errors
-from rsl_rl.cli.report_curves import curve_data
-from rsl_rl.cli.report_facts import RunFacts, gather
-from rsl_rl.cli.report_html import Html, element, joined, note
+from rsl_rl.cli.report import files, parts
+from rsl_rl.cli.report.curves import curve_data
+from rsl_rl.cli.report.facts import RunFacts, gather
+from rsl_rl.cli.report.markup import Html, element, joined, note
 from rsl_rl.cli.run_folder import Run
 from rsl_rl.telemetry.history import EVENTS
 from rsl_rl.telemetry.provenance import versions
 from rsl_rl.utils.files import replaced_when_complete
 
 PAGE = "report.html"
-_ASSETS = Path(__file__).parent / "report_page"
+_ASSETS = Path(__file__).parent / "page"
 # In the order of the page; those about numbers share one bar of controls.
 _PLOTS = {
-    "curves": ("Curves", report_parts.curves),
-    "reward-terms": ("Reward terms", report_parts.reward_terms),
-    "update": ("Losses and update", report_parts.update),
-    "throughput": ("Throughput", report_parts.throughput),
-    "evaluation": ("Evaluation", report_parts.evaluation),
+    "curves": ("Curves", parts.curves),
+    "reward-terms": ("Reward terms", parts.reward_terms),
+    "update": ("Losses and update", parts.update),
+    "throughput": ("Throughput", parts.throughput),
+    "evaluation": ("Evaluation", parts.evaluation),
 }
 _FILES = {
-    "exports": ("Exports", report_files.exports),
-    "checkpoints": ("Checkpoints", report_files.checkpoints),
-    "configuration": ("Configuration", report_files.configuration),
-    "code": ("Code", report_files.code_state),
-    "machine": ("Machine and versions", report_files.machine),
-    "warnings": ("Warnings", report_files.warnings),
-    "repeat": ("How to repeat it", report_files.repetition),
+    "exports": ("Exports", files.exports),
+    "checkpoints": ("Checkpoints", files.checkpoints),
+    "configuration": ("Configuration", files.configuration),
+    "code": ("Code", files.code_state),
+    "machine": ("Machine and versions", files.machine),
+    "warnings": ("Warnings", files.warnings),
+    "repeat": ("How to repeat it", files.repetition),
 }
 
 
@@ -80,7 +80,7 @@ def report_page(facts: RunFacts) -> str:
     )
     sections = _PLOTS | _FILES
     plots = [_section(name, title, part(facts)) for name, (title, part) in _PLOTS.items()]
-    files = [_section(name, title, part(facts)) for name, (title, part) in _FILES.items()]
+    others = [_section(name, title, part(facts)) for name, (title, part) in _FILES.items()]
     links = (element("a", title, href=f"#{name}") for name, (title, _) in sections.items())
     made = f"Written {datetime.now():%Y-%m-%d %H:%M} by rsl-rl-lib {versions()['rsl-rl-lib']}."
     data = Html("") if facts.history is None else curve_data(facts.history)
@@ -89,18 +89,19 @@ def report_page(facts: RunFacts) -> str:
         "policy": element("meta", http_equiv="Content-Security-Policy", content=policy).removesuffix("</meta>"),
         "style": style,
         "navigation": element("nav", *links, aria_label="Sections"),
-        "header": report_parts.header(facts),
+        "header": parts.header(facts),
         "controls": _controls(facts),
         "plots": joined(plots),
-        "files": joined(files),
+        "files": joined(others),
         "footer": element("footer", note(made)),
         "data": data or "null",
         "program": program,
     }
     page = (_ASSETS / "report.html").read_text(encoding="utf-8")
     # In one pass: what is filled in may hold such a mark itself.
-    parts = page.split("{{")
-    return parts[0] + "".join(f"{values[name]}{rest}" for name, _, rest in (part.partition("}}") for part in parts[1:]))
+    pieces = page.split("{{")
+    filled = (piece.partition("}}") for piece in pieces[1:])
+    return pieces[0] + "".join(f"{values[name]}{rest}" for name, _, rest in filled)
 
 
 def _folder(name: str) -> Path:

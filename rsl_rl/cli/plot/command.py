@@ -15,8 +15,8 @@ from typing import Annotated, Literal
 import tyro
 
 from rsl_rl.cli.main import UserError, user_errors
-from rsl_rl.cli.plot_figure import SUFFIXES, draw
-from rsl_rl.cli.plot_runs import PlottedRun, find_runs, grouped
+from rsl_rl.cli.plot.figure import SUFFIXES, draw
+from rsl_rl.cli.plot.runs import PlottedRun, find_runs, grouped
 from rsl_rl.telemetry.history import LENGTH_TAGS, RETURN_TAGS, Axis
 from rsl_rl.utils import did_you_mean, listed
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from rsl_rl.checkpoint import newest_checkpoint, numbered_checkpoints, read_checkpoint
 from rsl_rl.cli.export_record import recorded_check
-from rsl_rl.cli.plot_runs import flattened
+from rsl_rl.cli.plot.runs import flattened
 from rsl_rl.cli.run_folder import CONFIG, EXPORTS
 from rsl_rl.cli.warning_log import read_warnings
 from rsl_rl.config.task import TaskConfig, load_task, parse_yaml_text, task_names
