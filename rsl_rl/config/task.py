@@ -18,7 +18,7 @@ from rsl_rl.config.options import check_options, check_type, resolve_runner_conf
 from rsl_rl.config.schema import GaussianDistributionConfig, MLPModelConfig, RunnerConfig
 from rsl_rl.utils import did_you_mean, listed, resolve_callable
 
-DEFAULT_TASK = "go1-joystick-flat"
+DEFAULT_TASK = "go1-walk"
 _PRESETS = Path(__file__).parent / "tasks"
 
 

@@ -1,0 +1,262 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""The memory of a sweep: an Optuna study in a database, and who works on which of its trials."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import socket
+import time
+import uuid
+import warnings
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rsl_rl.utils import did_you_mean, listed
+
+# A grid is queued beforehand: Optuna's own ends a study, which only its own loop can be asked for.
+SAMPLERS = {"tpe": "TPESampler", "random": "RandomSampler", "grid": "RandomSampler"}
+_NEED_ITS_LOOP = ("GridSampler", "BruteForceSampler")
+PRUNERS = {"median": "MedianPruner", "halving": "SuccessiveHalvingPruner", "hyperband": "HyperbandPruner"}
+BEAT_SECONDS = 10.0
+"""Who works on a trial says so this often ..."""
+LOST_AFTER = 60.0
+"""... and has lost it when nothing was heard for so long."""
+MAX_ATTEMPTS = 3
+"""Parameters whose trial was lost so often are not tried again: they may be what ends the machine."""
+
+
+def import_optuna() -> Any:
+    """Return Optuna, quiet.
+
+    Raises:
+        ImportError: It is not installed; says how to.
+    """
+    try:
+        import optuna
+    except ImportError as error:
+        raise ImportError('A sweep needs Optuna: pip install "rsl-rl-lib[sweep]"') from error
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+    return optuna
+
+
+def open_study(name: str, storage: str, sampler: Any, pruner: Any, direction: str) -> Any:
+    """Return the study of this name, made if it is not there yet.
+
+    Raises:
+        ValueError: The database cannot be opened; says why.
+        ImportError: Its driver is not installed.
+    """
+    optuna = import_optuna()
+    engine: dict[str, Any] = {"pool_pre_ping": True}
+    if storage.startswith("sqlite:"):
+        engine = {"connect_args": {"timeout": 100}}
+    try:
+        database = optuna.storages.RDBStorage(storage, engine_kwargs=engine)
+    except ModuleNotFoundError as error:
+        raise ImportError(f"The storage '{shown(storage)}' needs the package '{error.name}'.") from error
+    except Exception as error:  # of SQLAlchemy, or of the driver
+        reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+        raise ValueError(f"The storage '{shown(storage)}' cannot be opened: {reason}") from error
+    return optuna.create_study(
+        study_name=name, storage=database, sampler=sampler, pruner=pruner, direction=direction, load_if_exists=True
+    )
+
+
+def shown(storage: str) -> str:
+    """Return the address of a database without its password."""
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        return make_url(storage).render_as_string(hide_password=True)
+    except ArgumentError:
+        return storage
+
+
+def make_sampler(sampler: Any, seed: Sequence[int], workers: int) -> Any:
+    """Return what proposes parameters.
+
+    Args:
+        sampler: One of :data:`SAMPLERS`, or a mapping with ``class_name``, a class of ``optuna.samplers``, and options.
+        seed: What the proposals depend on.
+        workers: Trials at once.
+    """
+    if sampler == "tpe":
+        # Trials that run count as bad ones, so that several do not try the same.
+        sampler = {"class_name": "TPESampler", "constant_liar": workers > 1}
+    elif isinstance(sampler, Mapping) and sampler.get("class_name") in _NEED_ITS_LOOP:
+        raise ValueError(f"{sampler['class_name']} cannot be used here. 'sampler: grid' tries all combinations.")
+    number = int(np.random.SeedSequence(list(seed)).generate_state(1)[0])
+    return _made(sampler, "samplers", SAMPLERS, {"seed": number})
+
+
+def make_pruner(pruner: Any, steps: int) -> Any:
+    """Return what decides which trials end early.
+
+    Args:
+        pruner: One of :data:`PRUNERS`, none, or a mapping with ``class_name``, a class of ``optuna.pruners``, and
+            options.
+        steps: Iterations of a trial.
+    """
+    if pruner in (None, "none"):
+        return import_optuna().pruners.NopPruner()
+    if pruner == "median":
+        # Some trials to compare with, and a third of a training in which nothing is decided: first rewards say little.
+        pruner = {"class_name": "MedianPruner", "n_startup_trials": 4, "n_warmup_steps": steps // 3}
+    elif pruner == "halving":
+        pruner = {"class_name": "SuccessiveHalvingPruner", "min_resource": max(1, steps // 16)}
+    elif pruner == "hyperband":
+        pruner = {"class_name": "HyperbandPruner", "min_resource": max(1, steps // 16), "max_resource": steps}
+    return _made(pruner, "pruners", [*PRUNERS, "none"], {})
+
+
+def _made(section: Any, module: str, names: Any, defaults: Mapping[str, Any]) -> Any:
+    classes = getattr(import_optuna(), module)
+    if isinstance(section, str):
+        if section not in names:
+            raise ValueError(
+                f"There is no {module[:-1]} '{section}'.{did_you_mean(section, names)} There are: {listed(names)}, or "
+                f"{{class_name: ..., options}} with a class of optuna.{module}."
+            )
+        section = {"class_name": names[section]}
+    if not isinstance(section, Mapping) or not hasattr(classes, str(section.get("class_name"))):
+        known = [name for name in dir(classes) if name.endswith(module[:-1].title())]
+        name = section.get("class_name") if isinstance(section, Mapping) else section
+        raise ValueError(f"optuna.{module} has no class '{name}'.{did_you_mean(name, known)} It has: {listed(known)}.")
+    made_by = getattr(classes, section["class_name"])
+    options = {key: value for key, value in section.items() if key != "class_name"}
+    try:
+        try:
+            return made_by(**{**defaults, **options})
+        except TypeError:
+            return made_by(**options)  # One that takes no seed.
+    except (TypeError, ValueError, ImportError) as error:
+        raise ValueError(f"{section['class_name']} does not take these options: {error}") from error
+
+
+def queue_first(study: Any, values: Mapping[str, Any]) -> None:
+    """Let a new study begin with these values."""
+    if not study.get_trials(deepcopy=False):
+        study.enqueue_trial(dict(values), user_attrs={"is_as_given": True})
+
+
+def queue_grid(study: Any, choices: Mapping[str, Sequence[Any]]) -> int:
+    """Queue all combinations of choices that have not been tried yet; return how many there are with those."""
+    combinations = [dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values())]
+    for combination in combinations:
+        study.enqueue_trial(combination, skip_if_exists=True)
+    return len(combinations)
+
+
+class Trials:
+    """The trials of a study, and those that their workers have lost.
+
+    A trial has user attributes: ``owner``, the program that works on it; ``beat``, which that changes while it does;
+    ``attempt``, counted from 1; ``outcome``, set just before it ends. One that has ended without an outcome was lost.
+    """
+
+    def __init__(self, study: Any) -> None:
+        """Begin to watch the trials of a study."""
+        self.study = study
+        self._states = import_optuna().trial.TrialState
+        self._host = _this_system()
+        self._token = uuid.uuid4().hex[:8]
+        self._heard: dict[int, tuple[Any, float]] = {}
+
+    def finished(self) -> list[Any]:
+        """Return the trials that count: trained to the end, pruned, or failed by themselves."""
+        states = (self._states.COMPLETE, self._states.PRUNED, self._states.FAIL)
+        ended = self.study.get_trials(deepcopy=False, states=states)
+        return [trial for trial in ended if trial.state != self._states.FAIL or "outcome" in trial.user_attrs]
+
+    def running(self) -> list[Any]:
+        """Return the trials that somebody works on, here or elsewhere."""
+        return self.study.get_trials(deepcopy=False, states=(self._states.RUNNING,))
+
+    def begin(self) -> Any:
+        """Return a new trial of ours."""
+        trial = self.study.ask()
+        trial.set_user_attr("owner", {"host": self._host, "pid": os.getpid(), "token": self._token})
+        return trial
+
+    def lost(self) -> list[Any]:
+        """Return the running trials whose worker is a process of this system that is gone, or not heard of."""
+        now = time.monotonic()
+        found = []
+        for trial in self.running():
+            owner, beat = trial.user_attrs.get("owner"), trial.user_attrs.get("beat")
+            if owner is not None and owner["token"] == self._token:
+                continue
+            if owner is not None and owner["host"] == self._host and not _is_alive(owner["pid"]):
+                found.append(trial)
+                continue
+            # Clocks of machines differ: what counts is how long we have seen no change.
+            last, since = self._heard.get(trial.number, (object(), now))
+            if last != (owner, beat):
+                self._heard[trial.number] = ((owner, beat), now)
+            elif now - since > LOST_AFTER:
+                found.append(trial)
+        return found
+
+    def give_back(self, trial: Any, counts: bool = True) -> bool:
+        """End a trial without a result, and let its parameters be tried again.
+
+        Args:
+            trial: The trial, ours or a lost one.
+            counts: Whether it counts as an attempt.
+
+        Returns:
+            False where another worker did this first.
+        """
+        try:
+            self.study.tell(trial.number, state=self._states.FAIL)
+        except (ValueError, RuntimeError):
+            return False
+        attempt = int(trial.user_attrs.get("attempt", 1)) + counts
+        if trial.params and attempt <= MAX_ATTEMPTS:
+            kept = {key: value for key, value in trial.user_attrs.items() if key == "is_as_given"}
+            self.study.enqueue_trial(trial.params, user_attrs={"attempt": attempt, **kept})
+        return True
+
+    def end(self, trial: Any, state: str, outcome: str, value: float | None = None) -> None:
+        """End a trial of ours that counts: COMPLETE with its value, PRUNED, or FAIL."""
+        trial.set_user_attr("outcome", outcome)
+        self.study.tell(trial, value, state=self._states[state])
+
+
+def seed_of_this_start(seed: int, study_trials: int, is_shared: bool) -> list[int]:
+    """Return a seed that differs for each program that works on a sweep: the same would propose the same again."""
+    own = [zlib.crc32(f"{_this_system()} {os.getpid()}".encode())] if is_shared else []
+    return [seed, study_trials, *own]
+
+
+def _this_system() -> str:
+    """Return what tells one set of process numbers from another: a machine since its start, or a container."""
+    parts = [socket.gethostname()]
+    with contextlib.suppress(OSError):
+        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
+        parts.append(os.readlink("/proc/self/ns/pid"))
+    return " ".join(parts)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    # A zombie: killed, but its parent has not asked for it yet.
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return True
