@@ -91,9 +91,11 @@ def percentiles(call: Any, calls: int = 5000) -> tuple[float, float]:
 def walk(policy: Policy, robot: Any, command: list[float], seconds: float, video: Any) -> None:
     """Run the control loop and print what came of it."""
     velocities, distance, falls = [], 0.0, 0
-    begin = robot.position
-    for _ in range(round(seconds * STEPS_PER_SECOND)):
-        action = policy(robot.observation(command))
+    begin, started = robot.position, 0
+    soft_start = robot_module("go1").soft_start
+    for step in range(round(seconds * STEPS_PER_SECOND)):
+        wanted = soft_start((step - started) / STEPS_PER_SECOND) * np.array(command)
+        action = policy(robot.observation(wanted))
         robot.apply(action)
         robot.step()  # on a robot: wait until 0.02 s have passed since the last observation
         velocities.append(robot.velocity)
@@ -104,10 +106,10 @@ def walk(policy: Policy, robot: Any, command: list[float], seconds: float, video
             distance += float(np.linalg.norm(robot.position[:2] - begin[:2]))
             robot.reset()
             policy.reset()
-            begin = robot.position
+            begin, started = robot.position, step + 1
     distance += float(np.linalg.norm(robot.position[:2] - begin[:2]))
     # What it does before it has reached its speed says nothing about that.
-    settled = np.array(velocities)[min(STEPS_PER_SECOND, len(velocities) // 2) :]
+    settled = np.array(velocities)[min(2 * STEPS_PER_SECOND, len(velocities) // 2) :]
     print(f"{'':12}forward m/s  left m/s  turn rad/s")
     for name, (forward, left, turn) in {"command": command, "mean": settled.mean(axis=0)}.items():
         print(f"{name:12}{forward:11.2f}{left:10.2f}{turn:12.2f}")

@@ -26,7 +26,7 @@ COMMANDS = {
 _SECONDS = 3.0
 _STEPS_PER_FRAME = 2
 _WIDTH, _HEIGHT = 640, 480
-_SETTLED = 0.5  # seconds that a change of the command takes
+_SETTLED = 1.5  # seconds that the start, or a change of the command, takes
 # What the task's environment may set otherwise, and the plain scene has fixed.
 _FIXED = {"ctrl_dt": 0.02, "sim_dt": 0.004, "kp": 35.0, "kd": 0.5, "action_scale": 0.5, "frame_stack": 1}
 
@@ -76,15 +76,17 @@ class Go1Replay:
             policy: Groups [1, ...] -> actions [1, 12].
         """
         # MuJoCo decides when it is imported how to draw: not before this is wanted.
-        robot, steps = importlib.import_module("rsl_rl.robots.go1").Go1(), round(_SECONDS * 50)
+        go1, steps = importlib.import_module("rsl_rl.robots.go1"), round(_SECONDS * 50)
+        robot = go1.Go1()
         getattr(policy, "reset", lambda: None)()
         for index, (name, command) in enumerate(COMMANDS.items()):
             self._velocities[name] = []
             for step in range(steps):
                 if step % _STEPS_PER_FRAME == 0:
                     yield robot.render(_WIDTH, _HEIGHT)
+                wanted = np.array(command) * (go1.soft_start(step / 50) if index == 0 else 1.0)
                 with torch.inference_mode():
-                    actions = policy(self._groups(robot.observation(command)))
+                    actions = policy(self._groups(robot.observation(wanted)))
                 robot.apply(actions[0].cpu().numpy())
                 robot.step()
                 if step >= _SETTLED * 50:
