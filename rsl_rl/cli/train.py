@@ -181,6 +181,8 @@ def _prepared(
         # Everything that can be wrong is found before a folder is made.
         runner = make_runner(task, env, None)
         if task.eval_interval is not None:
+            if task.eval_num_envs is not None and task.eval_num_envs < 1:
+                raise ValueError(f"eval_num_envs must be at least 1, got {task.eval_num_envs}.")
             runner.evaluate_with(evaluation_environments(task), task.eval_interval, task.eval_episodes)
         if task.threads > 1 and task.env.startswith("envpool:"):
             act_on_one_thread(runner, task.threads)

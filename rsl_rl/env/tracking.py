@@ -81,9 +81,15 @@ def velocity_tracking(env: Any, obs: TensorDict) -> VelocityTracking | None:
     name = str(cfg.get("env", "")) if isinstance(cfg, dict) else ""
     for pattern, tracking in _KNOWN.items():
         places = (tracking.command, tracking.linear, tracking.angular)
-        if re.fullmatch(pattern, name) and all(group in obs for group, _ in places):
+        if re.fullmatch(pattern, name) and all(_has(obs, place) for place in places):
             return tracking
     return None
+
+
+def _has(obs: TensorDict, place: Place) -> bool:
+    # The options of an environment may make other groups of the same name.
+    group, entries = place
+    return group in obs and obs[group].ndim == 2 and obs[group].shape[1] == _WIDTHS.get(group)
 
 
 def _at(obs: TensorDict, place: Place) -> torch.Tensor:
@@ -91,6 +97,7 @@ def _at(obs: TensorDict, place: Place) -> torch.Tensor:
     return obs[group][:, entries]
 
 
+_WIDTHS = {"privileged_state": 123}
 _KNOWN = {
     # Exact values, as the environment's rewards use them: ``state`` has them with noise.
     r"envpool:Go1Joystick.*": VelocityTracking(

@@ -9,6 +9,7 @@ Legend: N environments.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -85,11 +86,12 @@ def play_episodes(env: VecEnv, policy: Policy, num_episodes: int, max_steps: int
     result, sums = Episodes(), _Sums()
     returns_N, lengths_N = torch.zeros(env.num_envs, dtype=torch.float64), torch.zeros(env.num_envs, dtype=torch.long)
     reset = getattr(policy, "reset", lambda dones=None: None)
-    obs = env.get_observations()
-    is_new_N = torch.as_tensor(env.episode_length_buf).cpu().flatten() == 0
-    tracking, commanded, steps = velocity_tracking(env, obs), None, 0
+    commanded, steps = None, 0
 
     with torch.inference_mode():
+        obs = env.get_observations()
+        is_new_N = torch.as_tensor(env.episode_length_buf).cpu().flatten() == 0
+        tracking = velocity_tracking(env, obs)
         reset()
         while (quota_N > 0).any() and steps != max_steps:
             if tracking is not None:
@@ -131,7 +133,10 @@ class _Report:
         for name, values, mask in numbers_of_infos(getattr(env, "last_info", None) or {}, env.num_envs):
             self.each[name] = values, mask
         for name, value in (extras.get("log") or extras.get("episode") or {}).items():
-            tensor = torch.as_tensor(value).detach()
+            try:
+                tensor = torch.as_tensor(value).detach()
+            except (TypeError, ValueError, RuntimeError):  # text, for example; the training says so
+                continue
             if tensor.shape == (env.num_envs,):
                 self.each[name] = tensor.double().numpy(force=True), None
             elif name not in self.each and tensor.numel() > 0:
@@ -210,4 +215,5 @@ def _is_error(name: str) -> bool:
 
 
 def _is_about_success(name: str) -> bool:
-    return "success" in name.lower() and "reward" not in name.lower()
+    # Not what counts or limits successes.
+    return re.search(r"(^|[^a-z])(success|success_rate)$", name.lower()) is not None

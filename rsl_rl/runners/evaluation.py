@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import inspect
 import random
 import time
 import warnings
@@ -96,10 +97,11 @@ class Evaluation:
             with _kept_random_state(self._devices):
                 played = self._play(frozen_copy(alg.get_policy()).to(self._device))
         except Exception as error:  # whatever an environment or a model raises, it is not worth a run
-            self.is_over, self._env, self._start = True, None, None
+            self.is_over, self._start = True, None
+            self._close()
             warnings.warn(
-                f"The evaluation in iteration {iteration} failed and none is made any more, training goes on: "
-                f"{type(error).__name__}: {error}",
+                f"The evaluation in iteration {iteration} failed and none is made any more, training goes on, and best.pt "
+                f"stays that of the evaluations before: {type(error).__name__}: {error}",
                 stacklevel=3,
             )
             return {}
@@ -135,12 +137,14 @@ class Evaluation:
             return self._env
         if self._env is None:
             self._env = self._make()
-        elif self._is_adapted and hasattr(self._env, "reset"):
-            self._env.reset()
+        elif self._is_adapted and _can_be_called(getattr(self._env, "reset", None)):
+            with torch.inference_mode():
+                self._env.reset()
         if not self._is_adapted:
             self._env, self._is_adapted = as_vec_env(self._env), True
             self._env.get_observations()
-            self._start = environment_state(self._env)
+            # It may be the very buffers that are written when the environment is stepped.
+            self._start = copy.deepcopy(environment_state(self._env))
         return self._env
 
     def _close(self) -> None:
@@ -155,6 +159,15 @@ def score_of(evaluation: Evaluation | None, logger: Logger) -> tuple[float | Non
         return logger.evaluation.get(RETURN), RETURN
     rewards = logger.rewbuffer
     return sum(rewards) / len(rewards) if rewards else None, TRAINING_REWARD
+
+
+def _can_be_called(function: Any) -> bool:
+    """Return whether it is a function that needs no arguments."""
+    try:
+        inspect.signature(function).bind()
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 class _OnDevice:

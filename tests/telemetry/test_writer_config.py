@@ -132,6 +132,6 @@ def documented() -> list[object]:
 
 @pytest.mark.parametrize("logger", documented(), ids=str)
 def test_every_documented_configuration_names_writers_that_take_its_options(logger: object) -> None:
-    if isinstance(logger, dict) and str(logger["class_name"]).startswith("my_package"):
+    if isinstance(logger, dict) and str(logger["class_name"]).startswith("my_"):
         logger = {"class_name": Service, "token": "yours"}
     make_logger(None, logger=logger)
