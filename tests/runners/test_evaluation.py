@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tensordict import TensorDict
 
 from rsl_rl.checkpoint import CheckpointFolder, read_checkpoint, write_checkpoint
 from rsl_rl.cli.main import main
@@ -232,6 +233,54 @@ def test_environments_that_cannot_go_back_go_on_with_new_episodes(tmp_path: Path
     first = [1 + 2 + 3 + 4] * 2 + [5 + 6 + 7 + 8]
     second = [9 + 10 + 11 + 12] * 2 + [13 + 14 + 15 + 16]
     assert [float(row["Eval/mean_return"]) for row in rows(tmp_path)] == [sum(first) / 3, sum(second) / 3]
+
+
+class OwnBuffers(PointEnv):
+    """Gives its buffers away as they are: as its state, which steps then write to, and as its observations."""
+
+    def __init__(self) -> None:
+        super().__init__(2, max_episode_length=4)
+        self.count, self.groups = torch.zeros(2), super().get_observations()
+
+    def get_observations(self) -> TensorDict:
+        for name, group in super().get_observations().items():
+            self.groups[name][:] = group
+        return self.groups
+
+    def step(self, actions: torch.Tensor) -> tuple:
+        self.groups = super().get_observations()
+        obs, _, dones, extras = super().step(actions)
+        self.count += 1
+        extras["log"] = {"note": "text", "nothing": None, "distance": 1.0}
+        return obs, self.count.clone(), dones, extras
+
+    def state_dict(self) -> dict:
+        return {"count": self.count, "length": self.episode_length_buf}
+
+    def load_state_dict(self, state: dict) -> None:
+        self.count.copy_(state["count"])
+        self.episode_length_buf = state["length"].clone()
+
+
+def test_a_state_that_is_the_buffers_themselves_is_kept_apart(tmp_path: Path) -> None:
+    runner = small_runner(tmp_path)
+    runner.evaluate_with(OwnBuffers(), interval=1, episodes=2)
+    runner.learn(3)
+    assert [row["Eval/mean_return"] for row in rows(tmp_path)] == ["10.0", "10.0", "10.0"]
+
+
+def test_an_environment_with_a_reset_of_its_own_kind_goes_on(tmp_path: Path) -> None:
+    class Forward(OwnBuffers):
+        def state_dict(self) -> dict:
+            raise NotImplementedError
+
+        def reset(self, where: torch.Tensor) -> None:
+            raise AssertionError("not to be called without knowing where")
+
+    runner = small_runner(tmp_path)
+    runner.evaluate_with(Forward(), interval=1, episodes=2)
+    runner.learn(2)
+    assert [row["Eval/mean_return"] for row in rows(tmp_path)] == ["10.0", "26.0"]
 
 
 @pytest.mark.parametrize("numbers", [(0, 4), (2, 0)])
