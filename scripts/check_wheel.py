@@ -33,6 +33,7 @@ NOT_IMPORTED = (
     "rich tyro yaml git"
 )
 MOST_SECONDS = 3.0
+PATIENCE = 60.0  # s, for an interpreter to say its version
 # What belongs to the environment of whoever calls.
 NOT_PASSED_ON = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "PIP_TARGET", "PIP_PREFIX", "PIP_USER")
 
@@ -73,8 +74,8 @@ def find_pythons() -> dict[str, str]:
         # Asked by running it: version managers leave commands that only print an error.
         code = "import ensurepip, sys, venv; print('%d.%d' % sys.version_info[:2], sys._base_executable)"
         try:
-            done = subprocess.run([python, "-c", code], capture_output=True, text=True, timeout=60, check=False)
-        except OSError:
+            done = subprocess.run([python, "-c", code], capture_output=True, text=True, timeout=PATIENCE, check=False)
+        except (OSError, subprocess.TimeoutExpired):
             continue
         version, _, executable = done.stdout.strip().partition(" ")
         if done.returncode == 0 and version in VERSIONS:

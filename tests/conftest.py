@@ -11,7 +11,7 @@ import pytest
 import torch
 from hypothesis import settings
 
-# Also in the processes that tests start: several tests run at once, and threads that wait for each other keep cores busy.
+# Also in the processes that tests start: several tests run at once, and threads that wait keep cores busy.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 torch.set_num_threads(1)  # The tensors are small, and sums then have one order.
 settings.register_profile("repeatable", deadline=None, derandomize=True)  # No example fails for being slow.

@@ -54,6 +54,16 @@ def test_the_pythons_of_this_machine_are_found(monkeypatch: pytest.MonkeyPatch) 
     assert list(found) == ([version] if version in script().VERSIONS else [])
 
 
+def test_an_interpreter_that_does_not_answer_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    silent = tmp_path / "python3"
+    silent.write_text("#!/bin/sh\nexec tail -f /dev/null\n")
+    silent.chmod(0o755)
+    monkeypatch.setenv("PYTHONS", str(silent))
+    module = script()
+    module.PATIENCE = 0.01
+    assert module.find_pythons() == {}
+
+
 def test_importing_pulls_in_none_of_the_packages_that_the_check_names() -> None:
     module = script()
     imports = "import sys, rsl_rl, " + ", ".join(f"rsl_rl.{name}" for name in module.PACKAGES)

@@ -43,6 +43,6 @@ def draw_learning_curve(folder: Path, title: str) -> Path:
         axes.set_xlim(left=0)
         axes.margins(y=0.1)
         axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
-    figure.suptitle(f"{title} ({seconds / 60:.1f} minutes)")
+    figure.suptitle(f"{title} ({seconds / 60:.1f} minutes)", parse_math=False)
     figure.savefig(folder / CURVE, dpi=130)
     return folder / CURVE

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import statistics
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -19,12 +19,13 @@ import tyro
 
 from rsl_rl.cli.eval_figure import draw_evaluations, is_reward
 from rsl_rl.cli.main import user_errors
-from rsl_rl.cli.play import PolicyKind, load_policy, policy_file
-from rsl_rl.cli.run_folder import Run
+from rsl_rl.cli.play import PolicyKind, finite, load_policy, policy_file
+from rsl_rl.cli.run_folder import EXPORTS, Run
 from rsl_rl.cli.table import as_table
 from rsl_rl.cli.train import MOST_EVALUATED_AT_ONCE, seed_everything
 from rsl_rl.config.task import TaskConfig
 from rsl_rl.env import make_env
+from rsl_rl.export import EXPORTERS
 from rsl_rl.runners.episodes import play_episodes
 from rsl_rl.utils.files import replaced_when_complete
 
@@ -64,12 +65,15 @@ class _Candidate:
 
     @property
     def name(self) -> str:
-        """What its files are named after: a checkpoint's own name, or the format that it was exported in."""
-        return self.file.stem if self.kind == "checkpoint" else self.kind
+        """What its files are called: like the checkpoint, or the format of the run's own export, or another export."""
+        if self.kind == "checkpoint":
+            return self.file.stem
+        own = self.run.folder / EXPORTS / EXPORTERS[self.kind][1]
+        return self.kind if self.file.resolve() == own.resolve() else self.file.name
 
 
 def run(arguments: list[str]) -> None:
-    """Play, write what came out into each run, and print it."""
+    """Play, print what came out, and write it into each run."""
     chosen = tyro.cli(EvalArguments, args=arguments, prog="rsl-rl eval")
     with user_errors():
         if not chosen.runs:
@@ -84,15 +88,31 @@ def run(arguments: list[str]) -> None:
         if not chosen.json:
             print(f"{candidate.task.name}: {candidate.file}", flush=True)
         results.append(_evaluate(candidate, chosen))
-    with user_errors():
-        written = _write(candidates, results, chosen.output)
+    # First of all, so that nothing is lost where it cannot be written.
+    labels = _labels(candidates)
     if chosen.json:
-        print(json.dumps(results))
-        return
-    print(f"\n{as_text(results, _labels(candidates))}")
-    if len({_environment(candidate.task) for candidate in candidates}) > 1:
-        print("\nThese runs have different environments: their numbers cannot be compared.")
-    print("\n" + "\n".join(written))
+        print(json.dumps(results), flush=True)
+    else:
+        print(f"\n{as_text(results, labels)}")
+        if len({_environment(candidate.task) for candidate in candidates}) > 1:
+            print("\nThese runs have different environments: their numbers cannot be compared.")
+        print(flush=True)
+    for candidate, result, label in zip(candidates, results, labels, strict=True):
+        place = candidate.run.folder / FOLDER / candidate.name
+        try:
+            written = _write(place, result, [result], [label])
+        except OSError as error:  # not the user's own folder, or a full disk
+            print(f"warning: Nothing was written to '{place.parent}': {error}", file=sys.stderr)
+        else:
+            _say(written, chosen.json)
+    if chosen.output is not None:
+        with user_errors():
+            _say(_write(chosen.output / FOLDER, results, results, labels), chosen.json)
+
+
+def _say(lines: Sequence[str], only_json: bool) -> None:
+    if not only_json:
+        print("\n".join(lines))
 
 
 def _candidate(found: Run, policy: str) -> _Candidate:
@@ -129,30 +149,29 @@ def _evaluate(candidate: _Candidate, chosen: EvalArguments) -> dict[str, Any]:
         "tracking": played.tracking,
         "mean": played.means(),
     }
-    return _finite(document)
+    return finite(document)
 
 
-def _write(candidates: Sequence[_Candidate], results: Sequence[dict[str, Any]], output: Path | None) -> list[str]:
-    """Write the files of every run, and of all together; return what to say about them."""
-    labels, said, no_figure = _labels(candidates), [], ""
-    places: list[tuple[Path, Any, list[dict[str, Any]], list[str]]] = [
-        (candidate.run.folder / FOLDER / candidate.name, result, [result], [label])
-        for candidate, result, label in zip(candidates, results, labels, strict=True)
-    ]
-    if output is not None:
-        places.append((output / FOLDER, list(results), list(results), labels))
-    for place, document, shown, names in places:
-        path = place.with_name(f"{place.name}.json")
-        with replaced_when_complete(path) as partial:
-            Path(partial).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-        said.append(f"results  {path}")
-        try:
-            with replaced_when_complete(figure := place.with_name(f"{place.name}.png")) as partial:
-                draw_evaluations(shown, names, partial)
-            said.append(f"figure   {figure}")
-        except ImportError as error:
-            no_figure = f"no figure: {error}"
-    return [*said, *([no_figure] if no_figure else [])]
+def _write(place: Path, document: Any, results: Sequence[dict[str, Any]], labels: Sequence[str]) -> list[str]:
+    """Write a document and a figure of results beside it; return what to say about them.
+
+    Raises:
+        OSError: The folder cannot be written, or the disk is full.
+    """
+    path = place.with_name(f"{place.name}.json")
+    with replaced_when_complete(path) as partial:
+        Path(partial).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    said = [f"results  {path}"]
+    figure = place.with_name(f"{place.name}.png")
+    try:
+        with replaced_when_complete(figure) as partial:
+            draw_evaluations(results, labels, partial)
+    except ImportError as error:
+        return [*said, f"no figure: {error}"]
+    except OSError as error:
+        print(f"warning: The figure '{figure}' was not written: {error}", file=sys.stderr)
+        return said
+    return [*said, f"figure   {figure}"]
 
 
 def as_text(results: Sequence[dict[str, Any]], labels: Sequence[str]) -> str:
@@ -209,12 +228,3 @@ def _environment(task: TaskConfig) -> str:
     """Return what makes the numbers of two runs comparable."""
     options = {key: value for key, value in task.env_options.items() if key not in _NOT_COMPARED}
     return json.dumps([task.env, options], sort_keys=True, default=str)
-
-
-def _finite(value: Any) -> Any:
-    """Return a document in which null stands for NaN and infinities, which JSON does not have."""
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

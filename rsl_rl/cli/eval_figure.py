@@ -31,10 +31,18 @@ def draw_evaluations(results: Sequence[dict[str, Any]], labels: Sequence[str], p
         ImportError: matplotlib is not installed.
     """
     try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
+        from matplotlib import rc_context
     except ImportError as error:
         raise ImportError('Drawing an evaluation needs: pip install "rsl-rl-lib[plot]"') from error
+    # Text stays text, also where it holds $.
+    with rc_context({"text.parse_math": False}):
+        _draw(results, labels, path)
+
+
+def _draw(results: Sequence[dict[str, Any]], labels: Sequence[str], path: str) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     terms = [name for name in dict.fromkeys(name for r in results for name in r["terms"]) if is_reward(name)]
     height = max(2.6 + 0.4 * len(results), 1.2 + 0.11 * len(terms) * (1 + len(results)))
     figure = Figure(figsize=(13 if terms else 9, height), layout="constrained")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,7 +70,7 @@ def run(arguments: list[str]) -> None:
     if not chosen.json:
         print(f"{task.name}: {source}", flush=True)
     result = play_episodes(env, policy, chosen.episodes)
-    print(json.dumps(_as_dict(result, source)) if chosen.json else _as_text(result))
+    print(json.dumps(finite(_as_dict(result, source))) if chosen.json else _as_text(result))
     if chosen.video is not None:
         with user_errors():
             lines = record_video(task, policy, chosen.video, chosen.seed)
@@ -130,6 +131,15 @@ def load_runner(task: TaskConfig, env: VecEnv, checkpoint: Path) -> OnPolicyRunn
     model = "student" if isinstance(runner.alg, Distillation) else "actor"
     runner.alg.load(read_checkpoint(str(checkpoint), map_location="cpu"), {model: True}, True)
     return runner
+
+
+def finite(value: Any) -> Any:
+    """Return a document in which null stands for NaN and infinities, which JSON does not have."""
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _as_dict(result: Episodes, source: Path) -> dict[str, Any]:

@@ -74,7 +74,9 @@ class Run:
         else:
             folders = [folder for folder in (path, RUNS / name) if (folder / CONFIG).is_file()][:1]
             if not folders:
-                found = [config.parent for place in (path, RUNS / name) for config in place.glob(f"*/{CONFIG}")]
+                configs = [config for place in (path, RUNS / name) for config in place.glob(f"*/{CONFIG}")]
+                # Hydra keeps a file of this name in a hidden folder.
+                found = [config.parent for config in configs if not config.parent.name.startswith(".")]
                 playable = [folder for folder in found if any(folder.glob("model_*.pt"))]
                 folders = sorted(playable or found, key=lambda folder: (folder / CONFIG).stat().st_mtime)[-1:]
         if not folders:

@@ -60,7 +60,8 @@ def run(arguments: list[str]) -> None:
     with user_errors():
         preset = load_task(name)
         resumed = run_to_resume(arguments, preset)
-        if resumed is not None and not named:
+        if resumed is not None and (not named or Path(name).suffix not in (".yaml", ".yml")):
+            # What it was started with, not the task's defaults; a file of the user's may have been changed on purpose.
             preset = resumed.task()
     values = {field.name: getattr(preset, field.name) for field in dataclasses.fields(preset)}
     if not preset.runner.obs_groups:
@@ -124,7 +125,8 @@ def train(
         if is_first:
             kept.begin(folder, lambda: runner.current_learning_iteration)
         if is_first and done >= task.iterations:
-            print(f"{folder} is complete: {done} of {task.iterations} iterations. More: --iterations N.")
+            so_far = f"is complete: {done} of" if done == task.iterations else f"has {done} iterations, more than"
+            print(f"{folder} {so_far} {task.iterations} iterations. More: --iterations N, which is the total.")
         elif is_first:
             record_start(folder, task.device, done)
             processes = f"{runner.gpu_world_size} processes with " if runner.is_distributed else ""
@@ -190,14 +192,15 @@ def _prepared(
             runner.load(str(checkpoint))
             if resumed is None:
                 runner.forget_progress()
+        # A run that starts from another's checkpoint makes all of its own iterations.
+        done = 0 if resumed is None else world.broadcast(runner.completed_iterations)
         folder = None
         if world.rank == 0:
             folder = resumed.folder if resumed is not None else new_run_folder(task, run_dir)
-            write_task(task, folder / CONFIG)
+            if done < task.iterations:
+                write_task(task, folder / CONFIG)
             remember_launch(folder)
         folder = world.broadcast(folder)
-        # A run that starts from another's checkpoint makes all of its own iterations.
-        done = 0 if resumed is None else world.broadcast(runner.completed_iterations)
     runner.logger.log_dir = str(folder) if world.rank == 0 else None
     # The user's own project, when it is under version control.
     runner.add_git_repo_to_log(os.getcwd())

@@ -88,7 +88,7 @@ def velocity_tracking(env: Any, obs: TensorDict) -> VelocityTracking | None:
 
 def _has(obs: TensorDict, place: Place) -> bool:
     # The options of an environment may make other groups of the same name.
-    group, entries = place
+    group, _ = place
     return group in obs and obs[group].ndim == 2 and obs[group].shape[1] == _WIDTHS.get(group)
 
 

@@ -43,8 +43,8 @@ _LYING_HEIGHT = 0.1
 def soft_start(seconds: float) -> float:
     """Return the share of a command that a robot which stands still is given after so many seconds.
 
-    Nothing for half a second, then all of it within another half. In training a robot is on its feet and in motion when a
-    command changes: one that stands perfectly still and is asked for full speed at once may stumble.
+    Nothing for half a second, then all of it within another half. In training a robot is in motion when a command
+    changes: one that stands perfectly still and is asked for full speed at once may stumble.
     """
     return min(max(2.0 * seconds - 1.0, 0.0), 1.0)
 

@@ -32,7 +32,8 @@ class Episodes:
     returns: list[float] = field(default_factory=list)
     lengths: list[int] = field(default_factory=list)
     successes: list[bool] | None = None
-    """What the environment said in each episode's last step (``is_success`` or ``success``); None if it never did."""
+    """What the environment said in each episode's last step (``is_success`` or ``success``); None if it never did.
+    Where it does for some, an episode without a statement is no success."""
     success: float | None = None
     """Share of successful episodes; where the environment only logs a mean over the episodes that ended in a step, the
     mean of that. Counts (Isaac Lab's ``Episode_Termination/...``) are divided by the episodes that ended."""

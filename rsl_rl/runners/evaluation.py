@@ -100,8 +100,8 @@ class Evaluation:
             self.is_over, self._start = True, None
             self._close()
             warnings.warn(
-                f"The evaluation in iteration {iteration} failed and none is made any more, training goes on, and best.pt "
-                f"stays that of the evaluations before: {type(error).__name__}: {error}",
+                f"The evaluation in iteration {iteration} failed and none is made any more, training goes on, and "
+                f"best.pt stays that of the evaluations before: {type(error).__name__}: {error}",
                 stacklevel=3,
             )
             return {}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import os
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -107,7 +108,7 @@ def read_history(folder: str | os.PathLike[str]) -> History:
         ImportError: There are event files only, and TensorBoard is not installed.
     """
     folder = Path(folder)
-    if (folder / FILE_NAME).is_file() and (table := read_metrics(folder)):
+    if (folder / FILE_NAME).is_file() and (table := _read_table(folder / FILE_NAME)):
         if _STEP not in table:
             raise ValueError(f"'{folder / FILE_NAME}' has no column '{_STEP}'.")
         steps = np.array(table.pop(_STEP))
@@ -126,24 +127,29 @@ def read_history(folder: str | os.PathLike[str]) -> History:
 
 
 def read_metrics(folder: str | os.PathLike[str]) -> dict[str, list[float]]:
-    """Return every column of a run's table, all of one length; an empty cell is NaN.
+    """Return every column of a run's table, all of one length; an empty cell is NaN. Nothing for a table without rows.
 
     A last line without its end, of a run that is being written or was killed, is left out.
 
     Raises:
         ValueError: A cell is no number; says which.
     """
-    path = Path(folder) / FILE_NAME
-    text = path.read_text(encoding="utf-8")
-    rows = list(csv.DictReader(text[: text.rfind("\n") + 1].splitlines()))
-    columns: dict[str, list[float]] = {name: [] for name in (rows[0] if rows else ()) if name}
-    for line, row in enumerate(rows, start=2):
-        for name, column in columns.items():
-            try:
-                column.append(float(row[name] or "nan"))
-            except ValueError:
-                raise ValueError(f"'{path}', line {line}: '{row[name]}' in column '{name}' is no number.") from None
-    return columns
+    return {name: column.tolist() for name, column in _read_table(Path(folder) / FILE_NAME).items()}
+
+
+def _read_table(path: Path) -> dict[str, array[float]]:
+    with path.open(encoding="utf-8") as file:
+        rows = csv.reader(line for line in file if line.endswith("\n"))
+        columns = {name: (index, array("d")) for index, name in enumerate(next(rows, ())) if name}
+        for row in filter(None, rows):
+            for name, (index, column) in columns.items():
+                cell = row[index] if index < len(row) else ""
+                try:
+                    column.append(float(cell or "nan"))
+                except ValueError:
+                    where = f"'{path}', line {rows.line_num}"
+                    raise ValueError(f"{where}: '{cell}' in column '{name}' is no number.") from None
+    return {name: column for name, (_, column) in columns.items() if column}
 
 
 def _finite(curves: Mapping[str, Curve]) -> dict[str, Curve]:

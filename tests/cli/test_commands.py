@@ -386,3 +386,22 @@ def test_help_names_commands_and_options(capsys: pytest.CaptureFixture[str]) -> 
         main(["train", "--help"])
     assert exit_.value.code == 0
     assert "--runner.algorithm.learning-rate" in capsys.readouterr().out
+
+
+def test_a_resumed_run_keeps_what_it_was_started_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    own = ["--seed", "7", "--runner.actor.hidden-dims", "8", "--runner.algorithm.gamma", "0.9"]
+    train = ["train", "gym:InvertedPendulum-v5", "--export", "False", "--runner.logger", "none"]
+    main([*train, *own, "--num-envs", "2", "--iterations", "2"])
+    main([*train, "--resume", "auto", "--iterations", "3"])
+    assert "from iteration 2 to 3" in capsys.readouterr().out
+    (folder,) = (tmp_path / "runs").glob("*/*")
+    task = read_task(folder / "config.yaml")
+    assert (task.seed, task.num_envs, task.iterations) == (7, 2, 3)
+    assert (list(task.runner.actor.hidden_dims), task.runner.algorithm.gamma) == ([8], 0.9)  # type: ignore[union-attr]
+    before = (folder / "config.yaml").read_bytes()
+    main([*train, "--resume", "auto", "--iterations", "1"])
+    assert "has 3 iterations, more than 1" in capsys.readouterr().out
+    assert (folder / "config.yaml").read_bytes() == before

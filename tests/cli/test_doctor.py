@@ -16,7 +16,7 @@ import torch
 
 from rsl_rl.cli.doctor import system as doctor_system
 from rsl_rl.cli.doctor.check import Check, ProbeError, looked, probe
-from rsl_rl.cli.doctor.command import compiler, drawing, sections
+from rsl_rl.cli.doctor.command import compilation, compiler, drawing, sections
 from rsl_rl.cli.doctor.training import Reach, train_and_check
 from rsl_rl.cli.main import main
 
@@ -96,6 +96,19 @@ def test_without_a_compiler_its_package_is_named(tmp_path: Path, monkeypatch: py
     assert (check.status, check.hint) == ("missing", "apt-get install g++")
 
 
+def test_a_cache_of_the_compiler_that_stays_is_no_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def leave_something(part: str, env: dict[str, str], **_: object) -> str:
+        cache = Path(env["TORCHINDUCTOR_CACHE_DIR"])
+        cache.rmdir()
+        cache.write_text("a folder that cannot be removed")
+        return "compiled"
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("rsl_rl.cli.doctor.command.probe", leave_something)
+    monkeypatch.setenv("CXX", sys.executable)  # The compiler is not what is tried.
+    assert [check.status for check in compilation()] == ["ok", "ok"]
+
+
 def test_packages_that_are_not_there_come_with_their_install_line(monkeypatch: pytest.MonkeyPatch) -> None:
     installed = doctor_system._version
     monkeypatch.setattr(
@@ -113,9 +126,11 @@ def test_a_version_that_is_too_old_fails(monkeypatch: pytest.MonkeyPatch) -> Non
     assert torch_ == Check("torch", "failed", "2.5.1+cu118, but >=2.6 is needed")
 
 
-def test_every_way_to_draw_works_or_comes_with_its_package() -> None:
+def test_every_way_to_draw_works_or_comes_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("mujoco")
+    monkeypatch.setenv("PYOPENGL_PLATFORM", "egl")  # The user's own choice stands in the way of no other.
     for check in drawing():
+        assert "PYOPENGL_PLATFORM" not in check.text
         if check.status == "ok":
             assert check.text == f"a picture was drawn (MUJOCO_GL={check.name})"
         else:

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from rsl_rl.cli.eval import as_text
+from rsl_rl.cli.eval_figure import draw_evaluations
 from rsl_rl.cli.main import main
 from tests.cli.test_commands import SMALL, fails
 from tests.env.toys import register
@@ -27,7 +28,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two small runs of one task with different seeds."""
     folder = tmp_path_factory.mktemp("trained")
     for seed in (1, 2):
-        main(["train", "gym:Drift-v0", *SMALL, "--seed", str(seed), "--run-dir", str(folder / f"run_{seed}")])
+        options = ["--seed", str(seed), "--export", "False", "--run-dir", str(folder / f"run_{seed}")]
+        main(["train", "gym:Drift-v0", *SMALL, *options])
     return folder
 
 
@@ -96,13 +98,40 @@ def test_what_is_written_into_the_run(runs: Path, capsys: pytest.CaptureFixture[
 
 def test_every_kind_of_policy_has_files_of_its_own(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copy("run_1/model_0.pt", "run_1/best.pt")
+    main(["export", "run_1", "--formats", "onnx"])
+    shutil.copy("run_1/exports/policy.onnx", "run_1/exports/walk.onnx")
+    capsys.readouterr()
     [first] = evaluated(capsys, "run_1/model_0.pt", "--episodes", "3")
     for kind, file in (("best", "best.pt"), ("latest", "latest.pt"), ("onnx", "exports/policy.onnx")):
         [result] = evaluated(capsys, "run_1", "--policy", kind, "--episodes", "3")
         assert result["policy"] == file
         assert (result["returns"] == first["returns"]) == (kind == "best")
+    # A format's name is that of the run's own export, whichever way that is named.
+    for file in ("walk", "policy"):
+        [result] = evaluated(capsys, f"run_1/exports/{file}.onnx", "--episodes", "3")
+        assert result["policy"] == f"exports/{file}.onnx"
     names = {file.stem for file in Path("run_1/evaluation").glob("*.json")}
-    assert names == {"model_0", "best", "latest", "onnx"}
+    assert names == {"model_0", "best", "latest", "onnx", "walk.onnx"}
+
+
+def test_results_are_printed_where_the_run_cannot_be_written(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("run_1/evaluation").write_text("in the way")
+    main(["eval", "run_1", "run_2", "--episodes", "2", "--output", "out", "--json"])
+    printed = capsys.readouterr()
+    assert json.loads(printed.out) == json.loads(Path("out/evaluation.json").read_text())
+    assert "warning: Nothing was written to 'run_1/evaluation': " in printed.err
+    assert Path("run_2/evaluation/model_2.json").is_file()
+    # What was asked for and cannot be written is an error, after the results.
+    with pytest.raises(SystemExit) as exit_:
+        main(["eval", "run_1", "--episodes", "2", "--output", "run_1/evaluation"])
+    assert exit_.value.code == 2
+    assert "| return " in capsys.readouterr().out
+
+
+def test_names_with_dollars_are_drawn_as_they_are(tmp_path: Path) -> None:
+    result = {"task": r"$\task$", "returns": [1.0, 2.0], "lengths": [1, 2], "terms": {r"reward_$\frac$": 1.0}}
+    draw_evaluations([result], [r"US$\1$"], str(tmp_path / "a.png"))
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_runs_stand_side_by_side_and_in_one_figure(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -157,7 +186,7 @@ class Broken(PointEnv):
 
 
 def test_numbers_that_are_none_are_null_in_the_file(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    options = ["--runner.check-for-nan", "False", "--iterations", "1", "--run-dir", "broken"]
+    options = ["--runner.check-for-nan", "False", "--iterations", "1", "--export", "False", "--run-dir", "broken"]
     main(["train", "tests.cli.test_eval:Broken", *SMALL, *options])
     capsys.readouterr()
     main(["eval", "broken", "--episodes", "2"])
@@ -166,6 +195,10 @@ def test_numbers_that_are_none_are_null_in_the_file(runs: Path, capsys: pytest.C
     assert json.loads(text)["returns"][0] is None
     assert json.loads(text)["mean"]["return"] is None
     assert "- +- -" in capsys.readouterr().out
+    main(["play", "broken", "--episodes", "2", "--json"])
+    printed = capsys.readouterr().out
+    assert "NaN" not in printed
+    assert json.loads(printed)["returns"][0] is None
 
 
 def test_the_tables_show_success_tracking_and_reward_terms_first() -> None:

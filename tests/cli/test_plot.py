@@ -132,6 +132,18 @@ class TestGroups:
             (tmp_path / name / "params" / "agent.yaml").write_text(text)
         assert labels([str(tmp_path)]) == {"anymal": ["a", "b"]}
 
+    @pytest.mark.parametrize("more", ["", "slice: !!python/object/apply:builtins.slice [0, 1]\n"])
+    def test_the_environment_of_an_isaac_lab_run_is_compared(self, more: str, tmp_path: Path) -> None:
+        for name, seed, num_envs in (("a", 1, 64), ("b", 2, 64), ("c", 1, 128)):
+            write_events(tmp_path / name, {"Train/mean_reward": [(0, 1.0)]})
+            (tmp_path / name / "params").mkdir()
+            (tmp_path / name / "params" / "agent.yaml").write_text("experiment_name: anymal\n")
+            text = f"seed: {seed}\nsim:\n  device: cuda:{seed}\n  dt: 0.01\nlog_dir: /logs/{name}\n{more}"
+            (tmp_path / name / "params" / "env.yaml").write_text(f"{text}scene:\n  num_envs: {num_envs}\n")
+        found = labels([str(tmp_path)])
+        assert list(found.values()) == [["a", "b"], ["c"]]
+        assert all(label.startswith("env_file=" if more else "num_envs=") for label in found)
+
 
 class TestCommand:
     def test_it_draws_mean_and_band_of_every_group(self, runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -146,6 +158,15 @@ class TestCommand:
         assert (runs / "out/curves.svg").read_text().count("FillBetweenPolyCollection") == 4  # two groups, two panels
         main(["plot", "cartpole-balance", "--output", "curves.png"])
         assert (runs / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+    def test_names_with_dollars_are_shown_as_they_are(self, tmp_path: Path) -> None:
+        for name, rate in (("a", 1e-3), ("b", 3e-3)):
+            make_run(tmp_path / name, [1.0, 2.0], rate, name="$\\task$")
+        rules = [r"US$1$=a", r"$\frac$=b"]
+        arguments = ["plot", str(tmp_path / "a"), str(tmp_path / "b"), "--group", *rules]
+        main([*arguments, "--tags", "Train/mean_reward", "--output", str(tmp_path / "out.svg")])
+        for part in ("US$1$", r"$\frac$", r"$\task$"):
+            assert part in text_of(tmp_path / "out.svg")
 
     def test_the_same_runs_give_the_same_file(self, runs: Path) -> None:
         for name in ("a.svg", "b.svg"):

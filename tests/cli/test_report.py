@@ -23,10 +23,11 @@ import torch
 from rsl_rl.cli.export_record import recorded_check
 from rsl_rl.cli.main import main
 from rsl_rl.cli.report.command import report_page
-from rsl_rl.cli.report.curves import thinned
+from rsl_rl.cli.report.curves import curve_data, thinned
 from rsl_rl.cli.report.facts import gather
 from rsl_rl.cli.report.markup import Html, element, figures
 from rsl_rl.cli.warning_log import kept_warnings, read_warnings
+from rsl_rl.telemetry.history import Curve, History
 from rsl_rl.telemetry.provenance import hardware, read_starts, record_start
 from tests.cli.test_plot import make_run
 from tests.envs import PointEnv
@@ -122,6 +123,18 @@ class TestPage:
         marked = re.findall(r"<mark>\s*([a-z_]+)", report_page(gather(trained_run)))
         assert set(marked) == {"num_steps_per_env", "learning_rate", "num_envs", "iterations"}
 
+    def test_options_of_the_environment_and_another_environment_are_differences(self, tmp_path: Path) -> None:
+        other = {"env": "gym:Other-v0", "env_options": {"frame_skip": 5}}
+        preset = gather(make_run(tmp_path / "preset", [1.0], **other))
+        assert preset.changed() == [
+            ("env", "gym:Other-v0", "envpool:CartpoleBalance-v1"),
+            ("env_options.frame_skip", 5, "not set"),
+        ]
+        # The defaults are those of any environment.
+        defaults = [key for key, _, _ in gather(make_run(tmp_path / "own", [1.0], name="own", **other)).changed()]
+        assert "env_options.frame_skip" in defaults
+        assert not {"env", "env_options", "name"} & set(defaults)
+
     def test_it_is_whole_in_itself_and_forbids_the_network(self, trained_run: Path) -> None:
         page = page_of(trained_run)
         sources = [(tag, key) for tag, attributes in page.elements for key in attributes if key in ("src", "action")]
@@ -215,6 +228,52 @@ class TestWhatIsMissing:
         assert "runner: [" in page.texts["configuration"]
         assert "cannot be read" in page.texts["checkpoints"]
         assert page.data["curves"]["Train/mean_reward"]["y"] == [1, 2]
+
+    def test_a_table_without_a_finite_number_gives_a_page(self, tmp_path: Path) -> None:
+        (tmp_path / "metrics.csv").write_text("iteration,Train/mean_reward\n0,nan\n1,\n")
+        page = page_of(tmp_path)
+        assert page.data is None
+        assert "metrics.csv' holds no number that is finite" in page.texts["warnings"]
+
+    def test_a_run_that_took_no_time_gives_a_page(self, tmp_path: Path) -> None:
+        folder = make_run(tmp_path / "run", [1.0, 2.0])
+        table = (folder / "metrics.csv").read_text()
+        assert "collecting" in page_of(folder).texts["throughput"]
+        (folder / "metrics.csv").write_text(table.replace(",1.5,0.5", ",0,0"))
+        assert "collecting" not in page_of(folder).texts["throughput"]
+
+    def test_texts_and_evaluations_of_another_form_are_shown_as_they_are(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        folder = make_run(tmp_path / "run", [1.0])
+        (folder / "evaluation").mkdir()
+        (folder / "evaluation" / "a.json").write_text('{"returns": 7, "date": "\\ud800", "mean": {"return": 5.5}}')
+        main(["report", str(folder)])
+        page = (folder / "report.html").read_bytes()
+        assert "a-5.5---?" in Page(page.decode()).texts["evaluation"]
+        assert f": {len(page) / 1e6:.1f} MB" in capsys.readouterr().out
+
+    def test_a_run_beside_hydras_hidden_folder_is_found(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (tmp_path / "run" / ".hydra").mkdir(parents=True)
+        (tmp_path / "run" / ".hydra" / "config.yaml").write_text("lr: 1\n")
+        with pytest.raises(SystemExit):
+            main(["report", str(tmp_path / "run")])
+        assert "There is no run" in capsys.readouterr().err
+        write_events(tmp_path / "run" / "tb", {"loss": [(0, 1.0)]})
+        main(["report", str(tmp_path / "run")])
+        assert Page((tmp_path / "run" / "report.html").read_text()).data["curves"]["loss"]["y"] == [1]
+
+    def test_a_checkpoint_that_is_removed_meanwhile_is_no_failure(self, tmp_path: Path) -> None:
+        folder = make_run(tmp_path / "run", [1.0])
+        (folder / "model_1.pt").write_bytes(b"12345")
+        (folder / "model_2.pt").symlink_to("gone")
+        facts = gather(folder)
+        (folder / "model_1.pt").unlink()
+        listed = Page(report_page(facts)).texts["checkpoints"]
+        assert "model_1.ptiteration 15 B" in listed
+        assert "model_2" not in listed
 
     def test_a_folder_without_a_run_is_refused(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit):
@@ -311,9 +370,22 @@ def test_thinning_keeps_peaks_and_ends() -> None:
     y[4321], y[8765] = 50.0, -50.0
     kept = thinned(y, 200)
     assert len(kept) <= 200
-    assert {4321, 8765} <= set(kept.tolist())
+    assert {0, 4321, 8765, 9999} <= set(kept.tolist())
     assert (np.diff(kept) > 0).all()
     assert thinned(y[:150], 200).tolist() == list(range(150))
+
+
+def test_a_long_curve_comes_with_the_mean_of_each_stretch() -> None:
+    steps = np.arange(20_000.0)
+    curves = {"long": Curve(steps, np.where(steps % 8 == 0, 9.0, 0.0)), "short": Curve(steps[:9], steps[:9])}
+    data = json.loads(curve_data(History(Path("metrics.csv"), curves)))
+    mean = data["curves"]["long"]["mean"]
+    assert mean["y"] == [1.125] * 500  # 5 of 40 points are 9
+    assert mean["points"] == 40
+    assert data["grids"][mean["x"]]["iteration"][:2] == [19.5, 59.5]
+    assert set(data["curves"]["long"]["y"]) == {0, 9}
+    assert data["grids"][data["curves"]["long"]["x"]]["iteration"][-1] == 19_999
+    assert "mean" not in data["curves"]["short"]
 
 
 def test_text_is_escaped_unless_it_was_made_here() -> None:

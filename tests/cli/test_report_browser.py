@@ -215,6 +215,23 @@ def test_axis_tag_scale_and_smoothing_are_chosen(page: Any) -> None:
     assert all(tick.endswith(" s") for tick in ticks(page, "x"))
 
 
+def test_smoothing_a_long_curve_shows_the_mean_of_all_of_its_points(browser: Any, tmp_path: Path) -> None:
+    rows = (f"{index},{9 * (index % 8 == 0)}" for index in range(4000))
+    (tmp_path / "metrics.csv").write_text("\n".join(["iteration,Train/mean_reward", *rows, ""]))
+    main(["report", str(tmp_path)])
+    with opened(browser, tmp_path / "report.html") as page:
+        assert 990 <= len(points(page)) <= 1000
+        assert page.locator("#smooth option").all_text_contents()[1] == "mean of 5 points, or 1 % of a long curve"
+        page.select_option("#smooth", "5")
+        page.locator(LARGE).focus()
+        page.keyboard.press("Home")
+        page.keyboard.press("PageDown")
+        # 9 once in 8 points; the eleventh stretch of 8 is around iteration 83.5.
+        assert page.locator(".large output").text_content() == "84: 1.125, mean of up to 40"
+        assert len(points(page)) == 500
+        assert len(points(page, kind="raw")) >= 990
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_is_readable_in_light_and_dark(scheme: str, browser: Any, page_file: Path) -> None:
     with opened(browser, page_file, color_scheme=scheme) as page:

@@ -99,7 +99,8 @@ def compilation() -> Iterator[Check]:
     yield from checks
     if checks[0].status != "ok":
         return
-    with tempfile.TemporaryDirectory() as cache:
+    # Processes of the compiler may still be writing.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as cache:
         try:
             yield Check("compiling", "ok", probe("compile", seconds=180, env={"TORCHINDUCTOR_CACHE_DIR": cache}))
         except ProbeError as error:
@@ -123,8 +124,10 @@ def drawing() -> Iterator[Check]:
     def draw(way: str) -> Check:
         if way == "glfw" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
             return Check(way, "missing", "there is no screen")
+        # Of one of these two, MuJoCo wants that PYOPENGL_PLATFORM says the same; the user's may say otherwise.
+        env = {"MUJOCO_GL": way} | ({"PYOPENGL_PLATFORM": way} if way in ("egl", "osmesa") else {})
         try:
-            return Check(way, "ok", f"{probe('render', seconds=60, env={'MUJOCO_GL': way})} (MUJOCO_GL={way})")
+            return Check(way, "ok", f"{probe('render', seconds=60, env=env)} (MUJOCO_GL={way})")
         except ProbeError as error:
             hint = f"apt-get install {_DRAWING[way]}" if sys.platform.startswith("linux") else ""
             return Check(way, "missing", str(error), hint)

@@ -90,8 +90,9 @@ def draw(groups: Sequence[Group], tags: Sequence[str], axis: Axis, path: Path, s
         raise ImportError('Drawing curves needs: pip install "rsl-rl-lib[plot]"') from error
     columns = min(len(tags), 2 if len(tags) in (2, 4) else 3)
     rows = -(-len(tags) // columns)
-    # Text stays text, and the same runs give the same file.
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "rsl-rl", "font.size": 10}):
+    # Text stays text, also where it holds $, and the same runs give the same file.
+    style: Any = {"svg.fonttype": "none", "svg.hashsalt": "rsl-rl", "font.size": 10, "text.parse_math": False}
+    with rc_context(style):
         figure = Figure(figsize=(max(6.4, 4.6 * columns), 3.4 * rows + 0.35 * -(-len(groups) // columns) + 0.2))
         figure.set_layout_engine("constrained", h_pad=0.08, w_pad=0.08)
         panels = figure.subplots(rows, columns, squeeze=False).ravel()

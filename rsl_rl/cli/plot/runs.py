@@ -6,8 +6,11 @@
 from __future__ import annotations
 
 import fnmatch
+import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,9 @@ from rsl_rl.utils import listed
 
 # Where programs keep a run's configuration: ours, Isaac Lab's and mjlab's.
 _CONFIGS = (CONFIG, "params/agent.yaml")
+# Where the latter two keep the environment's, and its lines that do not change what is learned.
+_ENVIRONMENT = "params/env.yaml"
+_NOT_OF_ENVIRONMENT = re.compile(r"^ *(seed|device|log_dir):.*\n?", re.MULTILINE)
 # What changes how long, how fast or under which name something is learned, but not what.
 _NOT_COMPARED = {
     "seed", "iterations", "max_iterations", "threads", "device", "name", "description", "expected", "run_name",
@@ -27,6 +33,7 @@ _NOT_COMPARED = {
     "neptune_project", "grad_reduce_bucket_mb",
 }  # fmt: skip
 _MOST_DIFFERENCES = 4
+_LONGEST_VALUE = 40
 
 
 @dataclass
@@ -47,7 +54,11 @@ class PlottedRun:
     @property
     def compared(self) -> dict[str, Any]:
         """The part of the configuration that has an influence on what is learned."""
-        return {key: value for key, value in (self.config or {}).items() if key.rpartition(".")[2] not in _NOT_COMPARED}
+        return {
+            key: value
+            for key, value in (self.config or {}).items()
+            if key.startswith("env.") or key.rpartition(".")[2] not in _NOT_COMPARED
+        }
 
 
 @dataclass
@@ -101,8 +112,28 @@ def read_flat_config(folder: Path) -> dict[str, Any] | None:
         except (OSError, ValueError):
             continue
         if isinstance(document, Mapping):
-            return flattened(document)
+            return flattened(document) | _flat_environment(folder)
     return None
+
+
+def _flat_environment(folder: Path) -> dict[str, Any]:
+    """Return the environment's configuration, where it has a file of its own, under keys that begin with ``env``."""
+    try:
+        text = (folder / _ENVIRONMENT).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return {}
+    return _parsed_environment(_NOT_OF_ENVIRONMENT.sub("", text))
+
+
+@lru_cache  # these files are long, and those of several seeds are the same
+def _parsed_environment(text: str) -> dict[str, Any]:
+    try:
+        document = parse_yaml_text(text)
+    except ValueError:  # it holds Python objects
+        document = None
+    if isinstance(document, Mapping):
+        return flattened(document, "env.")
+    return {"env_file": hashlib.sha256(text.encode()).hexdigest()[:8]}
 
 
 def flattened(section: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -186,7 +217,8 @@ def _differences(run: PlottedRun, rivals: Sequence[PlottedRun], is_single: bool)
         *_, above, last = ["", *key.split(".")]
         name = last if last_parts.count(last) == 1 else f"{above}.{last}"
         value = (run.config or {}).get(key)
-        texts.append(f"{name}={'none' if value is None else f'{value:g}' if isinstance(value, float) else value}")
+        text = "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+        texts.append(f"{name}={text if len(text) <= _LONGEST_VALUE else f'{text[:_LONGEST_VALUE]}...'}")
     return [*texts, *(["..."] if len(keys) > _MOST_DIFFERENCES else [])]
 
 

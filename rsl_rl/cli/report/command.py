@@ -16,11 +16,12 @@ import tyro
 
 from rsl_rl.cli.main import user_errors
 from rsl_rl.cli.report import files, parts
-from rsl_rl.cli.report.curves import curve_data
+from rsl_rl.cli.report.curves import MOST_POINTS, STRETCHES, curve_data
 from rsl_rl.cli.report.facts import RunFacts, gather
 from rsl_rl.cli.report.markup import Html, element, joined, note
-from rsl_rl.cli.run_folder import Run
+from rsl_rl.cli.run_folder import CONFIG, Run
 from rsl_rl.telemetry.history import EVENTS
+from rsl_rl.telemetry.metrics_csv import FILE_NAME
 from rsl_rl.telemetry.provenance import versions
 from rsl_rl.utils.files import replaced_when_complete
 
@@ -61,10 +62,12 @@ def run(arguments: list[str]) -> None:
     with user_errors():
         folder = _folder(chosen.run)
         path = chosen.output or folder / PAGE
-        page = report_page(gather(folder))
+        # Names of files and texts of a run may hold what is no character.
+        page = report_page(gather(folder)).encode(errors="replace")
         with replaced_when_complete(path) as partial:
-            Path(partial).write_text(page, encoding="utf-8")
-    print(f"{path}: {len(page.encode()) / 1e6:.1f} MB, opens in any browser")
+            Path(partial).write_bytes(page)
+    shown = str(path).encode(errors="replace").decode()
+    print(f"{shown}: {len(page) / 1e6:.1f} MB, opens in any browser")
 
 
 def report_page(facts: RunFacts) -> str:
@@ -107,27 +110,35 @@ def report_page(facts: RunFacts) -> str:
 def _folder(name: str) -> Path:
     """Return the folder of a run, also of one that has no configuration."""
     place = Path(name)
-    if place.is_dir() and not any(place.glob("*/config.yaml")):
-        has_numbers = any(place.rglob(EVENTS)) or (place / "metrics.csv").is_file() or any(place.glob("model_*.pt"))
-        if has_numbers:
-            return place
+    if (place / FILE_NAME).is_file() or any(place.glob(EVENTS)) or any(place.glob("model_*.pt")):
+        return place
+    # Folders within one with a configuration are runs of their own; hidden ones, such as Hydra's, are not.
+    holds_runs = any(not config.parent.name.startswith(".") for config in place.glob(f"*/{CONFIG}"))
+    if not holds_runs and any(place.rglob(EVENTS)):
+        return place
     return Run(name).folder
 
 
 def _controls(facts: RunFacts) -> Html:
-    if facts.history is None:
+    history = facts.history
+    if history is None:
         return Html("")
     names = {"steps": "environment steps", "iteration": "iterations", "seconds": "training time"}
-    axes = [axis for axis in names if axis in facts.history.axes]
+    axes = [axis for axis in names if axis in history.axes]
     over = element("select", *(element("option", names[axis], value=axis) for axis in axes), id="axis")
-    widths = {1: "off", 5: "5 points", 20: "20 points", 50: "50 points"}
+    is_thinned = any(len(history.series(tag, history.axes[0])[1]) > MOST_POINTS for tag in history.tags)
+    widths = {1: "off"}
+    for width in (5, 20, 50):
+        share = f", or {100 * width / STRETCHES:g} % of a long curve" if is_thinned else ""
+        widths[width] = f"mean of {width} points{share}"
     smooth = element("select", *(element("option", text, value=width) for width, text in widths.items()), id="smooth")
+    peaks = f" Of a curve of more than {MOST_POINTS:,} points, lowest and highest are drawn." if is_thinned else ""
     return element(
         "div",
         element("label", "Over ", over),
         element("label", "Smoothing ", smooth),
         element("button", "Whole range", type="button", id="reset", disabled=True),
-        element("span", "Drag across a curve to zoom, double-click to return.", class_="hint"),
+        element("span", f"Drag across a curve to zoom, double-click to return.{peaks}", class_="hint"),
         class_="controls",
     )
 

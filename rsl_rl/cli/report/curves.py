@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from rsl_rl.cli.report.markup import Html, details, element, figures, joined, ta
 from rsl_rl.telemetry.history import Axis, History
 
 MOST_POINTS = 1000
+STRETCHES = MOST_POINTS // 2
 _TABLE_ROWS = 15
 _LOSSES = ("Loss/", "Update/", "Policy/", "Rnd/", "losses/", "train/")
 _SPEED = ("Perf/", "time/", "charts/SPS")
@@ -49,19 +51,30 @@ def environment_tags(history: History) -> list[str]:
 
 
 def curve_data(history: History) -> Html:
-    """Return all curves as JSON for the page; long ones are thinned, with their peaks kept."""
+    """Return all curves as JSON for the page; long ones are thinned, with their peaks kept, and come with means.
+
+    A curve has ``x``, which grid its ``y`` are over. A thinned one has ``mean`` too, with the same for the mean of each
+    stretch, and ``points``, how many a stretch has: what lies between peaks cannot be smoothed to anything true.
+    """
     places: dict[str, int] = {}
     grids: list[dict[str, list[float]]] = []
+
+    def drawn(x: Mapping[Any, np.ndarray], y: np.ndarray) -> dict[str, Any]:
+        grid = {axis: [_rounded(value) for value in values] for axis, values in x.items()}
+        place = places.setdefault(json.dumps(grid), len(grids))
+        if place == len(grids):
+            grids.append(grid)
+        return {"x": place, "y": [_rounded(value) for value in y]}
+
     curves = {}
     for tag in history.tags:
         x = {axis: history.series(tag, axis)[0] for axis in history.axes}
         y = history.series(tag, history.axes[0])[1]
         kept = thinned(y)
-        grid = {axis: [_rounded(value) for value in values[kept]] for axis, values in x.items()}
-        place = places.setdefault(json.dumps(grid), len(grids))
-        if place == len(grids):
-            grids.append(grid)
-        curves[tag] = {"x": place, "y": [_rounded(value) for value in y[kept]]}
+        curves[tag] = drawn({axis: values[kept] for axis, values in x.items()}, y[kept])
+        if len(kept) < len(y):
+            means = drawn({axis: stretch_means(values) for axis, values in x.items()}, stretch_means(y))
+            curves[tag]["mean"] = means | {"points": round(len(y) / STRETCHES)}
     order: list[Axis] = [axis for axis in ("steps", "iteration", "seconds") if axis in history.axes]  # type: ignore[misc]
     text = json.dumps({"axes": order, "grids": grids, "curves": curves}, separators=(",", ":"))
     # Within a script no text may look like its end.
@@ -69,11 +82,17 @@ def curve_data(history: History) -> Html:
 
 
 def thinned(y: np.ndarray, most: int = MOST_POINTS) -> np.ndarray:
-    """Return which points to draw [at most ``most``]: of every stretch its lowest and its highest."""
+    """Return which points to draw [at most ``most``]: both ends, and of every stretch its lowest and its highest."""
     if len(y) <= most:
         return np.arange(len(y))
-    stretches = np.array_split(np.arange(len(y)), most // 2)
-    return np.unique([part[pick(y[part])] for part in stretches for pick in (np.argmin, np.argmax)])
+    stretches = np.array_split(np.arange(len(y)), most // 2 - 1)
+    peaks = [part[pick(y[part])] for part in stretches for pick in (np.argmin, np.argmax)]
+    return np.unique([0, *peaks, len(y) - 1])
+
+
+def stretch_means(values: np.ndarray) -> np.ndarray:
+    """Return the mean of each of the stretches [STRETCHES] of a curve that is thinned."""
+    return np.array([part.mean() for part in np.array_split(values, STRETCHES)])
 
 
 def charts(tags: Iterable[str]) -> Html:

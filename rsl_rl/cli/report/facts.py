@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import warnings
 from collections.abc import Mapping
@@ -27,8 +28,9 @@ from rsl_rl.telemetry.provenance import read_starts
 _FOREIGN_CONFIGS = ("params/agent.yaml", "params/env.yaml")
 _SECTIONS = re.compile(r"^--- (?:git )?(branch|commit|status|diff) ---$", re.MULTILINE)
 NOT_SET = "not set"
-# Filled from the environment, or without influence on what is learned.
-_NOT_COMPARED = ("runner.obs_groups", "name", "description", "expected", "env", "seed")
+# Without influence on what is learned.
+_NOT_COMPARED = ("name", "description", "expected", "seed")
+_DEFAULTS = "defaults"
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class Checkpoint:
 
     file: Path
     meaning: str
+    stat: os.stat_result
 
 
 @dataclass
@@ -68,7 +71,8 @@ class RunFacts:
     warnings: list[dict[str, Any]]
     code: list[CodeState]
     checkpoints: list[Checkpoint]
-    exports: list[tuple[Path, dict[str, Any] | None]]
+    exports: list[tuple[Path, os.stat_result, dict[str, Any] | None]]
+    """Files, and how their check came out."""
     evaluations: list[tuple[Path, dict[str, Any]]]
     problems: list[str] = field(default_factory=list)
     """What could not be read, and why."""
@@ -101,9 +105,14 @@ class RunFacts:
         mine, theirs = flattened(self.config), self.baseline
         # A key that this run lacks altogether is of a release that did not have it.
         lacking = [key for key in theirs if key not in mine and any(key.startswith(f"{leaf}.") for leaf in mine)]
-        keys = [key for key in (*mine, *lacking) if not key.startswith(_NOT_COMPARED)]
+        keys = [key for key in (*mine, *lacking) if self._is_compared(key) and (key in theirs or mine.get(key) != {})]
         pairs = [(key, mine.get(key, NOT_SET), theirs.get(key, NOT_SET)) for key in keys]
         return [pair for pair in pairs if pair[1] != pair[2]]
+
+    def _is_compared(self, key: str) -> bool:
+        # Groups are filled from the environment, and the defaults are those of any environment.
+        is_given = key == "env" and self.baseline_name == _DEFAULTS
+        return not (is_given or key in _NOT_COMPARED or key.startswith("runner.obs_groups"))
 
     def _first(self, tags: tuple[str, ...]) -> str | None:
         known = [] if self.history is None else self.history.tags
@@ -120,6 +129,9 @@ def gather(folder: Path) -> RunFacts:
     except (OSError, ValueError, ImportError) as error:
         history = None
         problems.append(str(error))
+    if history is not None and not history.tags:
+        problems.append(f"'{history.source}' holds no number that is finite.")
+        history = None
     return RunFacts(
         folder=folder,
         config=config,
@@ -132,9 +144,9 @@ def gather(folder: Path) -> RunFacts:
         code=[_code_state(file) for file in sorted((folder / "git").glob("*.diff"))],
         checkpoints=_checkpoints(folder),
         exports=[
-            (file, recorded_check(file))
+            (file, stat, recorded_check(file))
             for file in sorted((folder / EXPORTS).glob("*"))
-            if file.suffix in (".onnx", ".pt", ".pt2")
+            if file.suffix in (".onnx", ".pt", ".pt2") and (stat := _stat(file))
         ],
         evaluations=_evaluations(folder, problems),
         problems=problems,
@@ -163,7 +175,7 @@ def _baseline(config: Mapping[str, Any] | None) -> tuple[dict[str, Any] | None, 
     name = str(config.get("name"))
     if name in task_names():
         return _flat(load_task(name)), f"preset '{name}'"
-    return _flat(load_task("gym:any")), "defaults"
+    return _flat(load_task("gym:any")), _DEFAULTS
 
 
 def _flat(task: TaskConfig) -> dict[str, Any]:
@@ -198,7 +210,7 @@ def _code_state(file: Path) -> CodeState:
 
 def _checkpoints(folder: Path) -> list[Checkpoint]:
     numbered = numbered_checkpoints(folder)
-    found = [Checkpoint(file, f"iteration {iteration}") for iteration, file in numbered.items()]
+    found = [(file, f"iteration {iteration}") for iteration, file in numbered.items()]
     for file in sorted(folder.glob("*.pt")):
         if file in numbered.values():
             continue
@@ -209,8 +221,16 @@ def _checkpoints(folder: Path) -> list[Checkpoint]:
             meaning = meaning.format(read_checkpoint(file, map_location="cpu").get("iter", "unknown"))
         except (OSError, ValueError):
             meaning = "cannot be read"
-        found.append(Checkpoint(file, meaning))
-    return found
+        found.append((file, meaning))
+    return [Checkpoint(file, meaning, stat) for file, meaning in found if (stat := _stat(file))]
+
+
+def _stat(file: Path) -> os.stat_result | None:
+    """Return size and time of a file; None if it is gone, as a training that goes on removes old checkpoints."""
+    try:
+        return file.stat()
+    except OSError:
+        return None
 
 
 def _evaluations(folder: Path, problems: list[str]) -> list[tuple[Path, dict[str, Any]]]:

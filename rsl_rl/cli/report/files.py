@@ -35,7 +35,7 @@ def exports(facts: RunFacts) -> Html:
     if not facts.exports:
         return note("None yet: ", code(f"rsl-rl export {facts.folder}"), " writes ONNX, TorchScript and pt2 files.")
     rows = []
-    for file, check in facts.exports:
+    for file, stat, check in facts.exports:
         outcome: Html | str = "not recorded"
         if check is not None and check.get("max_difference") is None:
             outcome = "not checked"
@@ -45,7 +45,7 @@ def exports(facts: RunFacts) -> Html:
             outcome = element("span", told, class_="good")
         origin = "-" if check is None else f"{check.get('policy')}"
         samples = "-" if check is None else check.get("num_samples", "-")
-        rows.append([code(file.name), size(file.stat().st_size), when(file), origin, outcome, samples])
+        rows.append([code(file.name), size(stat.st_size), when(stat), origin, outcome, samples])
     explained = note(
         f"An export is run again and compared with the model on random observations; one whose actions differ by more "
         f"than {TOLERANCE:.0e} is not kept."
@@ -57,7 +57,7 @@ def checkpoints(facts: RunFacts) -> Html:
     """List the checkpoints."""
     if not facts.checkpoints:
         return note("None.")
-    rows = [[code(c.file.name), c.meaning, size(c.file.stat().st_size), when(c.file)] for c in facts.checkpoints]
+    rows = [[code(c.file.name), c.meaning, size(c.stat.st_size), when(c.stat)] for c in facts.checkpoints]
     listing = table(["file", "holds", "size", "written"], rows, False)
     return listing if len(rows) <= 12 else details(f"{len(rows)} files", listing)
 

@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import html
+import os
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from pathlib import Path
 
 
 class Html(str):
@@ -81,9 +81,9 @@ def size(num_bytes: int) -> str:
     return f"{num_bytes} B"
 
 
-def when(path: Path) -> str:
+def when(stat: os.stat_result) -> str:
     """Return the time at which a file was written."""
-    return datetime.fromtimestamp(path.stat().st_mtime).strftime("%Y-%m-%d %H:%M")
+    return datetime.fromtimestamp(stat.st_mtime).strftime("%Y-%m-%d %H:%M")
 
 
 def _cell(index: int, cell: object) -> Html:

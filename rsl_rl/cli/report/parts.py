@@ -90,8 +90,9 @@ def _key_figures(facts: RunFacts) -> list[Html]:
         cards.append(("Training time", duration(seconds), "collecting and learning"))
     if seconds and _SPEED in history.tags:
         at, speeds = history.series(_SPEED, "seconds")
-        mean = float(np.average(speeds, weights=np.diff(at, prepend=0.0)))
-        cards.append(("Steps per second", _short(mean), "mean over the run"))
+        if at[-1] > 0:
+            mean = float(np.average(speeds, weights=np.diff(at, prepend=0.0)))
+            cards.append(("Steps per second", _short(mean), "mean over the run"))
     if last is not None:
         planned = (facts.config or {}).get("iterations")
         hint = f"of {planned:,}" if isinstance(planned, int) else "made"
@@ -149,8 +150,9 @@ def throughput(facts: RunFacts) -> Html:
         return note("Not recorded.")
     parts: list[Html] = []
     if _COLLECTING in tags and _LEARNING in tags:
-        spent = {tag: float(history.series(tag)[1].sum()) for tag in (_COLLECTING, _LEARNING)}
-        parts.append(share_bar([("collecting", spent[_COLLECTING]), ("learning", spent[_LEARNING])]))
+        collecting, learning = (float(history.series(tag)[1].sum()) for tag in (_COLLECTING, _LEARNING))
+        if collecting + learning > 0:
+            parts.append(share_bar([("collecting", collecting), ("learning", learning)]))
     return joined([*parts, charts(tags)])
 
 
@@ -164,7 +166,8 @@ def evaluation(facts: RunFacts) -> Html:
             mean = found.get("mean")
             numbers = (_number(mean, key) for key in ("return", "return_std", "length", "success"))
             date = str(found.get("date", "-")).replace("T", " ")[:16]
-            rows.append([file.stem, len(found.get("returns") or ()), *numbers, date])
+            returns = found.get("returns")
+            rows.append([file.stem, len(returns) if isinstance(returns, list) else "-", *numbers, date])
         parts.append(table(header, rows))
     for file, found in facts.evaluations:
         for key, title in (("terms", "reward term, mean per step"), ("tracking", "tracking, mean absolute error")):

@@ -51,6 +51,18 @@
     });
   }
 
+  // The first and the last index of what lies in a range of x.
+  function within(x, range) {
+    let first = x.findIndex((value) => value >= range[0]), last = x.length - 1;
+    while (last > 0 && x[last] > range[1]) last--;
+    return [first < 0 ? x.length : first, last];
+  }
+
+  // The same with one point more to each side, so that the line leaves through the frame.
+  function widened(x, [first, last]) {
+    return [Math.max(0, first - 1), Math.min(x.length - 1, last + 1)];
+  }
+
   function wholeRange() {
     const all = data.grids.map((grid) => grid[state.axis]).filter((x) => x.length);
     const low = Math.min(...all.map((x) => x[0])), high = Math.max(...all.map((x) => x[x.length - 1]));
@@ -105,18 +117,16 @@
       const width = this.place.clientWidth, height = this.place.clientHeight;
       if (!width || !height) return;
       const curve = data.curves[this.tag];
-      this.x = data.grids[curve.x][state.axis];
-      this.raw = curve.y;
-      this.y = state.width > 1 ? smoothed(curve.y) : curve.y;
+      this.raw = { x: data.grids[curve.x][state.axis], y: curve.y };
+      // Of a long curve only the peaks are here; what is smoothed are the means of its stretches.
+      const chosen = (state.width > 1 && curve.mean) || curve;
+      this.x = data.grids[chosen.x][state.axis];
+      this.y = state.width > 1 ? smoothed(chosen.y) : chosen.y;
+      this.note = state.width > 1 ? `, mean of up to ${(state.width * (chosen.points || 1)).toLocaleString("en")}` : "";
       const range = (this.range = state.zoom || wholeRange());
       const isLog = this.log && this.log.checked && this.y.some((value) => value > 0);
       this.level = isLog ? (value) => Math.log10(Math.max(value, Number.MIN_VALUE)) : (value) => value;
-      // What lies within, and one point to each side, so that the line leaves through the frame.
-      let first = this.x.findIndex((value) => value >= range[0]), last = this.x.length - 1;
-      while (last > 0 && this.x[last] > range[1]) last--;
-      if (first < 0) first = this.x.length;
-      this.inside = [first, last];
-      const around = [Math.max(0, first - 1), Math.min(this.x.length - 1, last + 1)];
+      const [first, last] = (this.inside = within(this.x, range)), around = widened(this.x, this.inside);
       const seen = this.y.slice(...(first <= last ? [first, last + 1] : [around[0], around[1] + 1]));
       const usable = (isLog ? seen.filter((value) => value > 0) : seen).map(this.level);
       let low = Math.min(...usable), high = Math.max(...usable);
@@ -154,8 +164,8 @@
       const clip = node("clipPath", { id: this.clip });
       clip.append(node("rect", { x: box.left, y: box.top - 4, width: Math.max(0, box.right - box.left), height: box.bottom - box.top + 5 }));
       const lines = node("g", { "clip-path": `url(#${this.clip})` });
-      if (state.width > 1) lines.append(this.line(this.raw, around, "raw"));
-      lines.append(this.line(this.y, around, "curve"));
+      if (state.width > 1) lines.append(this.line(this.raw.x, this.raw.y, widened(this.raw.x, within(this.raw.x, range)), "raw"));
+      lines.append(this.line(this.x, this.y, around, "curve"));
       if (first === last) lines.append(node("circle", { class: "dot", r: 3, cx: this.toX(this.x[first]), cy: this.toY(this.y[first]) }));
       this.over = node("g", {});
       svg.append(clip, lines, this.over);
@@ -163,17 +173,17 @@
       this.show(null);
     }
 
-    line(values, [first, last], kind) {
+    line(x, y, [first, last], kind) {
       let path = "";
       for (let index = first; index <= last; index++) {
-        path += `${path ? "L" : "M"}${this.toX(this.x[index]).toFixed(1)},${this.toY(values[index]).toFixed(1)}`;
+        path += `${path ? "L" : "M"}${this.toX(x[index]).toFixed(1)},${this.toY(y[index]).toFixed(1)}`;
       }
       return node("path", { class: kind, d: path });
     }
 
     describe() {
       const ends = this.range.map((value) => this.written(value)).join(" to ");
-      const text = `${this.tag} over ${axisNames[state.axis]}, ${ends}; last value ${short(this.raw[this.raw.length - 1])}. `;
+      const text = `${this.tag} over ${axisNames[state.axis]}, ${ends}; last value ${short(this.raw.y[this.raw.y.length - 1])}. `;
       this.svg.setAttribute("aria-label", `${text}Arrow keys read values, plus and minus zoom, Escape shows the whole range.`);
       this.svg.dataset.range = this.range.join(" ");
     }
@@ -186,8 +196,7 @@
     show(index) {
       this.point = index;
       this.over.replaceChildren();
-      const last = this.raw.length - 1;
-      this.output.textContent = index === null ? `last ${short(this.raw[last])}` : `${this.written(this.x[index])}: ${short(this.y[index])}`;
+      this.output.textContent = index === null ? `last ${short(this.raw.y[this.raw.y.length - 1])}` : `${this.written(this.x[index])}: ${short(this.y[index])}${this.note}`;
       if (index === null) return;
       const x = this.toX(this.x[index]);
       this.over.append(node("line", { class: "cursor", x1: x, x2: x, y1: this.box.top, y2: this.box.bottom }));
