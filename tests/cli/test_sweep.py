@@ -9,6 +9,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +19,17 @@ import pytest
 import yaml
 
 from rsl_rl.cli.main import main
-from rsl_rl.cli.sweep import study as sweep_study
-from rsl_rl.cli.sweep.file import read_sweep
-from rsl_rl.cli.sweep.space import checked_parameters, parse_option, task_document, with_values
-from rsl_rl.cli.sweep.study import Trials, make_pruner, make_sampler, open_study
+from rsl_rl.cli.own_process import own_command, own_environment
+from rsl_rl.cli.sweep.command import SweepArguments, _prepared, _Sweeping
+from rsl_rl.cli.sweep.file import Sweep, read_sweep
+from rsl_rl.cli.sweep.result import write_best
+from rsl_rl.cli.sweep.space import Parameter
+from rsl_rl.cli.sweep.study import (
+    Trials,
+)
+from rsl_rl.cli.sweep.trials import Place, Plan, RunningTrial
 from rsl_rl.cli.train import environment_seed
-from rsl_rl.config.task import load_task, read_task
+from rsl_rl.config.task import read_task
 
 ROOT = Path(__file__).parents[2]
 LR = "runner.algorithm.learning_rate"
@@ -71,11 +78,13 @@ def started(*arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def wait_for(process: subprocess.Popen[str], pattern: str, count: int) -> None:
-    """Return when there are so many files."""
-    while len(list(Path().glob(pattern))) < count:
-        assert process.poll() is None, process.communicate()[0]
+def wait_for(pattern: str, is_alive: Callable[[], bool]) -> bool:
+    """Return whether there is such a file before what makes it has ended."""
+    while not any(Path().glob(pattern)):
+        if not is_alive():
+            return False
         os.sched_yield()
+    return True
 
 
 def study_of(name: str = "s") -> Any:
@@ -92,29 +101,27 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 def test_a_sweep_that_is_killed_goes_on_and_ends_with_the_best(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = write(overrides={"env_options.waits": "go"}, trials=9)  # a grid has three
-    sweep = started(file, "--workers", "2")
-    wait_for(sweep, "go.*", 2)
+    rewards = {"env_options.reward": {"choices": [3, 10]}}
+    file = write(overrides={"env_options.waits": "go"}, parameters=rewards, trials=9)  # a grid has two
+    sweep = started(file)
+    is_begun = wait_for("go.*", lambda: sweep.poll() is None)
     os.killpg(sweep.pid, signal.SIGKILL)
+    assert is_begun, sweep.communicate()[0]
     sweep.communicate()
-    cut_off = study_of().get_trials()
-    assert [trial.state.name for trial in cut_off] == ["RUNNING", "RUNNING", "WAITING"]
+    lost, waiting = study_of().get_trials()
+    assert (lost.state.name, waiting.state.name) == ("RUNNING", "WAITING")
 
     Path("go").touch()
     main(["sweep", file, "--workers", "2"])
     printed = capsys.readouterr().out
-    assert "trial_0000: its process is gone" in printed
-    assert "3 of 3 trials are done (2 trained to the end, 1 failed)" in printed, printed
+    assert "trial_0000: its process is gone; its parameters are tried again" in printed
+    assert "2 of 2 trials are done (1 trained to the end, 1 failed)" in printed, printed
     assert "failed: RuntimeError: the simulator broke" in printed
     trials = study_of().get_trials()
     # What was lost was tried again, and only that.
-    assert [trial.state.name for trial in trials[:2]] == ["FAIL", "FAIL"]
-    assert len(trials) == 5
-    by_reward = {trial.params["env_options.reward"]: trial.value for trial in trials[2:]}
-    assert by_reward == {2: 4.0, 3: 6.0, 10: None}
-    assert {trial.params["env_options.reward"] for trial in trials[3:]} == {
-        trial.params["env_options.reward"] for trial in cut_off[:2]
-    }
+    assert [trial.state.name for trial in trials] == ["FAIL", "FAIL", "COMPLETE"]
+    assert [trial.params["env_options.reward"] for trial in trials] == [3, 10, 3]
+    assert trials[2].value == 6.0  # Episodes have two steps.
 
     best = Path("runs/sweeps/s/best.yaml")
     task = read_task(best)
@@ -123,12 +130,12 @@ def test_a_sweep_that_is_killed_goes_on_and_ends_with_the_best(
     main(["train", str(best), "--run-dir", "again", "--export", "False"])
     assert "reward 6.00, episode length 2" in capsys.readouterr().out
     # A trial is a run like any other.
-    run = next(trial.user_attrs["run"] for trial in trials if trial.value == 4.0)
-    assert read_task(Path(run) / "config.yaml").env_options["reward"] == 2
+    run = trials[2].user_attrs["run"]
+    assert read_task(Path(run) / "config.yaml").env_options["reward"] == 3
     main(["play", run, "--episodes", "2"])
-    assert "4.00" in capsys.readouterr().out
+    assert "6.00" in capsys.readouterr().out
     # There is nothing left to do, and nothing is done.
-    main(["sweep", "runs/sweeps/s", "--show"])
+    main(["sweep", "runs/sweeps/s", "--show", "--param", "seed=1,2", "--metric", "Loss/value"])
     assert "| 6.00 |" in " ".join(capsys.readouterr().out.split())
     main(["sweep", "runs/sweeps/s"])
     assert len(study_of().get_trials()) == len(trials)
@@ -152,15 +159,21 @@ def test_a_bad_trial_is_pruned_and_its_run_is_whole(folder: Path, capsys: pytest
     assert (run / f"model_{len(rows) - 2}.pt").is_file()
 
 
-def test_ctrl_c_ends_the_trainings_and_keeps_their_parameters(folder: Path) -> None:
-    sweep = started(write(overrides={"env_options.waits": "go"}, sampler="random"))
-    wait_for(sweep, "go.*", 1)
-    sweep.send_signal(signal.SIGINT)
-    Path("go").touch()
-    printed = sweep.communicate()[0]
-    assert sweep.returncode == 130, printed
+def test_ctrl_c_ends_the_trainings_and_keeps_their_parameters(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sweep = threading.main_thread()
+
+    def press() -> None:
+        if wait_for("go.*", sweep.is_alive):
+            os.kill(os.getpid(), signal.SIGINT)
+            Path("go").touch()
+
+    file = write(overrides={"env_options.waits": "go"}, sampler="random")
+    threading.Thread(target=press, daemon=True).start()
+    with pytest.raises(SystemExit) as exit_:
+        main(["sweep", file])
+    printed = capsys.readouterr().out
+    assert exit_.value.code == 130, printed
     assert "stopped; its parameters are tried again" in printed
-    assert "Traceback" not in printed
     assert "It goes on with: rsl-rl sweep runs/sweeps/s" in printed
     stopped, again = study_of().get_trials()
     assert (stopped.state.name, again.state.name) == ("FAIL", "WAITING")
@@ -169,14 +182,14 @@ def test_ctrl_c_ends_the_trainings_and_keeps_their_parameters(folder: Path) -> N
 
 
 def test_several_seeds_count_with_their_mean(folder: Path) -> None:
-    main(["sweep", write(trials=1, seeds=[4, 5], overrides={"env_options.by_seed": True})])
+    main(["sweep", write(trials=1, seeds=[4, 5], overrides={"env_options.by_seed": True, "iterations": 2})])
     (trial, *_) = study_of().get_trials()
     first, second = (2 + environment_seed(seed) % 7 for seed in (4, 5))
     assert first != second
     # Episodes have two steps.
     assert trial.value == first + second
     steps = trial.intermediate_values
-    assert (steps[5], steps[6], max(steps)) == (2 * first, first + second, 11)
+    assert (steps[1], steps[2], max(steps)) == (2 * first, first + second, 3)
     assert read_task("runs/sweeps/s/trial_0000/seed_5/config.yaml").seed == 5
 
 
@@ -210,6 +223,8 @@ def test_a_wrong_metric_is_named(folder: Path, capsys: pytest.CaptureFixture[str
         (["--param", f"{LR}=1..2", "--pruner", "{class_name: MedianPrune}"], "Did you mean 'MedianPruner'"),
         (["--param", f"{LR}=1..2", "--pruner", "{class_name: MedianPruner, n: 1}"], "does not take these options"),
         (["--param", f"{LR}=1..2", "--trials", "-1"], "At least one trial and one worker are needed"),
+        (["--param", f"{LR}=1..2", "--trials", "0"], "At least one trial and one worker are needed, got 0 and 1"),
+        (["--param", f"{LR}=1..2", "--seeds", "1", "2", "1"], "Each seed counts once: 'seeds' is [1, 2, 1]."),
         (["--param", f"{LR}=1..2", "--name", "a/b"], "'a/b' is no name of a folder"),
         (["--param", f"{LR}=1..2", "--storage", "nothing"], "The storage 'nothing' cannot be opened"),
         (["--show"], "There is no sweep 'fixed'"),
@@ -238,102 +253,103 @@ def test_without_optuna_the_install_line_is_shown(
     assert 'pip install "rsl-rl-lib[sweep]"' in refused(capsys, write())
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("a.b-c=log:1e-4..1e-2", ("a.b_c", {"low": 1e-4, "high": 1e-2, "log": True})),
-        ("a=0.1..0.9", ("a", {"low": 0.1, "high": 0.9, "log": False})),
-        ("a=2..8", ("a", {"low": 2, "high": 8, "log": False})),
-        ("a=elu,relu", ("a", {"choices": ["elu", "relu"]})),
-        ("a=[64,64],[128,128]", ("a", {"choices": [[64, 64], [128, 128]]})),
-        ("a=true,false", ("a", {"choices": [True, False]})),
-    ],
-)
-def test_parameters_on_the_command_line(text: str, expected: tuple[str, dict]) -> None:
-    assert parse_option(text) == expected
+def prepared(**values: Any) -> tuple[Sweep, Plan, Any, SweepArguments]:
+    """Return what a sweep begins with."""
+    chosen = SweepArguments(what=write(**values))
+    return *_prepared(read_sweep(chosen.what), chosen), chosen
 
 
-def test_values_have_the_type_that_the_task_takes() -> None:
-    document = task_document(load_task("cartpole-balance"))
-    sections = {
-        "runner.algorithm.num_learning_epochs": {"low": 2, "high": 4},
-        "runner.algorithm.entropy_coef": {"low": 0, "high": 1},
-        "runner.actor.hidden_dims": {"choices": [[64], [32, 32]]},
-        "env_options.frames": {"low": 1, "high": 3},
-    }
-    parameters = checked_parameters(sections, document)
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    found = []
-    for _ in range(20):
-        trial = study.ask()
-        found.append({parameter.name: parameter.suggest(trial) for parameter in parameters})
-    epochs, entropies, dims, frames = ([values[name] for values in found] for name in sections)
-    assert {type(value) for value in epochs + frames} == {int}
-    assert len({value for value in entropies if 0 < value < 1}) > 10
-    assert {tuple(value) for value in dims} == {(64,), (32, 32)}
-    changed = with_values(document, found[0])
-    assert changed["runner"]["actor"]["hidden_dims"] == found[0]["runner.actor.hidden_dims"]
-    assert document["runner"]["actor"]["hidden_dims"] == [64, 64]
+def test_a_signal_while_a_trial_is_begun_stops_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    suggest = Parameter.suggest
+
+    def interrupted(self: Parameter, trial: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return suggest(self, trial)
+
+    monkeypatch.setattr(Parameter, "suggest", interrupted)
+    with pytest.raises(SystemExit) as exit_:
+        main(["sweep", write(trials=1)])
+    assert exit_.value.code == 143
+    assert [trial.state.name for trial in study_of().get_trials()] == ["FAIL", "WAITING", "WAITING", "WAITING"]
+    assert not Path("runs/sweeps/s/trial_0000").exists()
 
 
-def opened(folder: Path) -> Any:
-    return open_study("a", f"sqlite:///{folder}/study.db", make_sampler("random", [1], 1), None, "maximize")
+def test_a_signal_while_the_next_seed_is_begun_stops_it(folder: Path) -> None:
+    class Interrupted(RunningTrial):
+        def task(self) -> dict[str, Any]:
+            self.is_stopped = True  # As the handler of the signal does.
+            return super().task()
+
+    _, plan, study, _ = prepared()
+    trial = Interrupted(plan, Trials(study), Place())
+    trial._process.wait()
+    assert trial.poll() == "stopped; its parameters are tried again"
+    assert not Path("runs/sweeps/s/trial_0000").exists()
 
 
-def test_trials_of_a_machine_that_died_are_tried_again_three_times(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_trial_that_was_taken_over_is_left(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sweep, plan, study, chosen = prepared(trials=1)
+    sweeping = _Sweeping(sweep, plan, study, chosen)
+    sweeping._begin_trials()
+    (trial,) = sweeping._active
+    Trials(study).give_back(trial.frozen())
+    table = Path(trial.trial.user_attrs["run"]) / "metrics.csv"
+    table.parent.mkdir()
+    table.write_text("iteration,Train/mean_reward\n0,1.0\n")
+    sweeping._follow(trial)
+    assert "trial_0000: taken over elsewhere" in capsys.readouterr().out
+    assert trial._process.returncode == -signal.SIGKILL
+    assert (sweeping._active, len(sweeping._free)) == ([], 1)
+
+
+def test_a_database_that_breaks_is_explained_and_nothing_goes_on(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    theirs, mine = Trials(opened(folder)), Trials(opened(folder))
-    monkeypatch.setattr(theirs, "_host", "elsewhere")
-    drawn = []
-    for _ in range(sweep_study.MAX_ATTEMPTS):
-        trial = theirs.begin()
-        drawn.append(trial.suggest_float("x", 0, 1))
-        assert mine.lost() == []
-        trial.set_user_attr("beat", 1)
-        monkeypatch.setattr(sweep_study, "LOST_AFTER", -1.0)
-        assert mine.lost() == []  # It has been heard.
-        (lost,) = mine.lost()
-        assert mine.give_back(lost)
-        assert not theirs.give_back(lost)  # Somebody did that already.
-        monkeypatch.undo()
-        monkeypatch.setattr(theirs, "_host", "elsewhere")
-    assert len(set(drawn)) == 1
-    assert mine.finished() == []
-    assert theirs.begin().suggest_float("x", 0, 1) != drawn[0]
+    begin, begun = RunningTrial._train_next_seed, []
+
+    def begin_and_break(self: RunningTrial) -> None:
+        begin(self)
+        begun.append(self._process)
+        if len(begun) == 2:
+            Path("runs/sweeps/s/study.db").write_bytes(b"no database" * 10_000)
+
+    monkeypatch.setattr(RunningTrial, "_train_next_seed", begin_and_break)
+    error = refused(capsys, write(), "--workers", "2")
+    assert "study.db' does not work any more: " in error
+    assert [process.returncode for process in begun] == [-signal.SIGKILL] * 2
 
 
-def test_a_trial_of_a_living_process_is_not_lost(folder: Path) -> None:
-    theirs, mine = Trials(opened(folder)), Trials(opened(folder))
-    trial = theirs.begin()
-    assert mine.lost() == []
-    theirs.end(trial, "FAIL", "diverged")
-    # It failed by itself and counts.
-    assert [ended.number for ended in mine.finished()] == [trial.number]
+def test_runs_that_the_database_does_not_know_are_not_mixed_with_new_ones(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write()
+    Path("runs/sweeps/s/trial_0000").mkdir(parents=True)
+    Path("runs/sweeps/s/sweep.yaml").write_text(Path(file).read_text())
+    message = "'runs/sweeps/s' holds trials that {} does not know: remove that folder to start over, or choose --name."
+    assert message.format("no study.db") in refused(capsys, file)
+    assert not Path("runs/sweeps/s/study.db").exists()
+    assert message.format("the database") in refused(capsys, file, "--storage", f"sqlite:///{folder}/shared.db")
 
 
-def test_every_start_of_a_sweep_proposes_other_values() -> None:
-    def first(seed: list[int]) -> float:
-        return optuna.create_study(sampler=make_sampler("tpe", seed, 1)).ask().suggest_float("x", 0, 1)
-
-    assert first([1, 0]) == first([1, 0])
-    assert len({first([1, 0]), first([1, 5]), first([1, 0, 7]), first([2, 0])}) == 4
+def test_what_a_shared_database_does_not_hold_is_not_shown(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    storage = f"sqlite:///{folder}/shared.db"
+    assert "There is no sweep 's' in 'sqlite:///" in refused(capsys, write(), "--show", "--storage", storage)
+    assert optuna.get_all_study_names(storage) == []
 
 
-def test_the_median_pruner_ends_what_is_worse_than_most() -> None:
-    study = optuna.create_study(direction="maximize", pruner=make_pruner("median", 10))
-    for value in (1.0, 2.0, 3.0, 4.0):
+@pytest.mark.parametrize(("direction", "expected"), [("maximize", 10), ("minimize", 2)])
+def test_the_best_trial_is_written_as_a_task(folder: Path, direction: str, expected: int) -> None:
+    _, plan, study, _ = prepared(direction=direction)
+    for _ in range(3):
         trial = study.ask()
-        trial.report(value, 5)
-        study.tell(trial, value)
-    good, bad = study.ask(), study.ask()
-    good.report(2.6, 5)
-    bad.report(2.4, 5)
-    assert not good.should_prune()
-    assert bad.should_prune()
+        study.tell(trial, plan.parameters[0].suggest(trial))
+    write_best(study, plan)
+    assert read_task("runs/sweeps/s/best.yaml").env_options["reward"] == expected
 
 
-def test_the_example_fits_its_task() -> None:
-    sweep = read_sweep(str(ROOT / "examples/sweep_cartpole.yaml"))
-    document = with_values(task_document(load_task(sweep.task)), sweep.overrides)
-    assert len(checked_parameters(sweep.parameters, document)) == len(sweep.parameters) > 2
+def test_further_processes_run_this_library_and_not_that_of_the_working_folder(folder: Path) -> None:
+    for package in ("rsl_rl", "runpy"):
+        Path(package).mkdir()
+        Path(package, "__init__.py").write_text("raise SystemExit('another one')")
+    done = subprocess.run(own_command("rsl_rl.cli.sweep.worker"), env=own_environment(), capture_output=True, text=True)
+    assert "not enough values to unpack" in done.stderr, done.stderr

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from rsl_rl.cli.own_process import own_environment
+from rsl_rl.cli.own_process import own_command, own_environment
 
 Status = Literal["ok", "note", "missing", "failed"]
 
@@ -54,7 +53,7 @@ def probe(part: str, *arguments: str, seconds: float = 120, env: Mapping[str, st
     Raises:
         ProbeError: It failed, crashed or took too long.
     """
-    command = [sys.executable, "-m", "rsl_rl.cli.doctor.probe", part, *arguments]
+    command = own_command("rsl_rl.cli.doctor.probe", part, *arguments)
     try:
         done = subprocess.run(
             command,

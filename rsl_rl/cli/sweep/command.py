@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import tyro
 from rsl_rl.cli.main import UserError, user_errors
 from rsl_rl.cli.options import key_value_options
 from rsl_rl.cli.signals import StopSignals
-from rsl_rl.cli.sweep.file import SWEEPS, Sweep, changed_by, find_sweep, read_sweep
+from rsl_rl.cli.sweep.file import SWEEPS, Sweep, changed_by, read_sweep
 from rsl_rl.cli.sweep.result import ranked, summary, write_best
 from rsl_rl.cli.sweep.space import (
     check_name,
@@ -28,7 +29,11 @@ from rsl_rl.cli.sweep.space import (
     with_values,
 )
 from rsl_rl.cli.sweep.study import (
+    TakenOverError,
     Trials,
+    database_errors,
+    existing_study,
+    import_optuna,
     make_pruner,
     make_sampler,
     open_study,
@@ -36,6 +41,7 @@ from rsl_rl.cli.sweep.study import (
     queue_grid,
     seed_of_this_start,
     shown,
+    wait_until_filled,
 )
 from rsl_rl.cli.sweep.trials import Plan, RunningTrial, places
 from rsl_rl.config.task import load_task
@@ -98,18 +104,23 @@ def run(arguments: list[str]) -> None:
         sweep = read_sweep(chosen.what)
         params = dict(parse_option(text) for text in chosen.param)
         sweep = changed_by(sweep, params, chosen)
-        if chosen.show:
-            _show(sweep, chosen)
-            return
-        sweep, plan, study = _prepared(sweep, chosen)
-    _Sweeping(sweep, plan, study, chosen).run()
+        import_optuna()
+        with database_errors(_storage(sweep, chosen)):
+            if chosen.show:
+                _show(sweep, chosen)
+                return
+            sweep, plan, study = _prepared(sweep, chosen)
+    with user_errors(only_ours=True), database_errors(_storage(sweep, chosen)):
+        _Sweeping(sweep, plan, study, chosen).run()
 
 
 def _show(sweep: Sweep, chosen: SweepArguments) -> None:
     folder = SWEEPS / sweep.name
     if chosen.storage is None and not (folder / "study.db").is_file():
         raise FileNotFoundError(f"There is no sweep '{sweep.name}': no file '{folder / 'study.db'}'.")
-    study = open_study(sweep.name, _storage(sweep, chosen), None, None, sweep.direction)
+    study = existing_study(sweep.name, _storage(sweep, chosen))
+    begun = study.user_attrs.get("sweep", {})
+    sweep = dataclasses.replace(sweep, metric=begun.get("metric", sweep.metric))
     print(summary(study, sweep, folder, Trials(study)))
 
 
@@ -131,21 +142,27 @@ def _prepared(sweep: Sweep, chosen: SweepArguments) -> tuple[Sweep, Plan, Any]:
     if both := {parameter.name for parameter in parameters} & set(sweep.overrides):
         raise ValueError(f"'{both.pop()}' is both a parameter and one of the overrides.")
     folder, seeds = SWEEPS / sweep.name, list(sweep.seeds) or [task.seed]
+    if len(set(seeds)) < len(seeds):
+        raise ValueError(f"Each seed counts once: 'seeds' is {seeds}.")
     pruner = make_pruner(sweep.pruner, task.iterations * len(seeds))
     # Found to be wrong before there is a folder; made for good when it is known what was tried before.
     if sweep.sampler == "grid" and not all(parameter.choices for parameter in parameters):
         raise ValueError("A grid needs parameters with 'choices' only.")
     make_sampler(sweep.sampler, [0], chosen.workers)
-    begun = find_sweep(folder)
-    if not begun and any(folder.glob("trial_*")) and chosen.storage is None:
-        raise FileExistsError(f"'{folder}' holds trials, but no study.db: choose another --name, or remove the folder.")
+    has_runs = any(folder.glob("trial_*"))
+    forgotten = f"'{folder}' holds trials that {{}} does not know: remove that folder to start over, or choose --name."
     if chosen.storage is None:
+        if has_runs and not (folder / "study.db").is_file():
+            raise FileExistsError(forgotten.format("no study.db"))
         folder.mkdir(parents=True, exist_ok=True)
-    study = open_study(sweep.name, _storage(sweep, chosen), None, pruner, sweep.direction)
+    study, is_new = open_study(sweep.name, _storage(sweep, chosen), pruner, sweep.direction)
+    if has_runs and not study.get_trials(deepcopy=False):
+        raise FileExistsError(forgotten.format("the database"))
+    if not is_new:
+        wait_until_filled(study)
     sweep.check_same(study, document)
     (folder / "logs").mkdir(parents=True, exist_ok=True)
-    seed = seed_of_this_start(task.seed, len(study.get_trials(deepcopy=False)), chosen.storage is not None)
-    study.sampler = make_sampler(sweep.sampler, seed, chosen.workers)
+    study.sampler = make_sampler(sweep.sampler, seed_of_this_start(task.seed, is_new), chosen.workers)
     with replaced_when_complete(folder / "sweep.yaml") as partial:
         Path(partial).write_text(sweep.as_yaml(), encoding="utf-8")
     if sweep.sampler == "grid":
@@ -155,6 +172,7 @@ def _prepared(sweep: Sweep, chosen: SweepArguments) -> tuple[Sweep, Plan, Any]:
     if sweep.sampler != "grid" and all(parameter.holds(value) for parameter, value in given.items()):
         # What the others have to beat.
         queue_first(study, {parameter.name: parameter.label_of(value) for parameter, value in given.items()})
+    study.set_user_attr("is_filled", True)
     return sweep, Plan(folder, document, parameters, sweep.metric, seeds), study
 
 
@@ -189,7 +207,10 @@ class _Sweeping:
             finally:
                 for trial in self._active:
                     trial.kill()
-                    self._trials.give_back(trial.frozen(), counts=False)
+                for trial in self._active:
+                    # Whatever ended the sweep is what there is to say; those that cannot be given back are found later.
+                    with contextlib.suppress(Exception):
+                        self._trials.give_back(trial.frozen(), counts=False)
             write_best(self._study, self._plan)
             print(summary(self._study, self._sweep, self._plan.folder, self._trials), flush=True)
             if self._is_stopping:
@@ -211,14 +232,17 @@ class _Sweeping:
 
     def _take_back_what_was_lost(self) -> None:
         for trial in self._trials.lost():
-            if self._trials.give_back(trial):
-                print(f"trial_{trial.number:04d}: its process is gone; its parameters are tried again", flush=True)
+            with contextlib.suppress(TakenOverError):
+                print(f"trial_{trial.number:04d}: its process is gone; {self._trials.give_back(trial)}", flush=True)
 
     def _begin_trials(self) -> None:
         taken = len(self._trials.finished()) + len(self._trials.running())
         while self._free and not self._is_stopping and taken < self._sweep.trials:
             trial = RunningTrial(self._plan, self._trials, self._free.pop(0))
             self._active.append(trial)
+            if self._is_stopping:  # Since it was begun.
+                trial.is_stopped = True
+                trial.stop()
             taken += 1
             values = ", ".join(f"{name.rpartition('.')[2]} {short(value)}" for name, value in trial.values.items())
             print(f"{trial.label}: {values}", flush=True)
@@ -227,7 +251,11 @@ class _Sweeping:
             print("Waiting for trials that run elsewhere.", flush=True)
 
     def _follow(self, trial: RunningTrial) -> None:
-        ended = trial.poll()
+        try:
+            ended = trial.poll()
+        except TakenOverError:
+            trial.kill()
+            ended = "taken over elsewhere, where nothing was heard of it for a minute"
         if ended is None:
             return
         self._active.remove(trial)

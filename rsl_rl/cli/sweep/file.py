@@ -133,7 +133,7 @@ def changed_by(sweep: Sweep, parameters: Mapping[str, Any], chosen: Any) -> Swee
         ValueError: A value is none of those that are possible.
     """
     names = ("name", "trials", "metric", "direction", "seeds", "sampler", "pruner")
-    given = {name: getattr(chosen, name) for name in names if getattr(chosen, name)}
+    given = {name: getattr(chosen, name) for name in names if getattr(chosen, name) not in (None, ())}
     for name in ("sampler", "pruner"):
         if name in given:
             given[name] = parse_yaml_text(given[name])

@@ -55,12 +55,16 @@ def summary(study: Any, sweep: Sweep, folder: Path, trials: Trials) -> str:
     best = ranked(study)
     if not best:
         return lines[0]
-    keys = list(sweep.parameters)
+    # As the study has them: those of a command line that only asks may be others.
+    keys = list(best[0].params)
     rows = [
         [
             f"trial_{trial.number:04d}{' (the task itself)' if 'is_as_given' in trial.user_attrs else ''}",
             number(trial.value),
-            *(f"{value:.3g}" if isinstance(value, float) else value for value in (trial.params[key] for key in keys)),
+            *(
+                f"{value:.3g}" if isinstance(value, float) else value
+                for value in (trial.params.get(key, "") for key in keys)
+            ),
         ]
         for trial in best[:_SHOWN]
     ]

@@ -13,7 +13,7 @@ import time
 import uuid
 import warnings
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,9 @@ BEAT_SECONDS = 10.0
 """Who works on a trial says so this often ..."""
 LOST_AFTER = 60.0
 """... and has lost it when nothing was heard for so long."""
+FILL_SECONDS = 10.0
+"""So long the program that made a study may take to fill its queue; after that it is held for dead."""
+_OPEN_ATTEMPTS = 40
 MAX_ATTEMPTS = 3
 """Parameters whose trial was lost so often are not tried again: they may be what ends the machine."""
 
@@ -48,27 +51,85 @@ def import_optuna() -> Any:
     return optuna
 
 
-def open_study(name: str, storage: str, sampler: Any, pruner: Any, direction: str) -> Any:
-    """Return the study of this name, made if it is not there yet.
+class TakenOverError(Exception):
+    """A trial of ours was held for lost, and another program has ended it."""
+
+
+@contextlib.contextmanager
+def while_ours() -> Iterator[None]:
+    """Say so when a trial within turns out not to be ours any more."""
+    try:
+        yield
+    except import_optuna().exceptions.UpdateFinishedTrialError as error:
+        raise TakenOverError from error
+
+
+@contextlib.contextmanager
+def database_errors(storage: str) -> Iterator[None]:
+    """Explain a database that breaks, is full or cannot be reached any more.
+
+    Raises:
+        ValueError: It did, or is; says how.
+    """
+    optuna = import_optuna()
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (optuna.exceptions.StorageInternalError, SQLAlchemyError) as error:
+        reason = _reason(error.__cause__ or error)
+        raise ValueError(f"The database '{shown(storage)}' does not work any more: {reason}") from error
+
+
+def _reason(error: BaseException) -> str:
+    return str(getattr(error, "orig", None) or error).splitlines()[0]
+
+
+def open_study(name: str, storage: str, pruner: Any, direction: str) -> tuple[Any, bool]:
+    """Return the study of this name, and whether it was made here: of several programs at once just one is told so.
 
     Raises:
         ValueError: The database cannot be opened; says why.
         ImportError: Its driver is not installed.
     """
+    optuna, database = import_optuna(), _open(storage)
+    try:
+        return optuna.create_study(study_name=name, storage=database, pruner=pruner, direction=direction), True
+    except optuna.exceptions.DuplicatedStudyError:
+        return optuna.load_study(study_name=name, storage=database, pruner=pruner), False
+
+
+def existing_study(name: str, storage: str) -> Any:
+    """Return the study of this name.
+
+    Raises:
+        ValueError: There is none, or the database cannot be opened.
+        ImportError: Its driver is not installed.
+    """
+    database = _open(storage)
+    try:
+        return import_optuna().load_study(study_name=name, storage=database)
+    except KeyError:
+        raise ValueError(f"There is no sweep '{name}' in '{shown(storage)}'.") from None
+
+
+def _open(storage: str) -> Any:
     optuna = import_optuna()
     engine: dict[str, Any] = {"pool_pre_ping": True}
     if storage.startswith("sqlite:"):
         engine = {"connect_args": {"timeout": 100}}
-    try:
-        database = optuna.storages.RDBStorage(storage, engine_kwargs=engine)
-    except ModuleNotFoundError as error:
-        raise ImportError(f"The storage '{shown(storage)}' needs the package '{error.name}'.") from error
-    except Exception as error:  # of SQLAlchemy, or of the driver
-        reason = str(getattr(error, "orig", None) or error).splitlines()[0]
-        raise ValueError(f"The storage '{shown(storage)}' cannot be opened: {reason}") from error
-    return optuna.create_study(
-        study_name=name, storage=database, sampler=sampler, pruner=pruner, direction=direction, load_if_exists=True
-    )
+    for attempt in itertools.count(1):
+        try:
+            return optuna.storages.RDBStorage(storage, engine_kwargs=engine)
+        except ModuleNotFoundError as error:
+            raise ImportError(f"The storage '{shown(storage)}' needs the package '{error.name}'.") from error
+        except Exception as error:  # of SQLAlchemy, or of the driver
+            # Another program may be at work on the tables of a new database.
+            is_at_work = "already exists" in str(error) or type(error).__name__ == "IntegrityError"
+            if not is_at_work or attempt == _OPEN_ATTEMPTS:
+                raise ValueError(f"The storage '{shown(storage)}' cannot be opened: {_reason(error)}") from error
+            time.sleep(0.05)
+    return None
 
 
 def shown(storage: str) -> str:
@@ -143,6 +204,13 @@ def _made(section: Any, module: str, names: Any, defaults: Mapping[str, Any]) ->
         raise ValueError(f"{section['class_name']} does not take these options: {error}") from error
 
 
+def wait_until_filled(study: Any) -> None:
+    """Wait for the program that has just made a study: two that fill its queue would let everything be tried twice."""
+    ended = time.monotonic() + FILL_SECONDS
+    while "is_filled" not in study.user_attrs and time.monotonic() < ended:
+        time.sleep(0.05)
+
+
 def queue_first(study: Any, values: Mapping[str, Any]) -> None:
     """Let a new study begin with these values."""
     if not study.get_trials(deepcopy=False):
@@ -207,7 +275,7 @@ class Trials:
                 found.append(trial)
         return found
 
-    def give_back(self, trial: Any, counts: bool = True) -> bool:
+    def give_back(self, trial: Any, counts: bool = True) -> str:
         """End a trial without a result, and let its parameters be tried again.
 
         Args:
@@ -215,28 +283,52 @@ class Trials:
             counts: Whether it counts as an attempt.
 
         Returns:
-            False where another worker did this first.
+            What becomes of its parameters.
+
+        Raises:
+            TakenOverError: Another worker did this first.
         """
-        try:
-            self.study.tell(trial.number, state=self._states.FAIL)
-        except (ValueError, RuntimeError):
-            return False
+        self._tell(trial.number, None, self._states.FAIL)
+        # Those that were queued may not all have been taken yet.
+        params = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
         attempt = int(trial.user_attrs.get("attempt", 1)) + counts
-        if trial.params and attempt <= MAX_ATTEMPTS:
-            kept = {key: value for key, value in trial.user_attrs.items() if key == "is_as_given"}
-            self.study.enqueue_trial(trial.params, user_attrs={"attempt": attempt, **kept})
-        return True
+        if not params:
+            return "it had no parameters yet"
+        if attempt > MAX_ATTEMPTS:
+            return f"its parameters were tried {MAX_ATTEMPTS} times and are left"
+        kept = {key: value for key, value in trial.user_attrs.items() if key == "is_as_given"}
+        self.study.enqueue_trial(params, user_attrs={"attempt": attempt, **kept})
+        return "its parameters are tried again"
 
     def end(self, trial: Any, state: str, outcome: str, value: float | None = None) -> None:
-        """End a trial of ours that counts: COMPLETE with its value, PRUNED, or FAIL."""
-        trial.set_user_attr("outcome", outcome)
-        self.study.tell(trial, value, state=self._states[state])
+        """End a trial of ours that counts: COMPLETE with its value, PRUNED, or FAIL.
+
+        Raises:
+            TakenOverError: Another worker has ended it.
+        """
+        with while_ours():
+            trial.set_user_attr("outcome", outcome)
+        self._tell(trial, value, self._states[state])
+
+    def _tell(self, trial: Any, value: float | None, state: Any) -> None:
+        try:
+            with while_ours():
+                self.study.tell(trial, value, state=state)
+        except ValueError as error:
+            number = trial if isinstance(trial, int) else trial.number
+            if self.study.get_trials(deepcopy=False)[number].state.is_finished():
+                raise TakenOverError from error
+            raise
 
 
-def seed_of_this_start(seed: int, study_trials: int, is_shared: bool) -> list[int]:
-    """Return a seed that differs for each program that works on a sweep: the same would propose the same again."""
-    own = [zlib.crc32(f"{_this_system()} {os.getpid()}".encode())] if is_shared else []
-    return [seed, study_trials, *own]
+def seed_of_this_start(seed: int, is_new: bool) -> list[int]:
+    """Return a seed that differs for each program that works on a sweep: the same would propose the same again.
+
+    Args:
+        seed: The task's.
+        is_new: Whether the study was made by this program: what it proposes is repeatable.
+    """
+    return [seed] if is_new else [seed, zlib.crc32(f"{_this_system()} {os.getpid()} {time.time_ns()}".encode())]
 
 
 def _this_system() -> str:

@@ -9,7 +9,6 @@ import csv
 import math
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,9 +18,9 @@ from typing import Any
 import yaml
 
 from rsl_rl.cli.main import UserError
-from rsl_rl.cli.own_process import own_environment
+from rsl_rl.cli.own_process import own_command, own_environment
 from rsl_rl.cli.sweep.space import Parameter, with_values
-from rsl_rl.cli.sweep.study import BEAT_SECONDS, Trials
+from rsl_rl.cli.sweep.study import BEAT_SECONDS, Trials, while_ours
 from rsl_rl.telemetry.console import duration, number
 from rsl_rl.telemetry.metrics_csv import FILE_NAME
 from rsl_rl.utils import did_you_mean, listed
@@ -62,6 +61,7 @@ class RunningTrial:
         self.values = {parameter.name: parameter.suggest(self.trial) for parameter in plan.parameters}
         self.started = self._beaten = time.monotonic()
         self.pruned_at: int | None = None
+        self._pruned_with = 0.0
         self.is_stopped = False
         self._finals: list[float] = []
         self._table: _Table
@@ -93,7 +93,12 @@ class RunningTrial:
 
         Raises:
             UserError: The training was complete, and the metric was not among its numbers.
+            TakenOverError: Another machine holds this trial for lost.
         """
+        with while_ours():
+            return self._poll()
+
+    def _poll(self) -> str | None:
         code = self._process.poll()
         self._report()
         if time.monotonic() - self._beaten > BEAT_SECONDS:
@@ -103,11 +108,10 @@ class RunningTrial:
             return None
         if self.pruned_at is not None:
             self._trials.end(self.trial, "PRUNED", f"pruned after {self.pruned_at} steps")
-            return f"pruned after {self.pruned_at} iterations at {number(self._table.last)}"
+            return f"pruned after {self.pruned_at} iterations at {number(self._pruned_with)}"
         if self.is_stopped or code in (130, 143):
             # Somebody ended it, here or from outside: it has not failed.
-            self._trials.give_back(self.frozen(), counts=not self.is_stopped)
-            return "stopped; its parameters are tried again"
+            return f"stopped; {self._trials.give_back(self.frozen(), counts=not self.is_stopped)}"
         if code != 0 or self._table.last is None:
             reason = self._reason(code)
             self._trials.end(self.trial, "FAIL", reason)
@@ -135,13 +139,15 @@ class RunningTrial:
         command = ["train", str(file), "--run-dir", str(run), "--export", "False"]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "rsl_rl.cli.sweep.worker", self.place.cores, *command],
+                own_command("rsl_rl.cli.sweep.worker", self.place.cores, *command),
                 # Closed when this process ends, however it does, which ends the training.
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=own_environment(),
             )
+        if self.is_stopped:  # Meanwhile; what was stopped then was the seed before.
+            self.stop()
 
     def _report(self) -> None:
         done = len(self._finals)
@@ -151,7 +157,7 @@ class RunningTrial:
             # With several seeds the mean up to now, which other trials had at the same step.
             self.trial.report((sum(self._finals) + value) / (done + 1), step)
             if self.pruned_at is None and not self.is_stopped and self.trial.should_prune():
-                self.pruned_at = step + 1
+                self.pruned_at, self._pruned_with = step + 1, value
                 self.stop()
 
     def frozen(self) -> Any:
@@ -166,7 +172,7 @@ class RunningTrial:
                     f"The metric '{self._plan.metric}' is not among the numbers that {self.label} has logged."
                     f"{did_you_mean(self._plan.metric, tags)} Numbers: {listed(tags)}."
                 )
-            return f"no finite value of {self._plan.metric} was logged"
+            return f"{self._plan.metric} is not finite at the end"
         lines = [line for line in self._log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
         errors = [line for line in lines if line.startswith("error: ")] or lines
         said = errors[-1].strip() if errors else "it said nothing"
@@ -180,13 +186,13 @@ class _Table:
     path: Path
     metric: str
     last: float | None = None
-    """The newest value, None before the first finite one."""
+    """The newest value, None where that is not finite or there is none yet."""
     tags: list[str] = field(default_factory=list)
     _iteration: int = -1
     _state: tuple[int, ...] = ()
 
     def new_values(self) -> list[tuple[int, float]]:
-        """Return iterations and values that were written since the last call."""
+        """Return iterations and finite values that were written since the last call."""
         try:
             status = self.path.stat()
             state = (status.st_mtime_ns, status.st_size, status.st_ino)
@@ -200,10 +206,13 @@ class _Table:
         self.tags = [tag for tag in rows.fieldnames or [] if tag != "iteration"]
         values = []
         for row in rows:
-            iteration, value = int(row["iteration"]), float(row.get(self.metric) or "nan")
-            if iteration > self._iteration and math.isfinite(value):
+            iteration, cell = int(row["iteration"]), row.get(self.metric)
+            if iteration <= self._iteration or not cell:
+                continue
+            value = float(cell)
+            self._iteration, self.last = iteration, value if math.isfinite(value) else None
+            if self.last is not None:
                 values.append((iteration, value))
-                self._iteration, self.last = iteration, value
         return values
 
 

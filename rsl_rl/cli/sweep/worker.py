@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The RSL-RL Independent Authors
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""One training of a sweep, in a process of its own: ``python -m rsl_rl.cli.sweep.worker CORES COMMAND ...``.
+"""One training of a sweep, in a process of its own. Its arguments: ``CORES COMMAND ...``.
 
 The rest is a command line of ``rsl-rl``. When the sweep is gone, which its end of standard input shows, the training
 ends as after SIGTERM.
