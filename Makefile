@@ -8,6 +8,7 @@ ARGS ?=
 unexport PYTHONPATH PYTHONHOME
 
 help:
+	@echo "make install       install everything into .venv, test tools too"
 	@echo "make train         install, train a Unitree Go1 (or ARGS='TASK --option ...'), show the result"
 	@echo "make test          install, run all tests (ARGS='tests/core -x' for some)"
 	@echo "make test-clients  install mjlab beside this package, let it train and play (ARGS='-k vision' for some)"

@@ -81,7 +81,8 @@ def record_video(task: TaskConfig, policy: Callable[[TensorDict], torch.Tensor],
     try:
         with _drawing_errors(task.env):
             env = make_env(task.env, num_envs=1, seed=seed, **{**task.env_options, "render_mode": "rgb_array"})
-        rate = 1.0 / env.unwrapped.step_dt
+        # 1.0 stands for an environment that does not tell: a picture a step, in no hurry.
+        rate = 1.0 / env.unwrapped.step_dt if env.unwrapped.step_dt < 1.0 else _FRAMES_PER_SECOND
         every = max(1, round(rate / _FRAMES_PER_SECOND))
         frames = _frames(env, policy, max(100, round(_LONGEST_SECONDS * rate)), every)
         count = _write(path, _first_one_checked(frames, task.env), rate / every)
@@ -89,7 +90,7 @@ def record_video(task: TaskConfig, policy: Callable[[TensorDict], torch.Tensor],
         if env is not None:
             with contextlib.suppress(Exception):
                 env.close()
-    return [f"{path}: {count} frames"]
+    return [f"{path}: {count} frames, {count * every / rate:.1f} s"]
 
 
 def _frames(env: Any, policy: Callable[[TensorDict], torch.Tensor], max_steps: int, every: int) -> Iterator[np.ndarray]:
