@@ -13,8 +13,6 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from rsl_rl.utils.suggest import did_you_mean
-
 _COMMANDS = {
     "train": "train a task, an environment, or what a YAML file describes",
     "play": "run a trained policy and say how well it does",
@@ -69,6 +67,9 @@ def _run(arguments: list[str]) -> None:
         print(importlib.metadata.version("rsl-rl-lib"))
         return
     if command not in _COMMANDS:
+        # Not before it is needed: this imports torch, and the list of commands shall be there at once.
+        from rsl_rl.utils.suggest import did_you_mean
+
         raise UserError(f"rsl-rl has no command '{command}'.{did_you_mean(command, _COMMANDS)}\n\n{_usage()}")
     warnings.showwarning = _show_warning
     # For environments and models of the user's own, as with python -m; last, so that nothing is hidden by it.
