@@ -39,10 +39,13 @@ lint: install
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 .venv/bin/pyright
 
 # The switch hides an announcement of the theme's authors.
-docs: install
+docs:
+	@sh scripts/install.sh docs
 	NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build --strict
+	@echo "Open site/index.html in a browser."
 
-docs-serve: install
+docs-serve:
+	@sh scripts/install.sh docs
 	NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs serve
 
 wheel: install

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 # Brings .venv into the state that pyproject.toml and constraints.txt describe; instant when it is already there.
-# With the argument "train" only what training needs: without test tools and the clients of logging services.
+# With the argument "train" only what training needs, without test tools and the clients of logging services; with "docs"
+# also what builds the documentation.
 # With the argument "clients" it is .venv-clients and the files of clients/: other people's programs, with this package in
 # place of the rsl-rl-lib they ask for. With PYTHON set, the environment is made with that interpreter.
 
@@ -15,8 +16,9 @@ SOURCES="pyproject.toml constraints.txt scripts/install.sh"
 case "$LEVEL" in
     dev) VENV=.venv EXTRAS=dev ;;
     train) VENV=.venv EXTRAS=envs,plot,video ;;
+    docs) VENV=.venv EXTRAS=envs,plot,video,docs ;;
     clients) VENV=.venv-clients SOURCES="pyproject.toml clients/requirements.txt clients/constraints.txt scripts/install.sh" ;;
-    *) echo "usage: sh scripts/install.sh [train | clients]" >&2 && exit 2 ;;
+    *) echo "usage: sh scripts/install.sh [train | docs | clients]" >&2 && exit 2 ;;
 esac
 # Written last, removed first: an installation without it was interrupted.
 STAMP=$VENV/.installed
@@ -63,9 +65,9 @@ version_of() { "$1" -c 'import platform; print(platform.python_version())' 2>/de
 # shellcheck disable=SC2086 # a list of files
 requirements() { cat $SOURCES | cksum; }
 
-is_current() { # What is there for tests is enough for training.
-    case "$(sed -n '$p' "$STAMP")" in
-        "$(requirements) $LEVEL" | "$(requirements) dev") return 0 ;;
+is_current() { # Each of train, docs and dev holds what the ones before it hold.
+    case "$LEVEL $(sed -n '$p' "$STAMP")" in
+        "$LEVEL $(requirements) $LEVEL" | *" $(requirements) dev" | "train $(requirements) docs") return 0 ;;
         *) return 1 ;;
     esac
 }

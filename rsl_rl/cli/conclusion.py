@@ -73,13 +73,17 @@ def conclude(
                 failure = error
                 continue
             record_check(report, f"model_{runner.current_learning_iteration}.pt")
-            checked = (
-                "not checked" if report.max_difference is None else f"checked, differs by {report.max_difference:.0e}"
-            )
-            lines.append(f"  policy          {report.path} ({checked})")
+            lines.append(f"  policy          {report.path} ({_outcome(report.max_difference)})")
     lines += [f"  metrics         {folder / 'metrics.csv'}", f"See it act: rsl-rl play {folder}"]
     print("\n".join(lines), flush=True)
     if failure is not None:
         if isinstance(failure, (RuntimeError, OSError)):
             raise UserError(str(failure)) from failure
         raise failure
+
+
+def _outcome(difference: float | None) -> str:
+    """Return in words how far an exported policy is from the model."""
+    if difference is None:
+        return "not checked"
+    return f"checked, differs by {difference:.0e}" if difference else "checked, identical"

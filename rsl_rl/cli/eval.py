@@ -18,6 +18,7 @@ from typing import Annotated, Any
 import tyro
 
 from rsl_rl.cli.eval_figure import draw_evaluations, is_reward
+from rsl_rl.cli.export_record import with_origin
 from rsl_rl.cli.main import user_errors
 from rsl_rl.cli.play import PolicyKind, finite, load_policy, policy_file
 from rsl_rl.cli.run_folder import EXPORTS, Run
@@ -25,6 +26,7 @@ from rsl_rl.cli.table import as_table
 from rsl_rl.cli.train import MOST_EVALUATED_AT_ONCE, seed_everything
 from rsl_rl.config.task import TaskConfig
 from rsl_rl.env import make_env
+from rsl_rl.env.tracking import with_unit
 from rsl_rl.export import EXPORTERS
 from rsl_rl.runners.episodes import play_episodes
 from rsl_rl.utils.files import replaced_when_complete
@@ -86,7 +88,7 @@ def run(arguments: list[str]) -> None:
     results = []
     for candidate in candidates:
         if not chosen.json:
-            print(f"{candidate.task.name}: {candidate.file}", flush=True)
+            print(f"{candidate.task.name}: {with_origin(candidate.file)}", flush=True)
         results.append(_evaluate(candidate, chosen))
     # First of all, so that nothing is lost where it cannot be written.
     labels = _labels(candidates)
@@ -188,7 +190,7 @@ def as_text(results: Sequence[dict[str, Any]], labels: Sequence[str]) -> str:
     if any(share is not None for share in successes):
         rows.append(["success", *("-" if share is None else f"{100 * share:.1f} %" for share in successes)])
     for name in _names(results, "tracking"):
-        rows.append([f"tracking error {name}", *(_cell(result["tracking"].get(name), 4) for result in results)])
+        rows.append([f"tracking error {with_unit(name)}", *(_cell(result["tracking"].get(name), 4) for result in results)])
     tables = [as_table(["", *labels], rows)]
     if terms := _names(results, "terms"):
         terms.sort(key=lambda name: not is_reward(name))

@@ -80,6 +80,10 @@ def _draw_distributions(axes: Any, groups: Sequence[Sequence[float]], colors: Se
         heights = [row - 0.24 - 0.16 * (index * 0.618 % 1) for index in range(len(values))]
         axes.plot(values, heights, "o", color=color, markersize=3, alpha=0.6, markeredgewidth=0)
     axes.set_ylim(-0.6, len(groups) - 0.5)
+    values = [value for group in groups for value in group]
+    if values and min(values) == max(values):
+        # A range without width is stretched to something unreadable, offsets of 1e-13 included.
+        axes.set_xlim(values[0] - 1, values[0] + 1)
 
 
 def _draw_terms(axes: Any, results: Sequence[dict[str, Any]], terms: Sequence[str], colors: Sequence[str]) -> None:

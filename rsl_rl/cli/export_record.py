@@ -51,6 +51,12 @@ def recorded_check(path: str | os.PathLike[str]) -> dict[str, Any] | None:
     return None
 
 
+def with_origin(path: str | os.PathLike[str]) -> str:
+    """Return a policy's path, for an exported one with the checkpoint that it was written from."""
+    entry = recorded_check(path)
+    return str(path) if entry is None else f"{path} (from {entry.get('policy')})"
+
+
 def _read(folder: Path) -> dict[str, Any]:
     try:
         checks = json.loads((folder / CHECKS).read_text(encoding="utf-8"))

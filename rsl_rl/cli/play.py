@@ -19,12 +19,14 @@ from tensordict import TensorDict
 
 from rsl_rl.algorithms import Distillation
 from rsl_rl.checkpoint import BEST, LATEST, read_checkpoint
+from rsl_rl.cli.export_record import with_origin
 from rsl_rl.cli.main import user_errors
 from rsl_rl.cli.run_folder import EXPORTS, Run
 from rsl_rl.cli.train import make_runner, seed_everything
 from rsl_rl.cli.video import prepare_video, record_video
 from rsl_rl.config.task import TaskConfig
 from rsl_rl.env import VecEnv, make_env
+from rsl_rl.env.tracking import with_unit
 from rsl_rl.export import EXPORTERS
 from rsl_rl.export import load_policy as load_exported_policy
 from rsl_rl.runners import OnPolicyRunner
@@ -68,7 +70,7 @@ def run(arguments: list[str]) -> None:
         env = make_env(task.env, num_envs=min(chosen.episodes, 64), seed=chosen.seed, **task.env_options)
         policy = load_policy(task, env, kind, source)
     if not chosen.json:
-        print(f"{task.name}: {source}", flush=True)
+        print(f"{task.name}: {with_origin(source)}", flush=True)
     result = play_episodes(env, policy, chosen.episodes)
     print(json.dumps(finite(_as_dict(result, source))) if chosen.json else _as_text(result))
     if chosen.video is not None:
@@ -156,7 +158,8 @@ def _as_text(result: Episodes) -> str:
     ]
     if result.success is not None:
         lines.append(f"  success {100 * result.success:.0f} %")
-    for title, values in (("tracking error", result.tracking), ("reported", result.terms)):
+    tracking = {with_unit(name): value for name, value in result.tracking.items()}
+    for title, values in (("tracking error", tracking), ("reported", result.terms)):
         if values:
             lines.append(f"{title}, mean per step")
             lines += [f"  {name:28} {value: .4f}" for name, value in values.items()]

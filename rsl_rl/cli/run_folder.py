@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from rsl_rl.checkpoint import newest_checkpoint, numbered_checkpoints
-from rsl_rl.config.task import TaskConfig, read_task
+from rsl_rl.config.task import TaskConfig, read_task, task_names
 
 RUNS = Path("runs")
 CONFIG = "config.yaml"
@@ -79,6 +79,8 @@ class Run:
                 found = [config.parent for config in configs if not config.parent.name.startswith(".")]
                 playable = [folder for folder in found if any(folder.glob("model_*.pt"))]
                 folders = sorted(playable or found, key=lambda folder: (folder / CONFIG).stat().st_mtime)[-1:]
+        if not folders and name in task_names():
+            raise FileNotFoundError(f"The task '{name}' has no run under '{RUNS}' yet. Train it: rsl-rl train {name}")
         if not folders:
             known = sorted(str(config.parent) for config in RUNS.glob(f"*/*/{CONFIG}"))
             raise FileNotFoundError(

@@ -86,6 +86,11 @@ def velocity_tracking(env: Any, obs: TensorDict) -> VelocityTracking | None:
     return None
 
 
+def with_unit(name: str) -> str:
+    """Return what to call an error where people read it: with its unit where that is known."""
+    return f"{name} [{_UNITS[name]}]" if name in _UNITS else name
+
+
 def _has(obs: TensorDict, place: Place) -> bool:
     # The options of an environment may make other groups of the same name.
     group, _ = place
@@ -97,6 +102,8 @@ def _at(obs: TensorDict, place: Place) -> torch.Tensor:
     return obs[group][:, entries]
 
 
+# Of the errors that are computed here; environments do not tell the units of what they report.
+_UNITS = {"lin_vel": "m/s", "ang_vel": "rad/s"}
 _WIDTHS = {"privileged_state": 123}
 _KNOWN = {
     # Exact values, as the environment's rewards use them: ``state`` has them with noise.

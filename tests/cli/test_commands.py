@@ -281,6 +281,7 @@ def test_wrong_files_are_explained(
         (["train", "gym:Drfit-v0"], "no environment 'Drfit-v0'. Did you mean 'Drift-v0'"),
         (["train", "gym:CartPole-v1"], "The action space is Discrete(2)"),
         (["play", "nothing"], "There is no run 'nothing'"),
+        (["play", "cartpole-balance"], "has no run under 'runs' yet. Train it: rsl-rl train cartpole-balance"),
         (["export", "nothing"], "There is no run 'nothing'"),
     ],
 )

@@ -228,7 +228,7 @@ def test_the_tables_show_success_tracking_and_reward_terms_first() -> None:
         ["return, max", "6.00", "6.00"],
         ["length", "20.0", "20.0"],
         ["success", "50.0 %", "-"],
-        ["tracking error lin_vel", "0.1250", "-"],
+        ["tracking error lin_vel [m/s]", "0.1250", "-"],
         ["mean per step", "a", "b"],
         ["reward_walk", "1.5000", "-"],
         ["reward_jump", "-", "-1.0000"],

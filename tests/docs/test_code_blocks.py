@@ -71,8 +71,8 @@ def test_the_blocks_of_a_page_run(page: Path, tmp_path: Path, runs: Path, monkey
             except Exception as error:
                 raise AssertionError(f"{block} fails: {type(error).__name__}: {error}") from error
         if page.name == "README.md" and page.parent == ROOT:
-            assert (tmp_path / "runs/pendulum/exports/policy.onnx").is_file()
-            assert (tmp_path / "runs/pendulum/model_9.pt").is_file()
+            assert (tmp_path / "runs/from-python/exports/policy.onnx").is_file()
+            assert (tmp_path / "runs/from-python/model_9.pt").is_file()
     finally:
         torch.set_num_threads(threads)
         for name in set(sys.modules) - imported:

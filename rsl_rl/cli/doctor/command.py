@@ -44,6 +44,8 @@ def run(arguments: list[str]) -> None:
     """Look at everything, and say what was found."""
     chosen = tyro.cli(DoctorArguments, args=arguments, prog="rsl-rl doctor", config=(tyro.conf.FlagCreatePairsOff,))
     found: dict[str, list[Check]] = {}
+    if not chosen.quick and not chosen.json:
+        _say("Compiling, drawing and training take about a minute; --quick leaves them out.")
     for title, look in sections(chosen.quick).items():
         if not chosen.json:
             _say(f"[bold]{title}[/]")

@@ -27,6 +27,7 @@ from rsl_rl.cli.report.curves import (
 )
 from rsl_rl.cli.report.facts import RunFacts
 from rsl_rl.cli.report.markup import Html, code, details, element, figures, joined, note, table
+from rsl_rl.env.tracking import with_unit
 from rsl_rl.telemetry.console import duration
 
 _LARGEST_PICTURE = 4 * 2**20
@@ -173,7 +174,8 @@ def evaluation(facts: RunFacts) -> Html:
         for key, title in (("terms", "reward term, mean per step"), ("tracking", "tracking, mean absolute error")):
             values = found.get(key)
             if isinstance(values, Mapping) and values:
-                inner = table([title, "value"], [[name, _number(values, name)] for name in values])
+                names = {name: with_unit(str(name)) if key == "tracking" else name for name in values}
+                inner = table([title, "value"], [[names[name], _number(values, name)] for name in values])
                 parts.append(details(f"{file.stem}: {title}", inner))
         parts += [picture(file.with_suffix(".png"), f"Evaluation of {file.stem}")]
     tags = [] if facts.history is None else evaluation_tags(facts.history)
