@@ -162,8 +162,8 @@ def changed_task(comparison: Comparison, variant: str, seed: int, iterations: in
     return TaskConfig(**{**document, "runner": RunnerConfig.from_dict(document["runner"])})
 
 
-def run(task: TaskConfig, folder: Path, mirror: str | None = None) -> Outcome:
-    """Train, or read what an earlier training reached."""
+def run(task: TaskConfig, folder: Path, mirror: str | None = None, played_steps: int | None = None) -> Outcome:
+    """Train, or read what an earlier training reached; episodes played before and after are cut at ``played_steps``."""
     if (folder / RESULT).is_file():
         return Outcome(**json.loads((folder / RESULT).read_text()), metrics=read_metrics(folder))
     folder.mkdir(parents=True, exist_ok=True)
@@ -171,12 +171,12 @@ def run(task: TaskConfig, folder: Path, mirror: str | None = None) -> Outcome:
     seed_everything(task.seed, task.threads)
     env = make_env(task.env, task.num_envs, environment_seed(task.seed), task.device, **task.env_options)
     runner = make_runner(task, env, str(folder))
-    untrained, _ = evaluate(task, runner.get_inference_policy(), None)
+    untrained, _ = evaluate(task, runner.get_inference_policy(), None, played_steps)
     started, started_cpu = time.perf_counter(), time.process_time()
     with contextlib.redirect_stdout(io.StringIO()):
         runner.learn(task.iterations, init_at_random_ep_len=task.init_at_random_ep_len)
     seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - started_cpu
-    played, asymmetry = evaluate(task, runner.get_inference_policy(), mirror)
+    played, asymmetry = evaluate(task, runner.get_inference_policy(), mirror, played_steps)
     metrics = read_metrics(folder)
     outcome = Outcome(
         reward=metrics.get(reward_column(metrics), [math.nan])[-1],
@@ -195,7 +195,9 @@ def run(task: TaskConfig, folder: Path, mirror: str | None = None) -> Outcome:
     return outcome
 
 
-def evaluate(task: TaskConfig, policy: Any, mirror: str | None) -> tuple[dict[str, float], float | None]:
+def evaluate(
+    task: TaskConfig, policy: Any, mirror: str | None, max_steps: int | None
+) -> tuple[dict[str, float], float | None]:
     """Play 16 episodes; return their means and how unlike its mirror image the policy acts."""
     env = make_env(task.env, num_envs=16, seed=1000, **task.env_options)
     differences: list[float] = []
@@ -210,7 +212,7 @@ def evaluate(task: TaskConfig, policy: Any, mirror: str | None) -> tuple[dict[st
         return actions
 
     act.reset = policy.reset  # type: ignore[attr-defined]
-    means = play_episodes(env, act, 16).means()
+    means = play_episodes(env, act, 16, max_steps).means()
     policy.reset()
     return means, statistics.fmean(differences) if differences else None
 

@@ -190,7 +190,8 @@ def as_text(results: Sequence[dict[str, Any]], labels: Sequence[str]) -> str:
     if any(share is not None for share in successes):
         rows.append(["success", *("-" if share is None else f"{100 * share:.1f} %" for share in successes)])
     for name in _names(results, "tracking"):
-        rows.append([f"tracking error {with_unit(name)}", *(_cell(result["tracking"].get(name), 4) for result in results)])
+        errors = (_cell(result["tracking"].get(name), 4) for result in results)
+        rows.append([f"tracking error {with_unit(name)}", *errors])
     tables = [as_table(["", *labels], rows)]
     if terms := _names(results, "terms"):
         terms.sort(key=lambda name: not is_reward(name))

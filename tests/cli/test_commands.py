@@ -24,6 +24,7 @@ from tests.env.toys import register
 register()
 SMALL = ["--num-envs", "4", "--iterations", "3", "--runner.num-steps-per-env", "8", "--threads", "1"]
 SMALL += ["--runner.actor.hidden-dims", "8", "--runner.critic.hidden-dims", "8"]
+NO_EXPORT = ["--export", "False"]
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ def test_a_run_folder_holds_everything(run: Path) -> None:
 def test_same_seed_same_numbers_and_another_seed_others(run: Path) -> None:
     config = str(run / "config.yaml")
     for name, seed in (("again", "1"), ("other", "2")):
-        main(["train", config, "--run-dir", name, "--seed", seed])
+        main(["train", config, *NO_EXPORT, "--run-dir", name, "--seed", seed])
     assert metrics(run.parent / "again") == metrics(run)
     assert metrics(run.parent / "other") != metrics(run)
 
@@ -81,14 +82,14 @@ def test_a_run_that_exists_is_left_alone(run: Path, capsys: pytest.CaptureFixtur
 def test_runs_without_a_chosen_folder_are_filed_by_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for _ in range(2):
-        main(["train", "gym:Drift-v0", *SMALL, "--iterations", "1"])
+        main(["train", "gym:Drift-v0", *SMALL, *NO_EXPORT, "--iterations", "1"])
     assert len(list(Path("runs/gym-Drift-v0").iterdir())) == 2
 
 
 def test_every_value_is_reachable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     options = ["--runner.algorithm.learning-rate", "3e-4", "--runner.algorithm.schedule", "fixed", "--seed", "3"]
-    options += ["--runner.actor.distribution-cfg.init-std", "0.3", "--device", "cpu"]
+    options += ["--runner.actor.distribution-cfg.init-std", "0.3", "--device", "cpu", *NO_EXPORT]
     main(["train", "gym:Drift-v0", *SMALL, *options, "--run-dir", "run"])
     task = read_task("run/config.yaml")
     assert (task.seed, task.runner.algorithm.learning_rate) == (3, 3e-4)
@@ -100,7 +101,7 @@ def test_actor_and_critic_see_the_groups_named_after_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    main(["train", "tests.env.layouts:old_point", *SMALL, "--iterations", "1", "--run-dir", "run"])
+    main(["train", "tests.env.layouts:old_point", *SMALL, *NO_EXPORT, "--iterations", "1", "--run-dir", "run"])
     assert read_task("run/config.yaml").runner.obs_groups == {"actor": ["policy"], "critic": ["privileged"]}
     capsys.readouterr()
     main(["play", "run", "--episodes", "2", "--json"])
@@ -162,7 +163,7 @@ def test_a_student_learns_from_a_run(
     teacher, _, _ = STUDENT_FILE.replace("DistillationRunner", "OnPolicyRunner").partition("  algorithm:")
     teacher = teacher.replace("student: [seen]", "actor: [seen, hidden], critic: [seen]")
     Path("teacher.yaml").write_text(teacher)
-    main(["train", "teacher.yaml", *SMALL, "--run-dir", "taught"])
+    main(["train", "teacher.yaml", *SMALL, *NO_EXPORT, "--run-dir", "taught"])
     assert "needs a teacher: add --teacher RUN" in fails(capsys, "train", "student.yaml")
     assert "has no section 'student'" in fails(capsys, "train", "teacher.yaml", "--teacher", "taught")
     assert not Path("runs").exists()
@@ -178,7 +179,7 @@ def test_a_student_learns_from_a_run(
         results[kind] = json.loads(capsys.readouterr().out.splitlines()[-1])["returns"]
         assert results[kind] == pytest.approx(results["checkpoint"], rel=1e-4)
     # A student can be a teacher, too.
-    main(["train", "student.yaml", "--teacher", "run", "--run-dir", "again"])
+    main(["train", "student.yaml", "--teacher", "run", *NO_EXPORT, "--run-dir", "again"])
 
 
 LEGGED_GYM_FILE = """
@@ -200,7 +201,7 @@ def test_a_bare_configuration_of_an_early_release_trains(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("old.yaml").write_text(LEGGED_GYM_FILE)
-    main(["train", "old.yaml", "--env", "gym:Drift-v0", "--num-envs", "4", "--run-dir", "run"])
+    main(["train", "old.yaml", "--env", "gym:Drift-v0", *NO_EXPORT, "--num-envs", "4", "--run-dir", "run"])
     assert capsys.readouterr().err.count("was translated") == 1
     task = read_task("run/config.yaml")
     assert (task.seed, task.iterations, task.runner.actor.distribution_cfg.init_std) == (7, 2, 0.5)
@@ -214,7 +215,7 @@ def test_a_file_without_observation_groups_gets_those_that_the_runner_would_take
     Path("old.yaml").write_text(LEGGED_GYM_FILE)
     main(["migrate", "old.yaml", "--output", "new.yaml"])
     for name in ("old", "new"):
-        options = ["--num-envs", "4", "--iterations", "1", "--run-dir", name]
+        options = ["--num-envs", "4", "--iterations", "1", *NO_EXPORT, "--run-dir", name]
         main(["train", f"{name}.yaml", "--env", "tests.env.layouts:old_point", *options])
         assert read_task(f"{name}/config.yaml").runner.obs_groups == {"actor": ["policy"], "critic": ["privileged"]}
         runner = OnPolicyRunner(old_point(4, 1, "cpu"), parse_yaml_text(Path(f"{name}.yaml").read_text()))
@@ -225,13 +226,13 @@ def test_an_environment_beside_the_user_is_found(tmp_path: Path) -> None:
     (tmp_path / "my_points.py").write_text("from tests.env.layouts import old_point as make\n")
     command = [str(Path(sys.executable).with_name("rsl-rl")), "train", "my_points:make"]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    subprocess.run([*command, *SMALL, "--run-dir", "run"], cwd=tmp_path, env=environment, check=True)
+    subprocess.run([*command, *SMALL, *NO_EXPORT, "--run-dir", "run"], cwd=tmp_path, env=environment, check=True)
     assert (tmp_path / "run" / "config.yaml").is_file()
 
 
 def test_several_loggers_are_given_on_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    main(["train", "gym:Drift-v0", *SMALL, "--runner.logger", "[tensorboard, none]", "--run-dir", "run"])
+    main(["train", "gym:Drift-v0", *SMALL, *NO_EXPORT, "--runner.logger", "[tensorboard, none]", "--run-dir", "run"])
     assert read_task("run/config.yaml").runner.logger == ["tensorboard", "none"]
 
 
@@ -243,7 +244,8 @@ def test_a_run_in_which_no_episode_ends_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    main(["train", "cartpole-balance", "--num-envs", "2", "--iterations", "1", "--init-at-random-ep-len", "False"])
+    options = ["--num-envs", "2", "--iterations", "1", "--init-at-random-ep-len", "False"]
+    main(["train", "cartpole-balance", *options, *NO_EXPORT])
     assert "  no episode has ended yet\n" in capsys.readouterr().out
 
 
@@ -367,7 +369,8 @@ def test_damaged_checkpoints_are_explained(run: Path, capsys: pytest.CaptureFixt
 
 
 def test_training_goes_on_from_a_checkpoint(run: Path) -> None:
-    main(["train", str(run / "config.yaml"), "--checkpoint", str(run / "model_2.pt"), "--run-dir", "more"])
+    checkpoint = ["--checkpoint", str(run / "model_2.pt")]
+    main(["train", str(run / "config.yaml"), *checkpoint, *NO_EXPORT, "--run-dir", "more"])
     assert [row["iteration"] for row in metrics(run.parent / "more")] == ["3", "4", "5"]
 
 

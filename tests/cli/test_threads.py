@@ -48,5 +48,5 @@ def test_the_policy_acts_on_one_thread_where_the_simulator_has_its_own(
     watch("act")
     watch("update")
     monkeypatch.chdir(tmp_path)
-    main(["train", env, *SMALL, "--threads", "2", "--run-dir", "run"])
+    main(["train", env, *SMALL, "--export", "False", "--threads", "2", "--run-dir", "run"])
     assert threads == {"act": {acting}, "update": {learning}}

@@ -21,6 +21,7 @@ TRAIN = [
     *("-m", "rsl_rl", "train", "tests.distributed.faulty:FaultyEnv", "--num-envs", "8", "--run-dir", "run"),
     *("--runner.num-steps-per-env", "8", "--runner.save-interval", "2", "--runner.logger", "none"),
     *("--runner.actor.hidden-dims", "8", "--runner.critic.hidden-dims", "8", "--iterations", "8"),
+    *("--export", "False"),
 ]
 
 

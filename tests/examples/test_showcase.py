@@ -136,7 +136,7 @@ class TestPresets:
     def test_curiosity_finds_the_reward_that_ppo_alone_does_not(self, tmp_path: Path) -> None:
         comparison = COMPARISONS["sparse"]
         rewards = {
-            variant: run(changed_task(comparison, variant, seed=1, iterations=24), tmp_path / variant).reward
+            variant: run(changed_task(comparison, variant, seed=1, iterations=24), tmp_path / variant, played_steps=1).reward
             for variant in comparison.variants
         }
         assert rewards["PPO + RND"] > 50  # 100 at the top, less the effort
@@ -146,8 +146,8 @@ class TestPresets:
         comparison = COMPARISONS["symmetry"]
         outcomes = {}
         for variant in ("mirror loss", "neither"):
-            task = dataclasses.replace(changed_task(comparison, variant, seed=1, iterations=8), num_envs=32)
-            outcomes[variant] = run(task, tmp_path / variant, comparison.mirror)
+            task = dataclasses.replace(changed_task(comparison, variant, seed=1, iterations=6), num_envs=16)
+            outcomes[variant] = run(task, tmp_path / variant, comparison.mirror, played_steps=40)
         last = {variant: outcome.metrics["Loss/symmetry"][-1] for variant, outcome in outcomes.items()}
         assert last["mirror loss"] < 0.7 * last["neither"]  # it is measured, and changes nothing, without the loss
         assert outcomes["mirror loss"].asymmetry < 0.8 * outcomes["neither"].asymmetry  # type: ignore[operator]

@@ -293,13 +293,13 @@ def test_the_command_line_evaluates_and_goes_on_evaluating(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    evaluated = ["--eval-interval", "2", "--eval-episodes", "5", "--eval-num-envs", "2"]
+    evaluated = ["--eval-interval", "2", "--eval-episodes", "5", "--eval-num-envs", "2", "--export", "False"]
     main(["train", "gym:Drift-v0", *SMALL, *evaluated, "--iterations", "5", "--run-dir", "whole"])
     main(["train", "gym:Drift-v0", *SMALL, *evaluated, "--iterations", "3", "--run-dir", "parts"])
     task = read_task("parts/config.yaml")
     assert (task.eval_interval, task.eval_episodes, task.eval_num_envs) == (2, 5, 2)
     # What is evaluated is part of the run.
-    main(["train", "--resume", "parts", "--iterations", "5"])
+    main(["train", "--resume", "parts", "--iterations", "5", "--export", "False"])
     assert [bool(row["Eval/mean_return"]) for row in rows(tmp_path / "whole")] == [True, False, True, False, True]
     assert table(tmp_path / "whole") == table(tmp_path / "parts")
     assert differences(checkpoint(tmp_path / "whole", "best"), checkpoint(tmp_path / "parts", "best")) == []

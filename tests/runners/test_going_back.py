@@ -65,6 +65,7 @@ def test_a_run_that_starts_from_a_checkpoint_draws_its_own_random_numbers(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     train = ["train", "gym:Pendulum-v1", "--num-envs", "2", "--runner.logger", "none", "--iterations", "1"]
+    train += ["--export", "False"]
     main([*train, "--run-dir", "first"])
     actors = []
     for seed in ("1", "2"):
