@@ -136,7 +136,9 @@ class TestPresets:
     def test_curiosity_finds_the_reward_that_ppo_alone_does_not(self, tmp_path: Path) -> None:
         comparison = COMPARISONS["sparse"]
         rewards = {
-            variant: run(changed_task(comparison, variant, seed=1, iterations=24), tmp_path / variant, played_steps=1).reward
+            variant: run(
+                changed_task(comparison, variant, seed=1, iterations=24), tmp_path / variant, played_steps=1
+            ).reward
             for variant in comparison.variants
         }
         assert rewards["PPO + RND"] > 50  # 100 at the top, less the effort
