@@ -106,7 +106,8 @@ install() {
 if ! is_sound; then
     find_python
     if [ -e "$VENV" ]; then echo "$VENV is unfinished, was moved, or is not from here: it is replaced."; fi
-    echo "Making $VENV with $python ($(version_of "$python")); this downloads PyTorch and may take minutes."
+    echo "Making $VENV with $python ($(version_of "$python"))."
+    echo "This downloads PyTorch (several GB where it comes with CUDA's libraries) and may take minutes."
     rm -rf "$VENV"
     "$python" -m venv "$VENV"
     install

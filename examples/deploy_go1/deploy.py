@@ -164,6 +164,7 @@ def main() -> None:
     parser.add_argument("policy", nargs="?", type=Path, help="an ONNX file; default: of the newest run of go1-walk")
     parser.add_argument("--command", nargs=3, type=float, default=[1.0, 0.0, 0.0], metavar=("VX", "VY", "WZ"))
     parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--noise", type=float, default=1.0, help="errors of the sensors; 1: as in training, 0: none")
     parser.add_argument("--video", type=Path, help="record it: .mp4 or .gif")
     parser.add_argument("--size", nargs=2, type=int, default=[640, 480], metavar=("WIDTH", "HEIGHT"))
     parser.add_argument("--latency", action="store_true", help="measure how long the policy takes for one answer")
@@ -180,7 +181,7 @@ def main() -> None:
             video = Video(chosen.video, *chosen.size)
         except ImportError as error:
             raise SystemExit(f"error: {error} (--video needs: pip install 'imageio[ffmpeg]')") from None
-    robot = robot_module("go1").Go1()
+    robot = robot_module("go1").Go1(noise=chosen.noise)
     walk(policy, robot, chosen.command, chosen.seconds, video)
     robot.close()
     if video is not None:

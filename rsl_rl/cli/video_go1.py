@@ -77,7 +77,7 @@ class Go1Replay:
         """
         # MuJoCo decides when it is imported how to draw: not before this is wanted.
         go1, steps = importlib.import_module("rsl_rl.robots.go1"), round(_SECONDS * 50)
-        robot = go1.Go1()
+        robot = go1.Go1(noise=1.0)
         getattr(policy, "reset", lambda: None)()
         for index, (name, command) in enumerate(COMMANDS.items()):
             self._velocities[name] = []

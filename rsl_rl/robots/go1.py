@@ -5,7 +5,7 @@
 
 Needs numpy and mujoco, nothing else: this file and ``go1.xml`` can be copied to another machine. A policy that was
 trained on EnvPool's ``Go1JoystickFlatTerrain-v1`` (the joystick task of MuJoCo Playground) finds the same robot, the
-same time steps and the same observation here, without the noise that training adds.
+same time steps and the same observation here, with or without the noise that training adds.
 """
 # What mujoco offers comes out of compiled modules.
 # pyright: reportAttributeAccessIssue=false
@@ -30,6 +30,9 @@ OBSERVATION = {
     "command": slice(45, 48),
 }
 """Where everything lies in an observation; the first three are in the frame of the IMU."""
+
+NOISE = {"velocity": 0.1, "gyro": 0.2, "gravity": 0.05, "joint_angles": 0.03, "joint_velocities": 1.5}
+"""How far off observations of the training are at most; each error within is as likely as another."""
 
 ACTION_SCALE = 0.5
 """Joint angle in rad that an action of 1 adds to the default pose."""
@@ -64,10 +67,13 @@ class Go1:
     num_observations = 48
     num_actions = 12
 
-    def __init__(self, xml: str | os.PathLike[str] | None = None) -> None:
+    def __init__(self, noise: float = 0.0, seed: int = 0, xml: str | os.PathLike[str] | None = None) -> None:
         """Load the robot and stand it on the ground.
 
         Args:
+            noise: Errors of the sensors, as a multiple of :data:`NOISE`. With 0 a robot that stands is perfectly
+                still and the same on both sides, which none is, and which a policy may never have seen.
+            seed: Of the errors.
             xml: Another model with the same joints, actuators and sensors; None for ``go1.xml`` beside this file.
         """
         self.model: Any = mujoco.MjModel.from_xml_path(str(xml or Path(__file__).with_name("go1.xml")))
@@ -83,6 +89,10 @@ class Go1:
         self._action = np.zeros(self.num_actions)
         self._previous_action = np.zeros(self.num_actions)
         self._renderer: Any = None
+        self._random = np.random.default_rng(seed)
+        self._largest_errors = np.zeros(self.num_observations)
+        for name, largest in NOISE.items():
+            self._largest_errors[OBSERVATION[name]] = noise * largest
         self.reset()
 
     def reset(self) -> None:
@@ -104,7 +114,8 @@ class Go1:
         if values.shape != (3,):
             raise ValueError(f"A command is three numbers (forward, left, turn), got an array of shape {values.shape}.")
         rotation = self.data.site_xmat[self._imu].reshape(3, 3)
-        return np.concatenate(
+        errors = self._random.uniform(-self._largest_errors, self._largest_errors)
+        exact = np.concatenate(
             [
                 self.data.sensor("velocity").data,
                 self.data.sensor("gyro").data,
@@ -114,7 +125,8 @@ class Go1:
                 self._previous_action,
                 values,
             ]
-        ).astype(np.float32)
+        )
+        return (exact + errors).astype(np.float32)
 
     def apply(self, action: npt.ArrayLike) -> None:
         """Ask for joint angles: the default pose plus half the action, which is clipped to [-1, 1] as in training.

@@ -21,7 +21,7 @@ from tensordict import TensorDict
 from rsl_rl.export import export_onnx, export_pt2, export_torchscript, load_policy
 from rsl_rl.models import MLPModel, RNNModel
 from rsl_rl.robots import offscreen
-from rsl_rl.robots.go1 import Go1
+from rsl_rl.robots.go1 import Go1, soft_start
 
 pytest.importorskip("mujoco")
 ROOT = Path(__file__).parents[2]
@@ -74,11 +74,12 @@ def policy(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 def walked(policy: Path, command: list[float], steps: int) -> tuple[np.ndarray, float]:
     """Return mean velocity [3] of the second half and distance, by this library's own reading of the file."""
-    robot, program = Go1(), load_policy(policy)
+    robot, program = Go1(noise=1.0), load_policy(policy)
     program.reset()
     velocities = []
-    for _ in range(steps):
-        state = torch.from_numpy(robot.observation(command)).unsqueeze(0)
+    for step in range(steps):
+        wanted = soft_start(step / 50) * np.array(command)
+        state = torch.from_numpy(robot.observation(wanted)).unsqueeze(0)
         robot.apply(program({"state": state, "proprioception": state[:, 3:]})[0].numpy())
         robot.step()
         velocities.append(robot.velocity)

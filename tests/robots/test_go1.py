@@ -108,6 +108,32 @@ def test_observations_follow_those_of_the_training_step_by_step(seed: int) -> No
     env.close()
 
 
+@needs_envpool
+def test_sensors_err_as_much_as_in_training() -> None:
+    envpool: Any = pytest.importorskip("envpool")
+    robot, exact = Go1(noise=1.0, seed=1), Go1()
+    ours = np.array([robot.observation() - exact.observation() for _ in range(1000)])
+    np.testing.assert_array_equal(Go1(noise=1.0, seed=1).observation() - exact.observation(), ours[0])
+    env = envpool.make("Go1JoystickFlatTerrain-v1", env_type="gymnasium", num_envs=100, seed=1)
+    groups, _ = env.reset()
+    theirs = []
+    for _ in range(10):
+        # Where joints are is not told exactly; the rest is.
+        state, privileged = groups["state"], groups["privileged_state"]
+        theirs.append(np.hstack([state[:, :3] - privileged[:, 57:60], state[:, 3:6] - privileged[:, 48:51]]))
+        groups, *_ = env.step(np.zeros((100, 12)))
+    limits = env.spec.config._asdict()
+    env.close()
+    np.testing.assert_allclose(np.abs(ours[:, :6]).max(0), np.abs(np.vstack(theirs)).max(0), rtol=0.02)
+    np.testing.assert_allclose(ours[:, :6].std(0), np.vstack(theirs).std(0), rtol=0.1)
+    assert limits["noise_level"] == 1.0
+    names = {"velocity": "linvel", "joint_angles": "joint_pos", "joint_velocities": "joint_vel"}
+    for name, largest in go1.NOISE.items():
+        assert largest == limits[f"noise_{names.get(name, name)}"]
+        assert 0.9 * largest < np.abs(ours[:, OBSERVATION[name]]).max() < 1.001 * largest
+    np.testing.assert_array_equal(ours[:, 33:], 0.0)
+
+
 def begin_like(robot: Go1, privileged: np.ndarray) -> None:
     """Set the heading and velocities that a privileged observation of a first step tells.
 
