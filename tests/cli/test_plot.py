@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from rsl_rl.cli.main import main
 from rsl_rl.cli.plot.figure import mean_and_spread, smoothed
@@ -104,6 +105,20 @@ class TestGroups:
             for index, (rate, seed) in enumerate([(0.001, 1), (0.001, 2), (0.003, 1), (0.003, 2)])
         }
 
+    def test_runs_that_are_alike_are_told_apart_by_their_place(self, runs: Path) -> None:
+        for name in ("one", "two"):
+            make_run(runs / name / "run", [1.0], seed=7)
+        assert labels(["one", "two"], "none") == {
+            "cartpole-balance (one/run)": ["run"],
+            "cartpole-balance (two/run)": ["run"],
+        }
+
+    def test_of_many_differences_the_first_are_named(self, runs: Path) -> None:
+        other = {"num_envs": 3, "init_at_random_ep_len": False, "env_options": {"a": 1, "b": 2, "c": 3}}
+        make_run(runs / "other", [1.0], 1e-3, **other)
+        (_, other_label) = labels(["runs/cartpole-balance/0", "other"])
+        assert (other_label.count("="), other_label[-5:]) == (4, ", ...")
+
     def test_runs_are_grouped_by_task_or_by_the_users_own_patterns(self, runs: Path) -> None:
         make_run(runs / "runs/other/a", [1.0], name="other")
         assert labels(["runs"], "task") == {"cartpole-balance": ["0", "1", "2", "3"], "other": ["a"]}
@@ -121,7 +136,7 @@ class TestGroups:
     def test_runs_of_other_programs_stand_alone_and_a_run_is_counted_once(self, tmp_path: Path) -> None:
         for name in ("PPO_1", "PPO_2"):
             write_events(tmp_path / "logs" / name, {"rollout/ep_rew_mean": [(1, 1.0)]})
-        found = labels([str(tmp_path / "logs"), str(tmp_path / "logs" / "PPO_1")])
+        found = labels([str(tmp_path / "logs"), str(tmp_path / "logs" / ".." / "logs" / "PPO_1")])
         assert found == {"logs/PPO_1": ["PPO_1"], "logs/PPO_2": ["PPO_2"]}
 
     def test_the_configuration_of_an_isaac_lab_run_is_understood(self, tmp_path: Path) -> None:
@@ -143,6 +158,47 @@ class TestGroups:
         found = labels([str(tmp_path)])
         assert list(found.values()) == [["a", "b"], ["c"]]
         assert all(label.startswith("env_file=" if more else "num_envs=") for label in found)
+
+
+class TestPicture:
+    @pytest.fixture
+    def pictures(self, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+        """Every figure that is saved."""
+        saved: list[Any] = []
+        save = Figure.savefig
+        monkeypatch.setattr(Figure, "savefig", lambda self, *a, **k: (saved.append(self), save(self, *a, **k))[1])
+        return saved
+
+    def test_the_band_lies_on_both_sides_of_the_mean(self, runs: Path, pictures: list[Any]) -> None:
+        main(["plot", "runs/cartpole-balance/0", "runs/cartpole-balance/1", "--tags", "Train/mean_reward"])
+        [panel] = pictures[0].axes
+        vertices = panel.collections[0].get_paths()[0].vertices
+        at_second = vertices[vertices[:, 0] == panel.lines[-1].get_xdata()[1], 1]
+        # The runs have 2 and 3 there.
+        assert panel.lines[-1].get_ydata().tolist() == [1.0, 2.5, 5.0]
+        assert (at_second.min(), at_second.max()) == pytest.approx((2.5 - 0.5**0.5, 2.5 + 0.5**0.5))
+
+    def test_a_curve_of_one_point_can_be_seen(self, runs: Path, pictures: list[Any]) -> None:
+        make_run(runs / "short", [1.0])
+        main(["plot", "short"])
+        main(["plot", "runs/cartpole-balance/0"])
+        assert [figure.axes[0].lines[0].get_marker() for figure in pictures] == ["o", "None"]
+
+    @pytest.mark.parametrize(
+        ("iterations", "axis", "label"),
+        [
+            (59, "seconds", "training time [s]"),  # 2 s each
+            (60, "seconds", "training time [minutes]"),
+            (1100, "iteration", "iteration"),
+            (1100, "steps", "environment steps [thousand]"),
+        ],
+    )
+    def test_the_axis_has_a_unit_that_fits(
+        self, iterations: int, axis: str, label: str, runs: Path, pictures: list[Any]
+    ) -> None:
+        make_run(runs / "long", [1.0] * iterations)
+        main(["plot", "long", "--x", axis])
+        assert pictures[0].axes[0].get_xlabel() == label
 
 
 class TestCommand:
