@@ -15,8 +15,8 @@ LEVEL=${1:-dev}
 SOURCES="pyproject.toml constraints.txt scripts/install.sh"
 case "$LEVEL" in
     dev) VENV=.venv EXTRAS=dev ;;
-    train) VENV=.venv EXTRAS=envs,plot,video ;;
-    docs) VENV=.venv EXTRAS=envs,plot,video,docs ;;
+    train) VENV=.venv EXTRAS=envs,plot,video,sweep ;;
+    docs) VENV=.venv EXTRAS=envs,plot,video,sweep,docs ;;
     clients) VENV=.venv-clients SOURCES="pyproject.toml clients/requirements.txt clients/constraints.txt scripts/install.sh" ;;
     *) echo "usage: sh scripts/install.sh [train | docs | clients]" >&2 && exit 2 ;;
 esac

@@ -8,9 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from rsl_rl.cli.curve import draw_learning_curve
-from rsl_rl.cli.export_record import record_check
+from rsl_rl.cli.export_record import outcome, record_check
 from rsl_rl.cli.main import UserError
-from rsl_rl.cli.run_folder import EXPORTS
+from rsl_rl.cli.run_folder import EXPORTS, VIDEO
 from rsl_rl.config.task import TaskConfig
 from rsl_rl.export import EXPORTERS
 from rsl_rl.runners import OnPolicyRunner
@@ -73,17 +73,11 @@ def conclude(
                 failure = error
                 continue
             record_check(report, f"model_{runner.current_learning_iteration}.pt")
-            lines.append(f"  policy          {report.path} ({_outcome(report.max_difference)})")
-    lines += [f"  metrics         {folder / 'metrics.csv'}", f"See it act: rsl-rl play {folder}"]
+            lines.append(f"  policy          {report.path} ({outcome(report)})")
+    lines.append(f"  metrics         {folder / 'metrics.csv'}")
+    lines.append(f"See it act: rsl-rl play {folder} --video {folder / VIDEO}")
     print("\n".join(lines), flush=True)
     if failure is not None:
         if isinstance(failure, (RuntimeError, OSError)):
             raise UserError(str(failure)) from failure
         raise failure
-
-
-def _outcome(difference: float | None) -> str:
-    """Return in words how far an exported policy is from the model."""
-    if difference is None:
-        return "not checked"
-    return f"checked, differs by {difference:.0e}" if difference else "checked, identical"

@@ -9,12 +9,13 @@ import contextlib
 import json
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Annotated, Any
 
+import torch
 import tyro
 
 from rsl_rl.cli.eval_figure import draw_evaluations, is_reward
@@ -98,6 +99,8 @@ def run(arguments: list[str]) -> None:
         print(f"\n{as_text(results, labels)}")
         if len({_environment(candidate.task) for candidate in candidates}) > 1:
             print("\nThese runs have different environments: their numbers cannot be compared.")
+        for name, expected in {c.task.name: c.task.expected for c in candidates if c.task.expected}.items():
+            print(f"\nKnown of {name}: {expected}")
         print(flush=True)
     for candidate, result, label in zip(candidates, results, labels, strict=True):
         place = candidate.run.folder / FOLDER / candidate.name
@@ -132,6 +135,7 @@ def _evaluate(candidate: _Candidate, chosen: EvalArguments) -> dict[str, Any]:
         env = make_env(task.env, num_envs=num_envs, seed=chosen.seed, **task.env_options)
         policy = load_policy(task, env, candidate.kind, candidate.file)
     played = play_episodes(env, policy, chosen.episodes)
+    longest = int(torch.as_tensor(env.max_episode_length).max())
     with contextlib.suppress(Exception):  # not every environment can be closed, and all is done
         env.close()  # type: ignore[attr-defined]
     folder = candidate.run.folder.resolve()
@@ -144,6 +148,7 @@ def _evaluate(candidate: _Candidate, chosen: EvalArguments) -> dict[str, Any]:
         "num_envs": num_envs,
         "seed": chosen.seed,
         "deterministic": True,
+        "max_episode_length": longest,
         "returns": played.returns,
         "lengths": played.lengths,
         "successes": played.successes,
@@ -186,6 +191,7 @@ def as_text(results: Sequence[dict[str, Any]], labels: Sequence[str]) -> str:
         ["return", *(f"{_cell(r['mean']['return'])} +- {_cell(r['mean']['return_std'])}" for r in results)],
         *([f"return, {name}", *(_cell(_of(pick, r["returns"])) for r in results)] for name, pick in _PICKS.items()),
         ["length", *(_cell(result["mean"]["length"], 1) for result in results)],
+        ["ended before the time limit", *(_ended_early(result) for result in results)],
     ]
     if any(share is not None for share in successes):
         rows.append(["success", *("-" if share is None else f"{100 * share:.1f} %" for share in successes)])
@@ -210,6 +216,10 @@ def _of(pick: Any, values: Sequence[float | None]) -> float | None:
 
 def _cell(value: float | None, digits: int = 2) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _ended_early(result: Mapping[str, Any]) -> str:
+    return str(sum(length < result["max_episode_length"] for length in result["lengths"]))
 
 
 def _names(results: Sequence[dict[str, Any]], section: str) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from rsl_rl.cli.export_record import record_check
+from rsl_rl.cli.export_record import outcome, record_check
 from rsl_rl.cli.main import UserError, user_errors
 from rsl_rl.cli.play import load_runner
 from rsl_rl.cli.run_folder import EXPORTS, Run
@@ -48,9 +48,4 @@ def run(arguments: list[str]) -> None:
                 raise UserError(str(error)) from error
             if chosen.output is None:
                 record_check(report, checkpoint.name)
-            checked = (
-                "not checked"
-                if report.max_difference is None
-                else f"differs from the model by up to {report.max_difference:.0e} ({report.num_samples} observations)"
-            )
-            print(f"{report.path}: {checked}")
+            print(f"{report.path} ({outcome(report)})")

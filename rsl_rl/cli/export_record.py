@@ -57,6 +57,13 @@ def with_origin(path: str | os.PathLike[str]) -> str:
     return str(path) if entry is None else f"{path} (from {entry.get('policy')})"
 
 
+def outcome(report: ExportReport) -> str:
+    """Return in words how far an exported policy is from the model."""
+    if report.max_difference is None:
+        return "not checked"
+    return f"checked, differs by {report.max_difference:.0e}" if report.max_difference else "checked, identical"
+
+
 def _read(folder: Path) -> dict[str, Any]:
     try:
         checks = json.loads((folder / CHECKS).read_text(encoding="utf-8"))

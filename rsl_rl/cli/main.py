@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import os
+import re
 import sys
 import warnings
 from pathlib import Path
@@ -81,6 +82,9 @@ def _run(arguments: list[str]) -> None:
     module.run(rest)
 
 
+_COLOR_CODES = re.compile(r"\x1b\[[0-9;]*m")
+
+
 class UserError(Exception):
     """Something that the user can mend; the message says what."""
 
@@ -131,4 +135,5 @@ def _fail(message: str) -> None:
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: Any) -> None:
     if not issubclass(category, (DeprecationWarning, FutureWarning)):
-        print(f"warning: {message}", file=sys.stderr)
+        # Gymnasium colors its own.
+        print(f"warning: {_COLOR_CODES.sub('', str(message))}", file=sys.stderr)

@@ -50,7 +50,8 @@ class PlayArguments:
     seed: int = 1000
     """Seed of the environments."""
     video: Path | None = None
-    """Record an episode, or the first 10 seconds of a longer one, into this file (.mp4 or .gif)."""
+    """Record an episode, or the first 10 seconds of a longer one, into this file (.mp4 or .gif). A Go1 is shown in
+    plain MuJoCo instead, three seconds each walking forward, turning and walking sideways."""
     json: bool = False
     """Print the result as JSON."""
 
@@ -72,8 +73,12 @@ def run(arguments: list[str]) -> None:
     if not chosen.json:
         print(f"{task.name}: {with_origin(source)}", flush=True)
     result = play_episodes(env, policy, chosen.episodes)
-    print(json.dumps(finite(_as_dict(result, source))) if chosen.json else _as_text(result))
+    print(json.dumps(finite(_as_dict(result, source))) if chosen.json else _as_text(result, task.expected), flush=True)
     if chosen.video is not None:
+        if not chosen.json:
+            print(
+                f"Recording {chosen.video}; without a graphics card a picture takes a fifth of a second ...", flush=True
+            )
         with user_errors():
             lines = record_video(task, policy, chosen.video, chosen.seed)
         if not chosen.json:
@@ -148,7 +153,7 @@ def _as_dict(result: Episodes, source: Path) -> dict[str, Any]:
     return {"policy": str(source), **dataclasses.asdict(result), "mean": result.means()}
 
 
-def _as_text(result: Episodes) -> str:
+def _as_text(result: Episodes, expected: str) -> str:
     means = result.means()
     lines = [
         f"{len(result.returns)} episodes",
@@ -163,4 +168,6 @@ def _as_text(result: Episodes) -> str:
         if values:
             lines.append(f"{title}, mean per step")
             lines += [f"  {name:28} {value: .4f}" for name, value in values.items()]
+    if expected:
+        lines.append(f"Known of this task: {expected}")
     return "\n".join(lines)

@@ -12,12 +12,13 @@ from datetime import datetime
 from pathlib import Path
 
 from rsl_rl.checkpoint import newest_checkpoint, numbered_checkpoints
-from rsl_rl.config.task import TaskConfig, read_task, task_names
+from rsl_rl.config.task import TaskConfig, filed_as, read_task, task_names
 
 RUNS = Path("runs")
 CONFIG = "config.yaml"
 EXPORTS = "exports"
 CURVE = "learning_curve.png"
+VIDEO = "play.mp4"
 _LAUNCH = ".launch"
 
 
@@ -72,9 +73,10 @@ class Run:
             self.file = path
             folders = [folder for folder in path.resolve().parents if (folder / CONFIG).is_file()][:1]
         else:
-            folders = [folder for folder in (path, RUNS / name) if (folder / CONFIG).is_file()][:1]
+            places = (path, RUNS / (filed_as(name) if ":" in name else name))
+            folders = [folder for folder in places if (folder / CONFIG).is_file()][:1]
             if not folders:
-                configs = [config for place in (path, RUNS / name) for config in place.glob(f"*/{CONFIG}")]
+                configs = [config for place in places for config in place.glob(f"*/{CONFIG}")]
                 # Hydra keeps a file of this name in a hidden folder.
                 found = [config.parent for config in configs if not config.parent.name.startswith(".")]
                 playable = [folder for folder in found if any(folder.glob("model_*.pt"))]

@@ -129,7 +129,7 @@ def train(
             print(f"{folder} {so_far} {task.iterations} iterations. More: --iterations N, which is the total.")
         elif is_first:
             record_start(folder, task.device, done)
-            processes = f"{runner.gpu_world_size} processes with " if runner.is_distributed else ""
+            processes = f"{runner.gpu_world_size} processes, each with " if runner.is_distributed else ""
             begins = f"from iteration {done} to {task.iterations}" if done else f"{task.iterations} iterations"
             print(f"Training {task.name}: {processes}{task.num_envs} environments, {begins}, into {folder}", flush=True)
             if memory := getattr(getattr(runner.alg, "storage", None), "memory", None):
@@ -192,6 +192,9 @@ def _prepared(
             runner.load(str(checkpoint))
             if resumed is None:
                 runner.forget_progress()
+        elif resumed is not None:
+            # Stopped before its first checkpoint: it begins anew, without what it has written.
+            runner.logger.begin_at(0)
         # A run that starts from another's checkpoint makes all of its own iterations.
         done = 0 if resumed is None else world.broadcast(runner.completed_iterations)
         folder = None

@@ -29,6 +29,13 @@ _LONGEST_SECONDS = 10
 _FRAMES_PER_SECOND = 25
 # Environments that draw with MuJoCo; others may have a way of their own.
 _MUJOCO_PACKAGES = ("gymnasium.envs.mujoco", "gymnasium_robotics")
+_MUJOCO_HINT = (
+    "Without a screen MuJoCo renders with MUJOCO_GL=egl or MUJOCO_GL=osmesa, given the libraries libegl1 or libosmesa6."
+)
+_OWN_HINT = (
+    "For a video an environment takes render_mode='rgb_array' and has render(), which returns pictures [N, height, "
+    "width, 3] of bytes; step_dt, seconds of a step, lets it play at the right speed."
+)
 
 
 def prepare_video(task: TaskConfig, path: Path) -> None:
@@ -76,13 +83,15 @@ def record_video(task: TaskConfig, policy: Callable[[TensorDict], torch.Tensor],
     if is_go1(task):
         replay = Go1Replay(task)
         count = _write(path, _first_one_checked(replay.frames(policy), task.env), replay.frames_per_second)
-        return [f"{path}: {count} frames of the Go1 in plain MuJoCo", *replay.summary()]
+        seconds = count / replay.frames_per_second
+        return [f"{path}: {count} frames of the Go1 in plain MuJoCo, {seconds:.1f} s", *replay.summary()]
     env: Any = None
     try:
         with _drawing_errors(task.env):
             env = make_env(task.env, num_envs=1, seed=seed, **{**task.env_options, "render_mode": "rgb_array"})
         # 1.0 stands for an environment that does not tell: a picture a step, in no hurry.
-        rate = 1.0 / env.unwrapped.step_dt if env.unwrapped.step_dt < 1.0 else _FRAMES_PER_SECOND
+        step_dt = getattr(getattr(env, "unwrapped", env), "step_dt", 1.0)
+        rate = 1.0 / step_dt if step_dt < 1.0 else _FRAMES_PER_SECOND
         every = max(1, round(rate / _FRAMES_PER_SECOND))
         frames = _frames(env, policy, max(100, round(_LONGEST_SECONDS * rate)), every)
         count = _write(path, _first_one_checked(frames, task.env), rate / every)
@@ -136,10 +145,8 @@ def _drawing_errors(env: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # rendering fails in ways of its own on every platform
-        raise ValueError(
-            f"'{env}' cannot be rendered here: {error}. Without a screen MuJoCo renders with MUJOCO_GL=egl "
-            "or MUJOCO_GL=osmesa, given the libraries libegl1 or libosmesa6."
-        ) from error
+        hint = _MUJOCO_HINT if env.startswith(("gym:", "envpool:", "mjlab:")) else _OWN_HINT
+        raise ValueError(f"'{env}' cannot be rendered here: {error}. {hint}") from error
 
 
 def _video_writers(path: Path) -> Any:

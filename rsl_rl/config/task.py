@@ -59,6 +59,11 @@ class TaskConfig:
     """What a run is known to reach."""
 
 
+def filed_as(name: str) -> str:
+    """Return the name under which runs of an environment are filed."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name)
+
+
 def task_names() -> list[str]:
     """Return the names of the tasks that come with the library."""
     return sorted(path.stem for path in _PRESETS.glob("*.yaml"))
@@ -80,7 +85,7 @@ def load_task(name: str) -> TaskConfig:
     if name.endswith((".yaml", ".yml")):
         return read_task(name)
     if ":" in name:
-        label = re.sub(r"[^A-Za-z0-9._-]+", "-", name)
+        label = filed_as(name)
         # Nothing is known about the scale of its observations.
         actor = MLPModelConfig(obs_normalization=True, distribution_cfg=GaussianDistributionConfig())
         critic = MLPModelConfig(obs_normalization=True)

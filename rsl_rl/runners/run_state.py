@@ -118,6 +118,8 @@ class ResumedRun:
                     return True
                 except Exception as error:  # whatever it is, new episodes are no reason to lose a run
                     self.notes.append(f"the environments start new episodes: {error}")
+        elif state is None:
+            self.notes.append("the environments could not save their state, and start new episodes")
         lengths, own = self._state.get("episode_lengths"), getattr(env, "episode_length_buf", None)
         if lengths is None or own is None or len(lengths) != len(own):
             logger.begin_episodes()

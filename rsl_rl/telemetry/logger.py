@@ -112,6 +112,11 @@ class Logger:
             with contextlib.suppress(OSError, ValueError, csv.Error):
                 cut_table(self.log_dir, self._begins_at)
             self._begins_at = None
+        elif self._videos is None and os.path.exists(os.path.join(self.log_dir, FILE_NAME)):
+            _warn(
+                f"'{self.log_dir}' holds a run already: its {FILE_NAME} is continued, its checkpoints are replaced. "
+                "A folder for each run keeps them apart; runner.load() goes on with one."
+            )
         self._videos = self._videos or VideoFolder(self.log_dir)
         for configured in self._configured_writers:
             try:

@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -342,7 +343,7 @@ def test_a_task_is_played_from_its_newest_run_with_a_checkpoint(run: Path, capsy
 
 def test_export_writes_where_asked(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["export", str(run / "model_0.pt"), "--formats", "onnx", "--output", str(tmp_path / "out")])
-    assert "differs from the model by up to" in capsys.readouterr().out
+    assert "(checked, " in capsys.readouterr().out
     assert [file.name for file in (tmp_path / "out").iterdir()] == ["policy.onnx"]
 
 
@@ -366,6 +367,27 @@ def test_damaged_checkpoints_are_explained(run: Path, capsys: pytest.CaptureFixt
     assert "does not fit the actor; nothing was loaded" in error
     assert "mlp.0.weight: the checkpoint has [8, 3], the actor needs [9, 3]" in error
     assert not Path("other").exists()
+
+
+def test_a_run_without_a_checkpoint_begins_anew_in_its_folder(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = metrics(run)
+    for file in run.glob("*.pt"):  # as after a kill in the first iterations
+        file.unlink()
+    main(["train", "--resume", "run", *NO_EXPORT])
+    assert "holds a run already" not in capsys.readouterr().err
+    assert metrics(run) == whole
+
+
+def test_colors_that_others_put_into_warnings_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--version"])
+    shown = warnings.showwarning
+    try:
+        main(["train", "--help"])
+    except SystemExit:
+        warnings.showwarning("\x1b[33mWARN: low\x1b[0m", UserWarning, "file", 1)
+    finally:
+        warnings.showwarning = shown
+    assert "warning: WARN: low\n" in capsys.readouterr().err
 
 
 def test_training_goes_on_from_a_checkpoint(run: Path) -> None:

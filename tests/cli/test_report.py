@@ -251,7 +251,7 @@ class TestWhatIsMissing:
         main(["report", str(folder)])
         page = (folder / "report.html").read_bytes()
         assert "a-5.5---?" in Page(page.decode()).texts["evaluation"]
-        assert f": {len(page) / 1e6:.1f} MB" in capsys.readouterr().out
+        assert f": {len(page) / 2**10:.1f} KiB" in capsys.readouterr().out
 
     def test_a_run_beside_hydras_hidden_folder_is_found(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -20,6 +20,7 @@ from rsl_rl.cli.main import main
 from rsl_rl.config.task import load_task, read_task, write_task
 from rsl_rl.robots import offscreen
 from tests.env.toys import Drift, register
+from tests.envs import PointEnv
 
 imageio: Any = pytest.importorskip("imageio.v2")
 needs_envpool = pytest.mark.skipif(sys.version_info < (3, 11), reason="EnvPool's wheels start at Python 3.11")
@@ -96,6 +97,41 @@ def test_every_step_of_an_episode_is_a_frame(name: str, painted: Path, capsys: p
     assert frames.shape == (12, 48, 64, 3)  # the encodings of videos know no odd sizes
     bright = (frames[:, 24, :, 0] > 130).sum(axis=1)
     np.testing.assert_allclose(bright, 5 * np.arange(12), atol=2)
+
+
+class Drawn(PointEnv):
+    """An environment of the user's own, with pictures."""
+
+    step_dt = 0.05
+
+    def __init__(self, num_envs: int, seed: int, device: str, render_mode: str | None = None) -> None:
+        super().__init__(num_envs, max_episode_length=12, seed=seed, device=device)
+        self._draws = render_mode == "rgb_array"
+
+    def render(self) -> np.ndarray:
+        assert self._draws
+        picture = np.zeros((self.num_envs, 48, 64, 3), np.uint8)
+        picture[..., : int(self.episode_length_buf[0]), :] = 255
+        return picture
+
+
+def blind(num_envs: int, seed: int, device: str) -> PointEnv:
+    return PointEnv(num_envs, max_episode_length=3, seed=seed, device=device)
+
+
+def test_environments_of_the_users_own_are_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    train("tests.cli.test_video:Drawn", "--export", "False")
+    main(["play", "tests.cli.test_video:Drawn", "--episodes", "1", "--video", "drawn.gif"])
+    assert "drawn.gif: 12 frames, 0.6 s\n" in capsys.readouterr().out
+    assert (pictures(tmp_path / "drawn.gif").mean(axis=(1, 2, 3)) > 0).sum() == 11  # all but the first
+    train("tests.cli.test_video:blind", "--export", "False")
+    error = fails(capsys, "play", "tests.cli.test_video:blind", "--episodes", "1", "--video", "drawn.gif")
+    assert (
+        "unexpected keyword argument 'render_mode'. For a video an environment takes render_mode='rgb_array'" in error
+    )
 
 
 def test_environments_that_draw_by_themselves_need_no_library(
@@ -184,7 +220,7 @@ def test_a_recurrent_go1_that_sees_a_part_of_the_state_is_shown_in_plain_mujoco(
         assert frames.shape == (15, 48, 64, 3)
         assert frames.mean() > 50
         assert np.abs(frames[-1] - frames[0]).max() > 20
-        said = lines.index(f"{policy}.mp4: 15 frames of the Go1 in plain MuJoCo")
+        said = lines.index(f"{policy}.mp4: 15 frames of the Go1 in plain MuJoCo, 0.6 s")
         assert [line.split("  ")[1] for line in lines[said + 1 : said + 4]] == COMMANDS
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -261,3 +262,20 @@ def test_state_of_the_code_does_not_depend_on_the_users_git_settings(tmp_path: P
 def test_without_git_nothing_is_kept_and_nothing_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert store_git_state([__file__], tmp_path / "git") == []
+
+
+def test_a_folder_with_another_run_is_warned_of_once(tmp_path: Path) -> None:
+    logger = make_logger(tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for iteration in range(2):  # closing and opening again is the same run
+            logger.init_logging_writer()
+            run_iteration(logger, iteration)
+            logger.stop_logging_writer()
+    with pytest.warns(UserWarning, match="holds a run already: its metrics.csv is continued"):
+        make_logger(tmp_path).init_logging_writer()
+    logger = make_logger(tmp_path)
+    logger.begin_at(1)  # a run that is resumed
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        logger.init_logging_writer()

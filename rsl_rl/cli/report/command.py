@@ -18,7 +18,7 @@ from rsl_rl.cli.main import user_errors
 from rsl_rl.cli.report import files, parts
 from rsl_rl.cli.report.curves import MOST_POINTS, STRETCHES, curve_data
 from rsl_rl.cli.report.facts import RunFacts, gather
-from rsl_rl.cli.report.markup import Html, element, joined, note
+from rsl_rl.cli.report.markup import Html, element, joined, note, size
 from rsl_rl.cli.run_folder import CONFIG, Run
 from rsl_rl.telemetry.history import EVENTS
 from rsl_rl.telemetry.metrics_csv import FILE_NAME
@@ -67,7 +67,7 @@ def run(arguments: list[str]) -> None:
         with replaced_when_complete(path) as partial:
             Path(partial).write_bytes(page)
     shown = str(path).encode(errors="replace").decode()
-    print(f"{shown}: {len(page) / 1e6:.1f} MB, opens in any browser")
+    print(f"{shown}: {size(len(page))}, opens in any browser")
 
 
 def report_page(facts: RunFacts) -> str:

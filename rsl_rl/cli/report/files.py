@@ -50,7 +50,7 @@ def exports(facts: RunFacts) -> Html:
         f"An export is run again and compared with the model on random observations; one whose actions differ by more "
         f"than {TOLERANCE:.0e} is not kept."
     )
-    return joined([table(["file", "size", "written", "made from", "check", "observations"], rows, False), explained])
+    return joined([table(["file", "size", "written", "made from", "check", "compared on"], rows, False), explained])
 
 
 def checkpoints(facts: RunFacts) -> Html:

@@ -68,25 +68,26 @@ class SweepArguments:
     name: str | None = None
     """Name of the sweep; its folder is runs/sweeps/NAME. The same name goes on with the same sweep."""
     trials: int | None = None
-    """How many trials there are in the end, with those of earlier starts and other machines. Default: 20."""
+    """How many trials there are in the end, with those of earlier starts and other machines. If left out: 20."""
     metric: str | None = None
-    """The logged number that counts, as of a trial's last iteration. Default: Train/mean_reward."""
+    """The logged number that counts, as of a trial's last iteration. If left out: Train/mean_reward."""
     direction: Literal["maximize", "minimize"] | None = None
-    """Whether more of it is better. Default: maximize."""
+    """Whether more of it is better. If left out: maximize."""
     seeds: tuple[int, ...] = ()
-    """Train every trial with each of these seeds, and take the mean. Default: the task's."""
+    """Train every trial with each of these seeds, and take the mean. If left out: the task's."""
     sampler: str | None = None
-    """What proposes values: tpe, random, grid, or {class_name: ..., options} of optuna.samplers. Default: tpe."""
+    """What proposes values: tpe, random, grid, or {class_name: ..., options} of optuna.samplers. If left
+    out: tpe."""
     pruner: str | None = None
     """What ends bad trials early: median, halving, hyperband, none, or {class_name: ..., options} of optuna.pruners.
-    Default: median."""
+    If left out: median."""
     workers: int = 1
     """Trials at once on this machine, each with its share of the cores."""
     devices: tuple[str, ...] = ()
-    """Devices to deal out to the workers, for example cuda:0 cuda:1. Default: the task's."""
+    """Devices to deal out to the workers, for example cuda:0 cuda:1. If left out: the task's."""
     storage: str | None = None
-    """Address of a database that several machines share, for example postgresql://user@host/sweeps. Default:
-    study.db in the sweep's folder."""
+    """Address of a database that several machines share, for example postgresql://user@host/sweeps. If
+    left out: study.db in the sweep's folder."""
     show: bool = False
     """Print the state of the sweep, and train nothing."""
 

@@ -21,6 +21,8 @@ from rsl_rl.utils.files import replaced_when_complete
 
 BEST = "best.yaml"
 _SHOWN = 5
+_ENOUGH = 10
+"""Trials below which nothing is said about what made the difference."""
 
 
 def ranked(study: Any) -> list[Any]:
@@ -69,7 +71,7 @@ def summary(study: Any, sweep: Sweep, folder: Path, trials: Trials) -> str:
         for trial in best[:_SHOWN]
     ]
     lines += ["", as_table(["best", sweep.metric, *(key.rpartition(".")[2] for key in keys)], rows), ""]
-    if shares := _importances(study):
+    if len(best) >= _ENOUGH and (shares := _importances(study)):
         lines.append("What made the difference: " + ", ".join(f"{key} {share:.0%}" for key, share in shares.items()))
     lines += [f"Best configuration: {folder / BEST}", f"Train it: rsl-rl train {folder / BEST}"]
     return "\n".join(lines)
