@@ -42,7 +42,7 @@ lint: install
 docs:
 	@sh scripts/install.sh docs
 	NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build --strict
-	@echo "Open site/index.html in a browser."
+	@echo "Open site/index.html in a browser; make docs-serve shows it with its search."
 
 docs-serve:
 	@sh scripts/install.sh docs

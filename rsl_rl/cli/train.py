@@ -9,6 +9,7 @@ import dataclasses
 import os
 import random
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -276,7 +277,15 @@ def with_observation_groups(task: TaskConfig, env: VecEnv) -> TaskConfig:
         return task
     groups = [str(group) for group in env.get_observations().keys()]  # noqa: SIM118 (a TensorDict)
     roles = ("actor", "critic") if task.runner.student is None else ("student", "teacher")
-    sets = default_sets(roles, groups) if {roles[0], "policy"} & set(groups) else dict.fromkeys(roles, groups)
+    sets = dict.fromkeys(roles, groups)
+    if {roles[0], "policy"} & set(groups):
+        sets = default_sets(roles, groups)
+    elif len(groups) > 1:
+        warnings.warn(
+            f"'obs_groups' is not set, and there is neither a group '{roles[0]}' nor 'policy': {' and '.join(roles)} "
+            f"see all groups: {listed(groups)}. For another choice: --runner.obs-groups.{roles[0]} GROUP ...",
+            stacklevel=2,
+        )
     runner = dataclasses.replace(task.runner, obs_groups=sets)
     return dataclasses.replace(task, runner=runner)
 

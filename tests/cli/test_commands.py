@@ -13,14 +13,18 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+from tensordict import TensorDict
 
 from rsl_rl.cli.main import main
 from rsl_rl.config.task import load_task, parse_yaml_text, read_task, task_names
 from rsl_rl.runners import OnPolicyRunner
 from tests.env.layouts import old_point
 from tests.env.toys import register
+from tests.envs import PointEnv
 
 register()
 SMALL = ["--num-envs", "4", "--iterations", "3", "--runner.num-steps-per-env", "8", "--threads", "1"]
@@ -107,6 +111,30 @@ def test_actor_and_critic_see_the_groups_named_after_them(
     capsys.readouterr()
     main(["play", "run", "--episodes", "2", "--json"])
     assert len(json.loads(capsys.readouterr().out)["returns"]) == 2
+
+
+class Unnamed(PointEnv):
+    """Gives groups of names that mean nothing."""
+
+    def get_observations(self) -> TensorDict:
+        groups = super().get_observations()
+        return TensorDict({"a": groups["policy"], "b": groups["privileged"]}, groups.batch_size)
+
+    def step(self, actions: torch.Tensor) -> Any:
+        _, *others = super().step(actions)
+        return self.get_observations(), *others
+
+
+def test_that_all_groups_are_taken_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = ["train", "tests.cli.test_commands:Unnamed", *SMALL, *NO_EXPORT, "--iterations", "1"]
+    main([*arguments, "--run-dir", "all"])
+    assert "nor 'policy': actor and critic see all groups: b, a." in capsys.readouterr().err.replace("a, b", "b, a")
+    main([*arguments, "--run-dir", "one", "--runner.obs-groups.actor", "a", "--runner.obs-groups.critic", "a", "b"])
+    assert "all groups" not in capsys.readouterr().err
+    assert read_task("one/config.yaml").runner.obs_groups == {"actor": ["a"], "critic": ["a", "b"]}
 
 
 USER_FILE = """

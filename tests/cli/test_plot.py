@@ -215,6 +215,11 @@ class TestCommand:
         main(["plot", "cartpole-balance", "--output", "curves.png"])
         assert (runs / "curves.png").read_bytes().startswith(b"\x89PNG")
 
+    def test_where_the_mean_ends_is_said(self, runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        make_run(runs / "longer", [1.0] * 5, 1e-3, seed=3)
+        main(["plot", "runs/cartpole-balance/0", "longer"])
+        assert "cartpole-balance: 2 runs, the mean ends with the shortest, at 300 steps" in capsys.readouterr().out
+
     def test_names_with_dollars_are_shown_as_they_are(self, tmp_path: Path) -> None:
         for name, rate in (("a", 1e-3), ("b", 3e-3)):
             make_run(tmp_path / name, [1.0, 2.0], rate, name="$\\task$")

@@ -66,7 +66,9 @@ def run(arguments: Sequence[str]) -> None:
                 print(f"warning: {tag} is missing in {listed(run.folder for run in without)}.", file=sys.stderr)
         draw(groups, tags, axis, chosen.output, chosen.smooth)
     for group in groups:
-        print(f"{group.label}: {len(group.runs)} run{'s' * (len(group.runs) > 1)}")
+        ends = [run.history.series(tags[0], axis)[0][-1] for run in group.runs if tags[0] in run.history.tags]
+        cut = f", the mean ends with the shortest, at {min(ends):,.0f} {axis}" if len(set(ends)) > 1 else ""
+        print(f"{group.label}: {len(group.runs)} run{'s' * (len(group.runs) > 1)}{cut}")
     print(f"Drawn over {axis}: {chosen.output}")
 
 
