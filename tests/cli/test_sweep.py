@@ -136,9 +136,20 @@ def test_a_sweep_that_is_killed_goes_on_and_ends_with_the_best(
     assert "6.00" in capsys.readouterr().out
     # There is nothing left to do, and nothing is done.
     main(["sweep", "runs/sweeps/s", "--show", "--param", "seed=1,2", "--metric", "Loss/value"])
-    assert "| 6.00 |" in " ".join(capsys.readouterr().out.split())
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "| 6.00 |" in shown
+    assert "What made the difference" not in shown  # One trial says nothing about that.
     main(["sweep", "runs/sweeps/s"])
     assert len(study_of().get_trials()) == len(trials)
+    for value in (3, 10) * 5:
+        study_of().add_trial(
+            optuna.create_trial(
+                params={"env_options.reward": value}, distributions=trials[2].distributions, value=float(value)
+            )
+        )
+    capsys.readouterr()
+    main(["sweep", "runs/sweeps/s", "--show"])
+    assert "What made the difference: env_options.reward 100%" in capsys.readouterr().out
     # Its trials are not compared with those of another task.
     error = refused(capsys, file, "--overrides", "iterations=7")
     assert "was begun with other settings: task.iterations." in error
