@@ -165,9 +165,9 @@ def _prepared(
         world = join_world(task.device)
         # Each machine may see other folders.
         resumed = world.broadcast(resumed)
-        if resumed is not None:
-            # A run that has begun goes on, wherever it began from.
-            checkpoint = resumed.checkpoint_if_any() or checkpoint
+        # A run that has begun goes on, wherever it began from. It has none if it was stopped before its first one.
+        own_checkpoint = None if resumed is None else resumed.checkpoint_if_any()
+        checkpoint = own_checkpoint or checkpoint
         if not task.env:
             raise ValueError("No environment is named: give one with --env, for example --env gym:Ant-v5.")
         if task.runner.student is not None:
@@ -191,13 +191,16 @@ def _prepared(
             act_on_one_thread(runner, task.threads)
         if checkpoint is not None:
             runner.load(str(checkpoint))
-            if resumed is None:
-                runner.forget_progress()
-        elif resumed is not None:
-            # Stopped before its first checkpoint: it begins anew, without what it has written.
-            runner.logger.begin_at(0)
-        # A run that starts from another's checkpoint makes all of its own iterations.
-        done = 0 if resumed is None else world.broadcast(runner.completed_iterations)
+        done = 0
+        if own_checkpoint is not None:
+            done = runner.completed_iterations
+        else:
+            # A run that starts from another's checkpoint makes all of its own iterations; what it wrote in a start
+            # that left no checkpoint is written anew.
+            runner.forget_progress()
+            if resumed is not None:
+                runner.logger.begin_at(0)
+        done = world.broadcast(done)
         folder = None
         if world.rank == 0:
             folder = resumed.folder if resumed is not None else new_run_folder(task, run_dir)

@@ -72,7 +72,7 @@ class Go1:
 
         Args:
             noise: Errors of the sensors, as a multiple of :data:`NOISE`. With 0 a robot that stands is perfectly
-                still and the same on both sides, which none is, and which a policy may never have seen.
+                still, which none is, and which a policy may never have seen.
             seed: Of the errors.
             xml: Another model with the same joints, actuators and sensors; None for ``go1.xml`` beside this file.
         """

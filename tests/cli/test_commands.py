@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import os
 import shutil
@@ -20,7 +21,7 @@ import torch
 from tensordict import TensorDict
 
 from rsl_rl.cli.main import main
-from rsl_rl.config.task import load_task, parse_yaml_text, read_task, task_names
+from rsl_rl.config.task import load_task, parse_yaml_text, read_task, task_names, write_task
 from rsl_rl.runners import OnPolicyRunner
 from tests.env.layouts import old_point
 from tests.env.toys import register
@@ -360,6 +361,17 @@ def test_play_finds_a_checkpoint_and_an_exported_file_by_name(run: Path, capsys:
     assert Path(json.loads(capsys.readouterr().out)["policy"]).name == "policy.pt"
 
 
+def test_what_acts_and_what_is_known_of_the_task_is_said(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    task = read_task(run / "config.yaml")
+    write_task(dataclasses.replace(task, expected="it drifts"), run / "config.yaml")
+    main(["play", "run", "--policy", "onnx", "--episodes", "2"])
+    printed = capsys.readouterr().out
+    assert "policy.onnx (from model_2.pt)\n" in printed
+    assert "Known of this task: it drifts\n" in printed
+    main(["eval", "run", "--episodes", "2"])
+    assert "Known of gym-Drift-v0: it drifts\n" in capsys.readouterr().out
+
+
 def test_a_task_is_played_from_its_newest_run_with_a_checkpoint(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copytree(run, "runs/drift/1")
     Path("runs/drift/2").mkdir()
@@ -404,6 +416,19 @@ def test_a_run_without_a_checkpoint_begins_anew_in_its_folder(run: Path, capsys:
     main(["train", "--resume", "run", *NO_EXPORT])
     assert "holds a run already" not in capsys.readouterr().err
     assert metrics(run) == whole
+
+
+def test_a_run_from_anothers_checkpoint_that_has_none_of_its_own_begins_anew(run: Path) -> None:
+    more = [*NO_EXPORT, "--checkpoint", str(run / "model_2.pt")]
+    main(["train", str(run / "config.yaml"), *more, "--run-dir", "more"])
+    whole = metrics(run.parent / "more")
+    for file in (run.parent / "more").glob("*.pt"):
+        file.unlink()
+    table = run.parent / "more" / "metrics.csv"
+    table.write_text("".join(table.read_text().splitlines(keepends=True)[:2]))  # It was killed after one iteration.
+    main(["train", "--resume", "more", *more])
+    assert [row["iteration"] for row in whole] == ["3", "4", "5"]
+    assert metrics(run.parent / "more") == whole
 
 
 def test_colors_that_others_put_into_warnings_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:

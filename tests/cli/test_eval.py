@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from matplotlib.figure import Figure
 
 from rsl_rl.cli.eval import as_text
 from rsl_rl.cli.eval_figure import draw_evaluations
@@ -236,3 +237,15 @@ def test_the_tables_show_success_tracking_and_reward_terms_first() -> None:
         ["reward_jump", "-", "-1.0000"],
         ["height", "0.2500", "-"],
     ]
+
+
+def test_episodes_that_are_all_alike_have_a_readable_axis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits: list[Any] = []
+    save = Figure.savefig
+    monkeypatch.setattr(
+        Figure, "savefig", lambda self, *a, **k: (limits.extend(x.get_xlim() for x in self.axes), save(self, *a, **k))
+    )
+    result = {"task": "walk", "returns": [1.0, 2.0], "lengths": [1000, 1000], "terms": {}}
+    draw_evaluations([result], ["a"], str(tmp_path / "figure.png"))
+    assert limits[1] == (999.0, 1001.0)
+    assert limits[0] != limits[1]

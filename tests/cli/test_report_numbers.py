@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rsl_rl.cli.export_record import record_check
+from rsl_rl.cli.export_record import outcome, record_check
 from rsl_rl.cli.report import curves
 from rsl_rl.cli.report.facts import gather
 from rsl_rl.export import ExportReport
@@ -77,20 +77,24 @@ def test_another_seed_is_no_difference(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("difference", "outcome"),
+    ("difference", "printed", "shown"),
     [
-        (None, "not checked"),
-        (0.0, "acts like the model, number by number"),
-        (2e-6, "acts like the model, within 2e-06"),
+        (None, "not checked", "not checked"),
+        (0.0, "checked, identical", "acts like the model, number by number"),
+        (2e-6, "checked, differs by 2e-06", "acts like the model, within 2e-06"),
     ],
 )
-def test_the_check_of_an_export_is_told_as_it_came_out(difference: float | None, outcome: str, tmp_path: Path) -> None:
+def test_the_check_of_an_export_is_told_as_it_came_out(
+    difference: float | None, printed: str, shown: str, tmp_path: Path
+) -> None:
     folder = make_run(tmp_path / "run", [1.0])
     (folder / "exports").mkdir()
     file = folder / "exports" / "policy.onnx"
     file.write_bytes(b"policy")
-    record_check(ExportReport(path=str(file), format="onnx", max_difference=difference, num_samples=64), "model_7.pt")
-    assert f"model_7.pt{outcome}64" in page_of(folder).texts["exports"]
+    report = ExportReport(path=str(file), format="onnx", max_difference=difference, num_samples=64)
+    assert outcome(report) == printed
+    record_check(report, "model_7.pt")
+    assert f"model_7.pt{shown}64" in page_of(folder).texts["exports"]
 
 
 def test_a_machine_is_shown_once_and_another_one_beside_it(tmp_path: Path) -> None:

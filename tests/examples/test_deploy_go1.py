@@ -74,7 +74,7 @@ def policy(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 def walked(policy: Path, command: list[float], steps: int) -> tuple[np.ndarray, float]:
     """Return mean velocity [3] of the second half and distance, by this library's own reading of the file."""
-    robot, program = Go1(noise=1.0), load_policy(policy)
+    robot, program = Go1(noise=5.0), load_policy(policy)
     program.reset()
     velocities = []
     for step in range(steps):
@@ -88,7 +88,7 @@ def walked(policy: Path, command: list[float], steps: int) -> tuple[np.ndarray, 
 
 
 def test_it_walks_like_the_policy_does_with_the_library(policy: Path, tmp_path: Path) -> None:
-    done = deploy(policy, "--command", 0.5, 0.2, -0.3, "--seconds", 1, "--latency", cwd=tmp_path)
+    done = deploy(policy, "--command", 0.5, 0.2, -0.3, "--seconds", 1, "--noise", 5, "--latency", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     velocity, distance = walked(policy, [0.5, 0.2, -0.3], 50)
     lines = done.stdout.splitlines()

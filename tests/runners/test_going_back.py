@@ -246,3 +246,21 @@ def test_a_state_from_before_the_actor_learned_can_be_restored() -> None:
     with pytest.warns(UserWarning, match="The last good parameters"):
         runner.learn(1)
     assert parameters(runner).isfinite().all()
+
+
+def test_that_episodes_begin_anew_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    class Forgetful(PointEnv):
+        state_dict = None  # type: ignore[assignment]
+
+    for env in (Forgetful(2), PointEnv(2)):
+        folder = tmp_path / type(env).__name__
+        OnPolicyRunner(env, point_config() | QUIET, log_dir=str(folder)).learn(1)
+        runner = OnPolicyRunner(type(env)(2), point_config() | QUIET)
+        runner.load(str(folder))
+        capsys.readouterr()
+        runner.learn(1)
+        told = (
+            "Resumed, but the environments could not save their state, and start new episodes."
+            in capsys.readouterr().out
+        )
+        assert told == isinstance(env, Forgetful)
