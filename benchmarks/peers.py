@@ -24,7 +24,7 @@ from typing import Any
 
 from rsl_rl.cli.bench.bound import learn_flops
 from rsl_rl.cli.bench.rounds import Round, Turns, Variant, iterations_per_round
-from rsl_rl.cli.bench.worker import NUM_ACTIONS, NUM_EPOCHS, NUM_MINI_BATCHES, NUM_OBS
+from rsl_rl.cli.bench.timed_training import NUM_ACTIONS, NUM_EPOCHS, NUM_MINI_BATCHES, NUM_OBS
 from rsl_rl.cli.main import UserError
 from rsl_rl.cli.table import as_table
 

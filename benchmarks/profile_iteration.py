@@ -23,7 +23,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from rsl_rl.cli.bench.worker import FreeEnv, training_config
+from rsl_rl.cli.bench.timed_training import FreeEnv, training_config
 from rsl_rl.cli.table import as_table
 from rsl_rl.cli.train import environment_seed, make_runner, seed_everything, with_observation_groups
 from rsl_rl.config.task import load_task
@@ -106,34 +106,28 @@ class OperatorCount(TorchDispatchMode):
 
 def watch(runner: OnPolicyRunner, clock: Clock) -> None:
     """Time the parts of a runner from outside."""
-    alg, storage = runner.alg, runner.alg.storage
-    # Some parts are not public: a version of the library that lacks one has its time in the phase around it.
-    gradients, steps, guard, whole_rollout = (
-        *(getattr(alg, "_gradients", None), getattr(alg, "_update_steps", None)),
-        *(getattr(runner, "_nonfinite", None), getattr(alg, "whole_rollout", None)),
-    )
+    alg: Any = runner.alg
+    storage, step = alg.storage, alg.gradient_step
     parts = [
         (runner.env, "step", "environment"),
         (alg, "act", "acting"),
         (alg, "process_env_step", "storing"),
         (alg, "compute_returns", "returns"),
-        (whole_rollout, "fill_in", "values of the rollout"),
         (runner.logger, "process_env_step", "logging steps"),
         (runner.logger, "log", "logging"),
-        (alg, "_mini_batch_losses", "forward and loss"),
+        (alg, "loss", "forward and loss"),
         (torch.Tensor, "backward", "backward"),
-        (gradients, "_computed", "gradients"),
-        (steps, "collect", "gradients"),
-        (steps, "step", "optimizer"),
-        (steps, "end", "concluding"),
-        (alg.actor, "update_normalization", "normalization"),
-        (alg.critic, "update_normalization", "normalization"),
-        (guard, "step", "checking"),
-        (guard, "check", "checking"),
+        (step, "end", "concluding"),
+        *((optimizer, "step_unless", "optimizer") for optimizer in step.optimizers),
+        *((model, "update_normalization", "normalization") for model in (alg.actor, alg.critic)),
+        *((part, "on_step", "checking") for part in runner.callbacks),
+        *((part, "on_rollout_end", "checking") for part in runner.callbacks),
     ]
     for owner, name, phase in parts:
-        if hasattr(owner, name):
-            setattr(owner, name, clock.within(phase, getattr(owner, name)))
+        setattr(owner, name, clock.within(phase, getattr(owner, name)))
+    # The rest of a step: norms, clipping, the learning rate; and losses and gradients in one where they are compiled.
+    begin = step.begin
+    step.begin = lambda *frozen, **options: clock.within("gradients", begin(*frozen, **options))
     for name in ("mini_batch_generator", "recurrent_mini_batch_generator"):
         setattr(storage, name, clock.each_of("gathering", getattr(storage, name)))
 

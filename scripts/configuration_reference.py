@@ -10,19 +10,17 @@ that is named there.
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import inspect
 import re
 import sys
-import textwrap
 import types
 import typing
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
-import griffe
+import docstring_parser
 
 from rsl_rl.utils import resolve_callable
 
@@ -66,11 +64,15 @@ def table(path: str, without: str = "") -> str:
 def keys(configured: Any) -> Iterator[Key]:
     """Yield the fields of a dataclass, or the arguments of a constructor, with what is said about them."""
     if isinstance(configured, type) and dataclasses.is_dataclass(configured):
-        described, hints = _descriptions_of_fields(configured), typing.get_type_hints(configured)
+        described = {}
+        for base in reversed(configured.__mro__[:-1]):
+            described |= _descriptions(docstring_parser.parse_from_object(base))
+        hints = typing.get_type_hints(configured)
         defaults = {field.name: _default_of(field) for field in dataclasses.fields(configured)}
     else:
         constructor: Callable[..., None] = configured.__init__
-        described, hints = _descriptions_of_arguments(constructor), typing.get_type_hints(constructor)
+        described = _descriptions(docstring_parser.parse(constructor.__doc__ or ""))
+        hints = typing.get_type_hints(constructor)
         parameters = list(inspect.signature(constructor).parameters.values())[1:]
         defaults = {parameter.name: parameter.default for parameter in parameters}
     for name, default in defaults.items():
@@ -117,23 +119,8 @@ def _default_of(field: dataclasses.Field[Any]) -> Any:
     return _NO_DEFAULT if field.default is dataclasses.MISSING else field.default
 
 
-def _descriptions_of_fields(configured: type) -> dict[str, str]:
-    """Return the text below each field, those of base classes included."""
-    described: dict[str, str] = {}
-    for base in reversed(configured.__mro__[:-1]):
-        body = ast.parse(textwrap.dedent(inspect.getsource(base))).body[0]
-        assert isinstance(body, ast.ClassDef)
-        for field, text in zip(body.body, body.body[1:], strict=False):
-            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
-                is_text = isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
-                described[field.target.id] = str(text.value.value) if is_text else ""  # type: ignore[attr-defined]
-    return described
-
-
-def _descriptions_of_arguments(constructor: Callable[..., None]) -> dict[str, str]:
-    sections = griffe.Docstring(inspect.getdoc(constructor) or "").parse("google", warnings=False)
-    arguments = [section for section in sections if section.kind is griffe.DocstringSectionKind.parameters]
-    return {argument.name: argument.description for section in arguments for argument in section.value}
+def _descriptions(docstring: docstring_parser.Docstring) -> dict[str, str]:
+    return {argument.arg_name: argument.description or "" for argument in docstring.params}
 
 
 def _prose(text: str) -> str:

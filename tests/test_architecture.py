@@ -23,23 +23,26 @@ SOURCES = [
 
 # What each package may import of the others.
 _LOW = {"utils"}
-_SIDE = {"config", "checkpoint", "distributed", "telemetry", "env", "export"}
+_SIDE = {"compat", "config", "checkpoint", "distributed", "telemetry", "env", "export"}
 ALLOWED = {
     "utils": set(),
     "core": set(),
     "robots": set(),
     "modules": {"core", "utils", "distributed"},
-    "config": _LOW,
+    "compat": _LOW,
+    "config": _LOW | {"compat"},
     "checkpoint": _LOW,
     "distributed": _LOW,
     "telemetry": _LOW | {"distributed"},
-    "env": _LOW | {"config"},
+    "env": _LOW | {"compat"},
     "export": _LOW | {"modules", "core", "telemetry"},
     "models": _LOW | {"modules", "core", "config", "export"},
     "storage": _LOW | {"modules", "core"},
-    "extensions": _LOW | {"modules", "core", "config", "env", "storage"},
+    "learning": _LOW | {"storage", "distributed"},
+    "extensions": _LOW | {"learning", "modules", "core", "config", "env", "storage"},
     "algorithms": _LOW
-    | {"models", "storage", "extensions", "modules", "core", "config", "env", "distributed", "checkpoint"},
+    | {"learning", "models", "storage", "extensions", "modules", "core", "config", "env", "distributed", "checkpoint"}
+    | {"compat"},
     "runners": _LOW | _SIDE | {"algorithms", "models", "storage", "extensions", "modules", "core"},
     "cli": _LOW | _SIDE | {"runners", "algorithms", "models", "storage", "extensions", "modules", "core", "robots"},
 }

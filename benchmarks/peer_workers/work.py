@@ -3,8 +3,8 @@
 
 """What the workers of all libraries share: the numbers that the environment gives, and the turns they work in.
 
-The same protocol as ``rsl_rl/cli/bench/worker.py``, for libraries whose training loop cannot be called round by round:
-it is stopped within, at the end of an iteration, until the next round is wanted.
+The same protocol as ``rsl_rl/cli/bench/timed_training.py``, for libraries whose training loop cannot be called round by
+round: it is stopped within, at the end of an iteration, until the next round is wanted.
 """
 
 from __future__ import annotations

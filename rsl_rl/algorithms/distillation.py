@@ -8,26 +8,25 @@ Legend: T steps, N environments, A actions.
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import math
 import warnings
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import torch
 from tensordict import TensorDict
-from torch import nn
 from torch.nn import functional
 
-from rsl_rl.algorithms.algorithm import Algorithm
-from rsl_rl.algorithms.construction import construct_distillation, load_parts, wanted_parts
-from rsl_rl.algorithms.guarded_update import GuardedUpdate
-from rsl_rl.checkpoint import modernize
+from rsl_rl.algorithms.algorithm import Algorithm, Metrics
+from rsl_rl.algorithms.construction import construct_student_teacher
 from rsl_rl.env import VecEnv
+from rsl_rl.learning import GradientStep, Optimizer
 from rsl_rl.models import MLPModel
 from rsl_rl.modules import HiddenState
 from rsl_rl.storage import RolloutStorage
-from rsl_rl.utils import check_compile_mode, compile_model, did_you_mean, listed, without_gradient
+from rsl_rl.utils import did_you_mean, listed
 
 _LOSSES = {"mse": functional.mse_loss, "huber": functional.huber_loss}
 
@@ -40,6 +39,9 @@ class Distillation(Algorithm):
 
     student: MLPModel
     teacher: MLPModel
+    storage: RolloutStorage
+    gradient_step: GradientStep
+    parts_to_load = ("student", "teacher", "optimizer", "iteration")
 
     def __init__(
         self,
@@ -50,7 +52,7 @@ class Distillation(Algorithm):
         gradient_length: int = 15,
         learning_rate: float = 1e-3,
         max_grad_norm: float | None = None,
-        loss_type: str = "mse",
+        loss_type: Literal["mse", "huber"] = "mse",
         optimizer: str = "adam",
         use_mixed_precision: bool = False,
         device: str = "cpu",
@@ -59,14 +61,24 @@ class Distillation(Algorithm):
         max_bad_updates: int = 10,
         **kwargs: Any,
     ) -> None:
-        """Set up the algorithm; the options are described in :class:`rsl_rl.config.DistillationConfig`.
+        """Set up the algorithm.
 
         Args:
             student: Model that acts and learns.
             teacher: Model whose actions are learned; it is not changed.
             storage: Rollout of T steps of N environments, of the training type ``"distillation"``.
+            num_learning_epochs: Passes over the rollout per iteration.
+            gradient_length: Steps in time over which the loss is summed, and a recurrent student learns, before the
+                optimizer steps.
+            learning_rate: Learning rate.
+            max_grad_norm: The student's gradient is clipped to this norm; None for no clipping.
+            loss_type: How the difference of the actions is measured.
+            optimizer: adam, adamw, sgd, rmsprop, nadam, radam, adagrad, or a class such as torch.optim:Adamax.
+            use_mixed_precision: Forward pass and loss in bfloat16.
             device: Where models and storage live.
             multi_gpu_cfg: See :class:`rsl_rl.algorithms.algorithm.Algorithm`.
+            grad_reduce_bucket_mb: Size of the buckets in which gradients are averaged over processes, in MiB.
+            max_bad_updates: As for PPO.
             **kwargs: Options of other algorithms are accepted and have no effect.
 
         Raises:
@@ -84,28 +96,31 @@ class Distillation(Algorithm):
             raise ValueError(f"Unknown loss_type {loss_type!r}.{hint} Valid: {listed(_LOSSES)}.")
         if num_learning_epochs < 1 or gradient_length < 1:
             raise ValueError("num_learning_epochs and gradient_length must be at least 1.")
+        super().__init__(device, multi_gpu_cfg)
         self.student = student.to(device)
         self.teacher = teacher.to(device)
-        super().__init__(
-            storage, self.student.parameters(), optimizer, learning_rate, use_mixed_precision, device, multi_gpu_cfg
-        )
+        self.storage = storage  # pyright: ignore[reportIncompatibleVariableOverride] (never None here)
+        self.transition = RolloutStorage.Transition()
         self.teacher_loaded = False
         """Whether the teacher's weights were taken over from a checkpoint."""
         self.num_learning_epochs = num_learning_epochs
         self.gradient_length = gradient_length
         self.max_grad_norm = max_grad_norm
         self.loss_type = loss_type
+        self.loss_fn = _LOSSES[loss_type]
+        self.use_mixed_precision = use_mixed_precision
         self.grad_reduce_bucket_mb = grad_reduce_bucket_mb
-        self._loss = _LOSSES[loss_type]
-        groups = {"student": list(self.student.parameters())}
-        self._update_steps = GuardedUpdate(
-            self._optimizer, groups, [self.student], num_losses=1, max_bad_updates=max_bad_updates, world=self._world
+        parameters = list(self.student.parameters())
+        optimizers = [Optimizer.of(optimizer, parameters, learning_rate)]
+        groups = {"student": parameters}
+        self.gradient_step = GradientStep(  # pyright: ignore[reportIncompatibleVariableOverride]
+            self, groups, optimizers, self._world, max_bad_updates
         )
         self._first_hidden_state: HiddenState = None
 
     # -- rollout -------------------------------------------------------------------------------------------------------
 
-    @without_gradient
+    @torch.no_grad()
     def act(self, obs: TensorDict) -> torch.Tensor:
         """Let the student choose actions, and ask the teacher.
 
@@ -118,9 +133,9 @@ class Distillation(Algorithm):
         if self.storage.step == 0:
             self._first_hidden_state = self.student.get_hidden_state()
         self.transition.observations = self.storage.record_observations(obs)
-        self.transition.actions = self.student(obs, stochastic_output=True).detach()
-        self.transition.privileged_actions = self.teacher(obs).detach()
-        return self.transition.actions  # type: ignore[return-value]
+        self.transition.actions = self.student(obs, stochastic_output=True)
+        self.transition.privileged_actions = self.teacher(obs)
+        return self.transition.actions
 
     def process_env_step(
         self, obs: TensorDict, rewards: torch.Tensor, dones: torch.Tensor, extras: Mapping[str, Any]
@@ -155,93 +170,61 @@ class Distillation(Algorithm):
         Returns:
             Mean loss over all steps: behavior.
         """
-        self._update_steps.begin()
-        num_steps = self.storage.num_transitions_per_env
-        loss = torch.zeros((), device=self.device)
+        step, rows = self.gradient_step.begin(), []
         for _ in range(self.num_learning_epochs):
-            self.student.reset(hidden_state=_copied(self._first_hidden_state))
-            for step, batch in enumerate(self.storage.generator(), start=1):
-                with self._autocast():
-                    actions = self.student(batch.observations)
-                    loss = loss + self._loss(actions, batch.privileged_actions)
-                if step % self.gradient_length == 0 or step == num_steps:
-                    is_bad, _, row = self._update_steps.collect(self._update_steps.backward(loss))
-                    self._update_steps.record(row)
-                    self._update_steps.step(is_bad, {"student": self.max_grad_norm})
-                    self.student.detach_hidden_state()
-                    loss = torch.zeros((), device=self.device)
-                self.student.reset(batch.dones.view(-1))  # type: ignore[union-attr]
+            hidden_state = _copied(self._first_hidden_state)
+            for chunk in self.storage.chunk_generator(self.gradient_length):
+                rows.append(step(dataclasses.replace(chunk, hidden_states=(hidden_state, None))))
+                self.student.detach_hidden_state()
+                hidden_state = self.student.get_hidden_state()
         self.student.update_normalization(self.storage.observations)
         self.storage.clear()
-        (loss_per_gradient,) = self._conclude_update()
-        return {"behavior": loss_per_gradient * math.ceil(num_steps / self.gradient_length) / num_steps}
+        num_steps = self.storage.num_transitions_per_env
+        loss_per_chunk = self.conclude_update(rows)["behavior"]
+        return {"behavior": loss_per_chunk * math.ceil(num_steps / self.gradient_length) / num_steps}
+
+    def loss(self, batch: RolloutStorage.Batch) -> tuple[torch.Tensor, Metrics]:
+        """Return the loss of some consecutive steps of all environments, summed over the steps."""
+        self.student.reset(None, batch.hidden_states[0])
+        total = torch.zeros((), device=self.device)
+        for obs, wanted, dones in zip(batch.observations, batch.privileged_actions, batch.dones, strict=True):
+            with self.autocast():
+                total = total + self.loss_fn(self.student(obs), wanted)
+            self.student.reset(dones.view(-1))
+        return total, {"behavior": total.detach()}
 
     # -- modes, state, construction ------------------------------------------------------------------------------------
+
+    def check_ready(self) -> None:  # noqa: D102
+        if not self.teacher_loaded:
+            raise ValueError(
+                "The teacher has no weights: load a checkpoint of its training first, with runner.load(path) or the "
+                "configuration key 'teacher_checkpoint'."
+            )
 
     def train_mode(self) -> None:
         """Put the student into training mode; the teacher never learns, nor do its statistics."""
         self.student.train()
         self.teacher.eval()
 
-    def eval_mode(self) -> None:
-        """Put the models into evaluation mode."""
-        self.student.eval()
-        self.teacher.eval()
-
-    def _models(self) -> Iterator[nn.Module]:
-        yield from (self.student, self.teacher)
-
     def get_policy(self) -> MLPModel:
         """Return the model that acts."""
         return self.student
 
-    def compile(self, mode: str | None = None) -> None:
-        """Compile the models with a mode of ``torch.compile``; None leaves them eager."""
-        check_compile_mode(mode)
-        compile_model(self.student, mode)
-        compile_model(self.teacher, mode)
-
-    def save(self) -> dict[str, Any]:
-        """Return everything that :meth:`load` needs to go on, as tensors and plain data."""
-        return {
-            "student_state_dict": self.student.state_dict(),
-            "teacher_state_dict": self.teacher.state_dict(),
-            "optimizer_state_dict": self._optimizer.state_dict(),
-            "process_state": self.process_state(),
-        }
-
-    def load(self, loaded_dict: dict[str, Any], load_cfg: dict[str, bool] | None = None, strict: bool = True) -> bool:
-        """Take over a saved state, wholly or not at all; :attr:`load_report` says what was taken.
-
-        The checkpoint of a PPO training fills the teacher with its actor and nothing else.
-
-        Args:
-            loaded_dict: What :meth:`save`, or that of PPO, returned, here or in an earlier release.
-            load_cfg: Which parts to take: student, teacher, optimizer, iteration. None for all.
-            strict: Refuse missing and unexpected keys of the models, and other shapes; otherwise those are skipped.
-
-        Returns:
-            Whether the iteration should be taken over too.
-
-        Raises:
-            ValueError: The state lacks a part or does not fit; nothing was changed.
-        """
-        loaded_dict = modernize(loaded_dict)
-        parts = wanted_parts(load_cfg, ("student", "teacher", "optimizer", "iteration"))
-        loaded_dict = modernize(loaded_dict, {"student": self.student, "teacher": self.teacher})
-        if "actor_state_dict" in loaded_dict:
-            actor = loaded_dict["actor_state_dict"]
+    def translated(self, document: dict[str, Any], wanted: dict[str, bool]) -> tuple[dict[str, Any], dict[str, bool]]:
+        """Let the checkpoint of a PPO training fill the teacher with its actor, and nothing else."""
+        if "actor_state_dict" in document:
+            actor = document["actor_state_dict"]
             if self.teacher.distribution is None:  # A teacher does not explore.
                 actor = {key: value for key, value in actor.items() if not key.startswith("distribution.")}
-            loaded_dict = {"teacher_state_dict": actor}
-            parts = dict.fromkeys(parts, False) | {"teacher": True}
-        models: dict[str, nn.Module] = {"student": self.student, "teacher": self.teacher}
-        wanted = {name: model for name, model in models.items() if parts[name]}
-        self.load_report = load_parts(loaded_dict, wanted, self._optimizer if parts["optimizer"] else None, strict)
-        self.load_report += [f"{part}: not taken" for part in parts if not parts[part]]
-        self.teacher_loaded |= parts["teacher"]
-        self._conclude_load(loaded_dict, resumes=parts["iteration"])
-        return parts["iteration"]
+            document, wanted = {"teacher_state_dict": actor}, dict.fromkeys(wanted, False) | {"teacher": True}
+        return document, wanted
+
+    def load(self, loaded_dict: dict[str, Any], load_cfg: dict[str, bool] | None = None, strict: bool = True) -> bool:
+        """Take over a saved state, see :meth:`Algorithm.load`; parts: student, teacher, optimizer, iteration."""
+        takes_iteration = super().load(loaded_dict, load_cfg, strict)
+        self.teacher_loaded |= any(line.startswith("teacher: taken") for line in self.load_report)
+        return takes_iteration
 
     @staticmethod
     def construct_algorithm(obs: TensorDict, env: VecEnv, cfg: dict[str, Any], device: str) -> Distillation:
@@ -250,13 +233,15 @@ class Distillation(Algorithm):
         Args:
             obs: Example observation groups of the environment.
             env: The environment.
-            cfg: Configuration with the sections algorithm, student, teacher and obs_groups.
+            cfg: Configuration with the sections algorithm, student, teacher and obs_groups; ``teacher_checkpoint``
+                names a checkpoint for the teacher.
             device: Where to learn.
 
         Raises:
-            ValueError, TypeError: The configuration is wrong; says where.
+            FileNotFoundError: There is no such file as ``teacher_checkpoint`` names.
+            ValueError, TypeError: The configuration is wrong, or that checkpoint does not fit the teacher; says where.
         """
-        return construct_distillation(obs, env, cfg, device)
+        return construct_student_teacher(obs, env, cfg, device)
 
 
 def _copied(hidden_state: HiddenState) -> HiddenState:

@@ -1,7 +1,9 @@
 # Copyright (c) 2026, The RSL-RL Independent Authors
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""Proximal policy optimization.
+"""Proximal policy optimization: all of its arithmetic, in plain torch.
+
+This is what runs, eagerly, compiled, captured and on several processes: change a line here and PPO has changed.
 
 Legend: T steps, N environments, A actions, B samples of a mini-batch.
 """
@@ -9,28 +11,24 @@ Legend: T steps, N environments, A actions, B samples of a mini-batch.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+import warnings
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import torch
 from tensordict import TensorDict
-from torch import nn
 
-from rsl_rl.algorithms.algorithm import Algorithm
-from rsl_rl.algorithms.captured import Capture, CapturedStep, capture_on_gpu, options_of
-from rsl_rl.algorithms.construction import construct_ppo, load_ppo, warn_of_remainder
-from rsl_rl.algorithms.guarded_update import GuardedUpdate
-from rsl_rl.algorithms.mini_batch import Losses, MiniBatchGradients
-from rsl_rl.algorithms.time_outs import time_out_values, value_without_memory
-from rsl_rl.algorithms.whole_rollout import WholeRollout
-from rsl_rl.algorithms.written_gradients import WrittenGradients
-from rsl_rl.core import adapt_learning_rate, generalized_advantages, normalized, surrogate_loss, value_loss
+from rsl_rl.algorithms.algorithm import Algorithm, Metrics
+from rsl_rl.algorithms.construction import construct_actor_critic, warn_of_remainder
+from rsl_rl.core import generalized_advantages, normalized
 from rsl_rl.env import VecEnv
+from rsl_rl.env.finite_guard import final_observations
 from rsl_rl.extensions import Extension, RandomNetworkDistillation, Symmetry
+from rsl_rl.learning import GradientStep, Optimizer
 from rsl_rl.models import MLPModel
-from rsl_rl.models.rnn_model import runs_over_segments
+from rsl_rl.modules import as_hidden_state
 from rsl_rl.storage import RolloutStorage
-from rsl_rl.utils import did_you_mean, without_gradient
+from rsl_rl.utils import did_you_mean
 
 
 class PPO(Algorithm):
@@ -41,6 +39,9 @@ class PPO(Algorithm):
 
     actor: MLPModel
     critic: MLPModel
+    storage: RolloutStorage
+    gradient_step: GradientStep
+    parts_to_load = ("actor", "critic", "optimizer", "iteration", "rnd")
 
     def __init__(
         self,
@@ -58,13 +59,13 @@ class PPO(Algorithm):
         max_grad_norm: float = 1.0,
         optimizer: str = "adam",
         use_clipped_value_loss: bool = True,
-        schedule: str = "adaptive",
-        desired_kl: float = 0.01,
+        schedule: Literal["adaptive", "fixed"] = "adaptive",
+        desired_kl: float | None = 0.01,
         normalize_advantage_per_mini_batch: bool = False,
         use_mixed_precision: bool = False,
         device: str = "cpu",
-        rnd_cfg: dict | None = None,
-        symmetry_cfg: dict | None = None,
+        rnd_cfg: dict[str, Any] | None = None,
+        symmetry_cfg: dict[str, Any] | None = None,
         multi_gpu_cfg: dict | None = None,
         grad_reduce_bucket_mb: float = 25,
         share_cnn_encoders: bool = False,
@@ -72,14 +73,39 @@ class PPO(Algorithm):
         shared_encoders_twice: bool = False,
         max_bad_updates: int = 10,
     ) -> None:
-        """Set up the algorithm; the options are described in :class:`rsl_rl.config.PPOConfig`.
+        """Set up the algorithm.
 
         Args:
             actor: Stochastic model of the actions.
             critic: Model of the value, one output.
             storage: Rollout of T steps of N environments.
+            num_learning_epochs: Passes over the rollout per iteration.
+            num_mini_batches: Mini-batches per pass.
+            clip_param: Clipping range of the probability ratio and of the value.
+            gamma: Discount per step.
+            lam: Lambda of generalized advantage estimation.
+            value_loss_coef: Weight of the value loss.
+            entropy_coef: Weight of the entropy bonus.
+            learning_rate: Initial learning rate.
+            max_grad_norm: Actor's and critic's gradients are each clipped to this norm.
+            optimizer: adam, adamw, sgd, rmsprop, nadam, radam, adagrad, or a class such as torch.optim:Adamax.
+            use_clipped_value_loss: Clip the value's change like the policy's.
+            schedule: adaptive: the learning rate follows the policy's KL divergence per mini-batch.
+            desired_kl: KL divergence per mini-batch, in nats, that the adaptive schedule aims at.
+            normalize_advantage_per_mini_batch: Normalize advantages over each mini-batch rather than over the rollout.
+            use_mixed_precision: Forward pass and loss in bfloat16.
             device: Where models and storage live.
+            rnd_cfg: Random network distillation.
+            symmetry_cfg: Symmetry augmentation and mirror loss.
             multi_gpu_cfg: See :class:`rsl_rl.algorithms.algorithm.Algorithm`.
+            grad_reduce_bucket_mb: Size of the buckets in which gradients are averaged over processes, in MiB.
+            share_cnn_encoders: Actor and critic use the same image encoders.
+            critic_warmup_iterations: For so many iterations only the critic learns, so that a pretrained actor is not
+                destroyed by a new critic.
+            shared_encoders_twice: Clip and step encoders that actor and critic share twice per mini-batch, as release
+                5.5.1 did.
+            max_bad_updates: After so many mini-batches in a row without a finite loss and gradient, the last good
+                parameters are restored and the learning rate is halved.
 
         Raises:
             ValueError: An option is out of range or not available.
@@ -94,17 +120,11 @@ class PPO(Algorithm):
         self.is_recurrent = actor.is_recurrent or critic.is_recurrent
         if symmetry_cfg is not None and self.is_recurrent:
             raise ValueError("symmetry_cfg needs feed-forward models: the hidden state of a mirror image is not known.")
-
+        super().__init__(device, multi_gpu_cfg)
         self.actor = actor.to(device)
         self.critic = critic.to(device)
-        actor_parameters, critic_parameters = list(self.actor.parameters()), list(self.critic.parameters())
-        parameters = [*actor_parameters, *critic_parameters]
-        super().__init__(storage, parameters, optimizer, learning_rate, use_mixed_precision, device, multi_gpu_cfg)
-        self.rnd = None if rnd_cfg is None else RandomNetworkDistillation(device=device, **rnd_cfg)
-        self.symmetry = None if symmetry_cfg is None else Symmetry(**symmetry_cfg)
-        parts = (self.rnd, self.symmetry, *self.own_extensions())
-        self._extensions: list[Extension] = [part for part in parts if part is not None]
-
+        self.storage = storage  # pyright: ignore[reportIncompatibleVariableOverride] (never None here)
+        self.transition = RolloutStorage.Transition()
         self.num_learning_epochs = num_learning_epochs
         self.num_mini_batches = num_mini_batches
         self.clip_param = clip_param
@@ -117,37 +137,34 @@ class PPO(Algorithm):
         self.schedule = schedule
         self.desired_kl = desired_kl
         self.normalize_advantage_per_mini_batch = normalize_advantage_per_mini_batch
-        self.share_cnn_encoders = share_cnn_encoders
+        self.use_mixed_precision = use_mixed_precision
         self.grad_reduce_bucket_mb = grad_reduce_bucket_mb
-
+        self.share_cnn_encoders = share_cnn_encoders
         self.critic_warmup_iterations = critic_warmup_iterations
-        self._warmup_left = critic_warmup_iterations
+        self.critic_warmup_left = critic_warmup_iterations
+        """Iterations in which the actor does not move yet."""
+        self.rnd = None if rnd_cfg is None else RandomNetworkDistillation(device=device, **rnd_cfg)
+        self.symmetry = None if symmetry_cfg is None else Symmetry(**symmetry_cfg)
+        parts = (self.rnd, self.symmetry, *self.own_extensions())
+        self.extensions = [part for part in parts if part is not None]
 
+        actor_parameters, critic_parameters = list(self.actor.parameters()), list(self.critic.parameters())
         shared = set(actor_parameters) & set(critic_parameters)
         # Release 5.5.1 clipped and stepped shared encoders with the actor and once more with the critic.
-        self._stepped_once = [p for p in parameters if p not in shared]
-        self._steps_twice = shared_encoders_twice and bool(shared)
-        own_critic_parameters = [p for p in critic_parameters if p not in shared]
-        self._loss_names = ["value", "surrogate", "entropy", *(extension.loss_name for extension in self._extensions)]
-        self._update_steps = GuardedUpdate(
-            self._optimizer,
-            {
-                "actor": actor_parameters,
-                "critic": critic_parameters if self._steps_twice else own_critic_parameters,
-                **({} if self.rnd is None else {"rnd": list(self.rnd.predictor.parameters())}),
-            },
-            self._models(),
-            len(self._loss_names),
-            max_bad_updates,
+        twice = shared if shared_encoders_twice else set()
+        of_extensions = {extension.loss_name: extension.optimized() for extension in self.extensions}
+        self.gradient_step = GradientStep(  # pyright: ignore[reportIncompatibleVariableOverride]
+            self,
+            {"actor": actor_parameters, "critic": [p for p in critic_parameters if p not in shared - twice]},
+            [
+                Optimizer.of(optimizer, [*actor_parameters, *critic_parameters], learning_rate),
+                *(own for own, _ in of_extensions.values() if own is not None),
+            ],
             self._world,
-            [] if self.rnd is None else [self.rnd.optimizer],
+            max_bad_updates,
+            unclipped_groups={name: group for name, (_, group) in of_extensions.items() if group},
+            stepped_twice=twice,
         )
-        losses = lambda batch: self._mini_batch_losses(batch)  # noqa: E731 (subclasses and programs replace it)
-        written = WrittenGradients(self) if type(self)._mini_batch_losses is PPO._mini_batch_losses else None
-        self._gradients = MiniBatchGradients(losses, self._models(), use_mixed_precision, written)
-        self._captured: CapturedStep | None = None
-        own = ("act", "process_env_step", "compute_returns")
-        self.whole_rollout = WholeRollout(all(getattr(type(self), name) is getattr(PPO, name) for name in own))
         warn_of_remainder(storage, num_mini_batches, self.is_recurrent)
 
     def own_extensions(self) -> list[Extension]:
@@ -156,7 +173,7 @@ class PPO(Algorithm):
 
     # -- rollout -------------------------------------------------------------------------------------------------------
 
-    @without_gradient
+    @torch.no_grad()
     def act(self, obs: TensorDict) -> torch.Tensor:
         """Choose actions, and keep what the update will need.
 
@@ -169,12 +186,13 @@ class PPO(Algorithm):
         transition = self.transition
         transition.hidden_states = (self.actor.get_hidden_state(), self.critic.get_hidden_state())
         transition.observations = self.storage.record_observations(obs)
-        transition.actions = self.actor(obs, stochastic_output=True).detach()
-        transition.distribution_params = tuple(param.detach() for param in self.actor.output_distribution_params)
-        self.whole_rollout.complete(self.storage, transition, self.actor, self.critic)
-        return transition.actions  # type: ignore[return-value]
+        transition.actions = self.actor(obs, stochastic_output=True)
+        transition.values = self.critic(obs)
+        transition.actions_log_prob = self.actor.get_output_log_prob(transition.actions)
+        transition.distribution_params = self.actor.output_distribution_params
+        return transition.actions
 
-    @without_gradient
+    @torch.no_grad()
     def process_env_step(
         self, obs: TensorDict, rewards: torch.Tensor, dones: torch.Tensor, extras: Mapping[str, Any]
     ) -> None:
@@ -186,26 +204,35 @@ class PPO(Algorithm):
             dones: [N], non-zero where an episode ended.
             extras: See :class:`rsl_rl.env.VecEnv`; ``time_outs``, ``final_obs`` and ``terminal`` are used.
         """
-        for extension in self._extensions:
+        for extension in self.extensions:
             intrinsic_rewards = extension.intrinsic_rewards(obs)
             if intrinsic_rewards is not None:
                 self.intrinsic_rewards = intrinsic_rewards
                 rewards = rewards + intrinsic_rewards
-        cut_off = None
         if "time_outs" in extras:
-            final_values, cut_off = time_out_values(self.critic, extras, self.device)
-            if final_values is not None:
-                rewards = rewards + self.gamma * final_values
-            if cut_off is not None and self.transition.has("values"):
-                values = self.transition.values.view(-1)  # type: ignore[union-attr]
-                rewards, cut_off = rewards + self.gamma * torch.where(cut_off, values, 0.0), None
+            rewards = rewards + self.gamma * self.value_at_time_outs(extras)
         self.transition.rewards = rewards
         self.transition.dones = dones
-        self.transition.cut_off = cut_off
         self.storage.add_transition(self.transition)
         self.transition.clear()
         self.actor.reset(dones)
         self.critic.reset(dones)
+
+    def value_at_time_outs(self, extras: Mapping[str, Any]) -> torch.Tensor:
+        """Return the value [N] of what would have come after episodes that the time limit cut off, 0 elsewhere.
+
+        A time limit is no property of the state, so what would have come after it is estimated (Pardo et al., "Time
+        Limits in Reinforcement Learning", 2018): from the true last observation where the environment gives it, else
+        from the observation before.
+        """
+        time_outs_N = extras["time_outs"].to(self.device).bool().view(-1)
+        values_N = self.transition.values.view(-1)
+        env_ids, final_obs = final_observations(extras, self.device)
+        if final_obs is not None and self._critic_can_see(final_obs):
+            final_values = self._value_without_memory(final_obs, env_ids).view(-1)
+            values_N = final_values if env_ids is None else values_N.index_copy(0, env_ids, final_values)
+        # Not a product: rows of environments that are not done may hold anything, also NaN.
+        return torch.where(time_outs_N, values_N, 0.0)
 
     @torch.no_grad()
     def compute_returns(self, obs: TensorDict) -> None:
@@ -215,16 +242,42 @@ class PPO(Algorithm):
             obs: Observation groups after the last step, each [N, ...].
         """
         storage = self.storage
-        self.whole_rollout.fill_in(storage, self.actor, self.critic, self.gamma)
-        storage.settle_left_out()
-        last_values = value_without_memory(self.critic, obs, self.device)
+        last_values = self._value_without_memory(obs)
         generalized_advantages(
             storage.rewards, storage.values, storage.dones, last_values, self.gamma, self.lam, out=storage.advantages
         )
         torch.add(storage.advantages, storage.values, out=storage.returns)
         storage.refill()
         if not self.normalize_advantage_per_mini_batch:
-            storage.advantages.copy_(self._normalized(storage.advantages))
+            storage.advantages.copy_(normalized(storage.advantages, self._pooled_moments))
+
+    def _value_without_memory(
+        self, obs: Mapping[str, torch.Tensor], env_ids: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Return the value [k, 1] of observations [k, ...] without moving the critic's hidden state.
+
+        Args:
+            obs: Observation groups, each [k, ...].
+            env_ids: [k], the environments they come from; None for all of them.
+        """
+        hidden_state = self.critic.get_hidden_state()
+        if env_ids is not None and hidden_state is not None:
+            parts = hidden_state if isinstance(hidden_state, tuple) else (hidden_state,)
+            self.critic.reset(None, as_hidden_state([part[:, env_ids] for part in parts]))
+        values = self.critic(obs)
+        self.critic.reset(None, hidden_state)
+        return values
+
+    def _critic_can_see(self, obs: Mapping[str, torch.Tensor]) -> bool:
+        needed = [*self.critic.obs_groups, *getattr(self.critic, "obs_groups_2d", ())]
+        missing = [group for group in needed if group not in obs.keys()]  # noqa: SIM118 (a TensorDict)
+        if missing:
+            warnings.warn(
+                f"The environment's final observations lack the critic's groups {missing}: time-outs are bootstrapped "
+                "from the observation before instead.",
+                stacklevel=4,
+            )
+        return not missing
 
     # -- update --------------------------------------------------------------------------------------------------------
 
@@ -234,155 +287,91 @@ class PPO(Algorithm):
         Returns:
             Mean losses over all mini-batches: value, surrogate, entropy, and those of the extensions.
         """
-        steps = self._update_steps
-        steps.begin()
-        self._gradients.begin(steps.parameters)
-        # In the warm-up the actor does not move, and what looks like divergence is rounding.
-        in_warmup = self._warmup_left > 0
-        storage, generator, step = self.storage, self._mini_batch_generator(), self._mini_batch_step
-        if self._captured is not None:
-            self._captured.begin((in_warmup, *steps.signature, *options_of(self)))
-            step = self._captured
+        in_warmup = self.critic_warmup_left > 0
+        step, rows = self.gradient_step.begin(frozen=self.actor.parameters() if in_warmup else ()), []
+        storage = self.storage
+        generator = storage.recurrent_mini_batch_generator if self.is_recurrent else storage.mini_batch_generator
         for batch in generator(self.num_mini_batches, self.num_learning_epochs):
-            steps.record(step(batch))
+            if self.normalize_advantage_per_mini_batch:
+                batch = dataclasses.replace(batch, advantages=normalized(batch.advantages, self._pooled_moments))
+            rows.append(step(batch))
 
         if in_warmup:
-            self._warmup_left -= 1
+            self.critic_warmup_left -= 1
         else:
             self.actor.update_normalization(storage.observations)
-        for learner in (self.critic, *self._extensions):
+        for learner in (self.critic, *self.extensions):
             learner.update_normalization(storage.observations)
         storage.clear()
-        return dict(zip(self._loss_names, self._conclude_update(), strict=True))
+        return self.conclude_update(rows)
 
-    def _mini_batch_step(self, batch: RolloutStorage.Batch) -> torch.Tensor:
-        """Learn from a mini-batch without waiting for the device; return its row of the record."""
-        steps, in_warmup = self._update_steps, self._warmup_left > 0
-        if self.normalize_advantage_per_mini_batch:
-            batch = dataclasses.replace(batch, advantages=self._normalized(batch.advantages))  # type: ignore[arg-type]
-        numbers = self._gradients(batch)
-        is_bad, kl, row = steps.collect(numbers, self.actor.parameters() if in_warmup else ())
-        if self.schedule == "adaptive" and not in_warmup:
-            rate = self._optimizer.learning_rate
-            adapted = adapt_learning_rate(rate, kl, self.desired_kl)
-            self._optimizer.set_learning_rate(torch.where(is_bad, rate, adapted))
-        steps.step(is_bad, {"actor": self.max_grad_norm, "critic": self.max_grad_norm})
-        if self._steps_twice:
-            for parameter in self._stepped_once:
-                parameter.grad = None
-            steps.step_optimizer(is_bad)
-        for extension in self._extensions:
-            extension.step(is_bad)
-        return row
+    def loss(self, batch: RolloutStorage.Batch) -> tuple[torch.Tensor, Metrics]:
+        """Return the loss of a mini-batch, a mean over its samples, and what is logged of it."""
+        batch, num_samples = dataclasses.replace(batch), len(batch.actions)
+        for extension in self.extensions:
+            extension.prepare_batch(batch)  # may append samples, which come last
+        with self.autocast():
+            policy = self.actor.output_distribution(batch.observations, batch.masks, batch.hidden_states[0])
+            value = self.critic(batch.observations, batch.masks, batch.hidden_states[1])
 
-    def _mini_batch_generator(self) -> Callable[[int, int], Iterator[RolloutStorage.Batch]]:
-        if not self.is_recurrent:
-            return self.storage.mini_batch_generator
-        if runs_over_segments(self.actor, self.critic) and not self.use_mixed_precision:
-            return self.storage.segment_mini_batch_generator
-        return self.storage.recurrent_mini_batch_generator
+            ratio = torch.exp(policy.log_prob(batch.actions) - batch.old_actions_log_prob.squeeze(-1))
+            advantage = batch.advantages.squeeze(-1)
+            clipped_ratio = ratio.clamp(1.0 - self.clip_param, 1.0 + self.clip_param)
+            surrogate = torch.max(-advantage * ratio, -advantage * clipped_ratio).mean()
 
-    def _normalized(self, advantages: torch.Tensor) -> torch.Tensor:
-        """Return advantages with mean 0 and standard deviation 1 over all processes."""
-        return normalized(advantages, None if self._world.size == 1 else self._world.pooled_moments)
+            value_error = (value - batch.returns).square()
+            if self.use_clipped_value_loss:
+                clipped_value = batch.values + (value - batch.values).clamp(-self.clip_param, self.clip_param)
+                value_error = torch.max(value_error, (clipped_value - batch.returns).square())
+            value_loss = value_error.mean()
 
-    def _mini_batch_losses(self, batch: RolloutStorage.Batch) -> Losses:
-        """Return the losses of one mini-batch: a function of parameters and batch, without side effects."""
-        # A copy: extensions may change it, and the generator yields the same mini-batch again.
-        samples: Any = dataclasses.replace(batch)
-        num_samples = len(samples.actions)
-        for extension in self._extensions:
-            extension.prepare_batch(samples)
-        with self._autocast():
-            policy = self.actor.output_distribution(samples.observations, samples.masks, samples.hidden_states[0])
-            log_prob = policy.log_prob(samples.actions)
-            # What was appended to the mini-batch says nothing of its own about entropy and KL divergence.
             entropy = policy.entropy[:num_samples].mean()
-            value = self.critic(samples.observations, samples.masks, samples.hidden_states[1])
-
-            advantages, old_log_prob = samples.advantages.squeeze(-1), samples.old_actions_log_prob.squeeze(-1)
-            surrogate = surrogate_loss(log_prob, old_log_prob, advantages, self.clip_param)
-            value_clip = self.clip_param if self.use_clipped_value_loss else None
-            value_error = value_loss(value, samples.values, samples.returns, value_clip)
-            total = surrogate + self.value_loss_coef * value_error - self.entropy_coef * entropy
-            logged = [value_error, surrogate, entropy]
-            for extension in self._extensions:
-                loss = extension.batch_loss(self.actor, samples, num_samples, policy)
-                total = total if loss.added is None else total + loss.added
-                logged.append(loss.logged)
+            total = surrogate + self.value_loss_coef * value_loss - self.entropy_coef * entropy
+            metrics = {"value": value_loss, "surrogate": surrogate, "entropy": entropy}
+            for extension in self.extensions:
+                own = extension.batch_loss(self.actor, batch, num_samples, policy)
+                total = total if own.added is None else total + own.added
+                metrics |= own.metrics(extension.loss_name)
         with torch.no_grad():
             new_params = tuple(param[:num_samples] for param in policy.params)
-            kl = self.actor.get_kl_divergence(samples.old_distribution_params, new_params).mean()
-            is_clipped = (log_prob - old_log_prob).expm1().abs() > self.clip_param
-            clipped = is_clipped[:num_samples].float().mean()
-        return Losses(total, kl, clipped, torch.stack([loss.detach().float() for loss in logged]))
+            metrics["Update/kl"] = self.actor.get_kl_divergence(batch.old_distribution_params, new_params).mean()
+            metrics["Update/clipped"] = ((ratio[:num_samples] - 1.0).abs() > self.clip_param).float().mean()
+        return total, {name: metric.detach() for name, metric in metrics.items()}
 
-    # -- modes, state, construction ------------------------------------------------------------------------------------
+    def adapt_learning_rate(self, rate: torch.Tensor, metrics: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Lower the rate where the policy moved more than twice as far as desired, raise it below half of that."""
+        if self.schedule != "adaptive" or self.desired_kl is None or self.critic_warmup_left > 0:
+            return rate  # In the warm-up the actor does not move; what looks like divergence is rounding.
+        kl = metrics["Update/kl"]
+        lower, higher = (rate / 1.5).clamp(min=1e-5), (rate * 1.5).clamp(max=1e-2)
+        raised = torch.where((kl > 0.0) & (kl < self.desired_kl / 2.0), higher, rate)
+        return torch.where(kl > self.desired_kl * 2.0, lower, raised)
 
-    def train_mode(self) -> None:
-        """Put the models into training mode."""
-        for model in self._models():
-            model.train()
-
-    def eval_mode(self) -> None:
-        """Put the models into evaluation mode."""
-        for model in self._models():
-            model.train(False)
-
-    def _models(self) -> Iterator[nn.Module]:
-        yield from (self.actor, self.critic)
-        if self.rnd is not None:
-            yield self.rnd
+    # -- state and construction ----------------------------------------------------------------------------------------
 
     def get_policy(self) -> MLPModel:
         """Return the model that acts."""
         return self.actor
 
-    def capture_steps(self, capture: Capture = capture_on_gpu) -> None:
-        """Make mini-batch steps of a feed-forward model as one CUDA graph, in a single process."""
-        if not self.is_recurrent and self._world.size == 1:
-            self._captured = CapturedStep(self._mini_batch_step, self._update_steps.tensors, capture)
+    def log_arguments(self) -> dict[str, Any]:  # noqa: D102
+        return super().log_arguments() | {"rnd_weight": None if self.rnd is None else self.rnd.weight}
 
-    def use_fast_path(self, is_on: bool) -> None:  # noqa: D102
-        super().use_fast_path(is_on)
-        self.whole_rollout.is_allowed &= is_on
-        self._gradients.use_fast_path(is_on)
-
-    def compile(self, mode: str | None = None) -> None:
-        """Compile the mini-batch step with a mode of ``torch.compile``; None leaves it eager."""
-        self._gradients.compile(mode)
-
-    def save(self) -> dict[str, Any]:
-        """Return everything that :meth:`load` needs to go on, as tensors and plain data."""
-        state: dict[str, Any] = {
-            "actor_state_dict": self.actor.state_dict(),
-            "critic_state_dict": self.critic.state_dict(),
-            "optimizer_state_dict": self._optimizer.state_dict(),
-            "process_state": self.process_state(),
-        }
-        if self.rnd is not None:
-            state |= self.rnd.save()
-        if self.critic_warmup_iterations:
-            state["critic_warmup_left"] = self._warmup_left
-        return state
+    def translated(self, document: dict[str, Any], wanted: dict[str, bool]) -> tuple[dict[str, Any], dict[str, bool]]:
+        """Let the checkpoint of a distillation fill the actor with its student, and nothing else."""
+        if "student_state_dict" in document and "actor_state_dict" not in document:
+            document = {"actor_state_dict": document["student_state_dict"]}
+            wanted = dict.fromkeys(wanted, False) | {"actor": wanted["actor"]}
+        return document, wanted
 
     def load(self, loaded_dict: dict[str, Any], load_cfg: dict[str, bool] | None = None, strict: bool = True) -> bool:
-        """Take over a saved state, wholly or not at all; :attr:`load_report` says what was taken.
-
-        The checkpoint of a distillation fills the actor with its student.
-
-        Args:
-            loaded_dict: What :meth:`save` returned, here or in an earlier release.
-            load_cfg: Which parts to take: actor, critic, optimizer, iteration, rnd. None for all.
-            strict: Refuse missing and unexpected keys of the models, and other shapes; otherwise those are skipped.
-
-        Returns:
-            Whether the iteration should be taken over too.
-
-        Raises:
-            ValueError: The state lacks a part or does not fit; nothing was changed.
-        """
-        return load_ppo(self, loaded_dict, load_cfg, strict)
+        """Take over a saved state, see :meth:`Algorithm.load`; parts: actor, critic, optimizer, iteration, rnd."""
+        warmup_left = self.critic_warmup_left
+        takes_iteration = super().load(loaded_dict, load_cfg, strict)
+        if "critic: taken" not in self.load_report:  # One that was not taken over still needs its warm-up.
+            self.critic_warmup_left = warmup_left
+        if self.rnd is None and "rnd_state_dict" in loaded_dict:
+            self.load_report.append("rnd: not taken, this run has none")
+        return takes_iteration
 
     @staticmethod
     def construct_algorithm(obs: TensorDict, env: VecEnv, cfg: dict[str, Any], device: str) -> PPO:
@@ -397,4 +386,4 @@ class PPO(Algorithm):
         Raises:
             ValueError, TypeError: The configuration is wrong; says where.
         """
-        return construct_ppo(obs, env, cfg, device)
+        return construct_actor_critic(obs, env, cfg, device)

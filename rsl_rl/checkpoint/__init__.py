@@ -3,8 +3,8 @@
 
 """Checkpoints."""
 
-from rsl_rl.checkpoint.files import is_plain, read_checkpoint, write_checkpoint
-from rsl_rl.checkpoint.folder import (
+from rsl_rl.checkpoint.checkpoint_file import is_plain, read_checkpoint, write_checkpoint
+from rsl_rl.checkpoint.checkpoint_folder import (
     BEST,
     LATEST,
     TRAINING_REWARD,
@@ -12,7 +12,6 @@ from rsl_rl.checkpoint.folder import (
     newest_checkpoint,
     numbered_checkpoints,
 )
-from rsl_rl.checkpoint.legacy import layout_of, modernize
 from rsl_rl.checkpoint.random_state import random_state, restore_random_state
 
 __all__ = [
@@ -21,8 +20,6 @@ __all__ = [
     "TRAINING_REWARD",
     "CheckpointFolder",
     "is_plain",
-    "layout_of",
-    "modernize",
     "newest_checkpoint",
     "numbered_checkpoints",
     "random_state",

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rsl_rl.cli.curve import draw_learning_curve
 from rsl_rl.cli.export_record import outcome, record_check
 from rsl_rl.cli.main import UserError
+from rsl_rl.cli.plot.figure import draw_learning_curve
 from rsl_rl.cli.run_folder import EXPORTS, VIDEO
 from rsl_rl.config.task import TaskConfig
 from rsl_rl.export import EXPORTERS

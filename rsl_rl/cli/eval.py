@@ -9,7 +9,7 @@ import contextlib
 import json
 import statistics
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -30,7 +30,7 @@ from rsl_rl.env import make_env
 from rsl_rl.env.tracking import with_unit
 from rsl_rl.export import EXPORTERS
 from rsl_rl.runners.episodes import play_episodes
-from rsl_rl.utils.files import replaced_when_complete
+from rsl_rl.utils.atomic_files import replaced_when_complete, write_whole
 
 FOLDER = "evaluation"
 # Options of environments that change what a policy is given or how fast they run, not what they are.
@@ -85,23 +85,24 @@ def run(arguments: list[str]) -> None:
             if number is not None and number < 1:
                 raise ValueError(f"{name} must be at least 1, got {number}.")
         # Everything that can be wrong is found before anything is played.
-        candidates = [_candidate(Run(name), chosen.policy) for name in chosen.runs]
+        runs = [Run(name) for name in chosen.runs]
+        candidates = [_Candidate(found, found.task(), *policy_file(found, chosen.policy)) for found in runs]
+    # With --json the result is all that is printed.
+    say: Callable[..., None] = (lambda *lines, **_: None) if chosen.json else print
     results = []
     for candidate in candidates:
-        if not chosen.json:
-            print(f"{candidate.task.name}: {with_origin(candidate.file)}", flush=True)
+        say(f"{candidate.task.name}: {with_origin(candidate.file)}", flush=True)
         results.append(_evaluate(candidate, chosen))
     # First of all, so that nothing is lost where it cannot be written.
     labels = _labels(candidates)
     if chosen.json:
         print(json.dumps(results), flush=True)
-    else:
-        print(f"\n{as_text(results, labels)}")
-        if len({_environment(candidate.task) for candidate in candidates}) > 1:
-            print("\nThese runs have different environments: their numbers cannot be compared.")
-        for name, expected in {c.task.name: c.task.expected for c in candidates if c.task.expected}.items():
-            print(f"\nKnown of {name}: {expected}")
-        print(flush=True)
+    say(f"\n{as_text(results, labels)}")
+    if len({_environment(candidate.task) for candidate in candidates}) > 1:
+        say("\nThese runs have different environments: their numbers cannot be compared.")
+    for name, expected in {c.task.name: c.task.expected for c in candidates if c.task.expected}.items():
+        say(f"\nKnown of {name}: {expected}")
+    say(flush=True)
     for candidate, result, label in zip(candidates, results, labels, strict=True):
         place = candidate.run.folder / FOLDER / candidate.name
         try:
@@ -109,20 +110,10 @@ def run(arguments: list[str]) -> None:
         except OSError as error:  # not the user's own folder, or a full disk
             print(f"warning: Nothing was written to '{place.parent}': {error}", file=sys.stderr)
         else:
-            _say(written, chosen.json)
+            say(*written, sep="\n")
     if chosen.output is not None:
         with user_errors():
-            _say(_write(chosen.output / FOLDER, results, results, labels), chosen.json)
-
-
-def _say(lines: Sequence[str], only_json: bool) -> None:
-    if not only_json:
-        print("\n".join(lines))
-
-
-def _candidate(found: Run, policy: str) -> _Candidate:
-    kind, file = policy_file(found, policy)
-    return _Candidate(found, found.task(), kind, file)
+            say(*_write(chosen.output / FOLDER, results, results, labels), sep="\n")
 
 
 def _evaluate(candidate: _Candidate, chosen: EvalArguments) -> dict[str, Any]:
@@ -166,8 +157,7 @@ def _write(place: Path, document: Any, results: Sequence[dict[str, Any]], labels
         OSError: The folder cannot be written, or the disk is full.
     """
     path = place.with_name(f"{place.name}.json")
-    with replaced_when_complete(path) as partial:
-        Path(partial).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    write_whole(path, json.dumps(document, indent=1) + "\n")
     said = [f"results  {path}"]
     figure = place.with_name(f"{place.name}.png")
     try:
@@ -184,14 +174,21 @@ def _write(place: Path, document: Any, results: Sequence[dict[str, Any]], labels
 def as_text(results: Sequence[dict[str, Any]], labels: Sequence[str]) -> str:
     """Return the runs side by side: a table of what was reached, and one of the mean of every term per step."""
     successes = [result["mean"].get("success") for result in results]
+    returns = [[value for value in result["returns"] if value is not None] for result in results]
     rows = [
         ["task", *(result["task"] for result in results)],
         ["policy", *(result["policy"] for result in results)],
         ["episodes", *(len(result["returns"]) for result in results)],
         ["return", *(f"{_cell(r['mean']['return'])} +- {_cell(r['mean']['return_std'])}" for r in results)],
-        *([f"return, {name}", *(_cell(_of(pick, r["returns"])) for r in results)] for name, pick in _PICKS.items()),
+        *(
+            [f"return, {name}", *(_cell(pick(known) if known else None) for known in returns)]
+            for name, pick in {"median": statistics.median, "min": min, "max": max}.items()
+        ),
         ["length", *(_cell(result["mean"]["length"], 1) for result in results)],
-        ["ended before the time limit", *(_ended_early(result) for result in results)],
+        [
+            "ended before the time limit",
+            *(sum(length < result["max_episode_length"] for length in result["lengths"]) for result in results),
+        ],
     ]
     if any(share is not None for share in successes):
         rows.append(["success", *("-" if share is None else f"{100 * share:.1f} %" for share in successes)])
@@ -206,20 +203,8 @@ def as_text(results: Sequence[dict[str, Any]], labels: Sequence[str]) -> str:
     return "\n\n".join(tables)
 
 
-_PICKS = {"median": statistics.median, "min": min, "max": max}
-
-
-def _of(pick: Any, values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return pick(known) if known else None
-
-
 def _cell(value: float | None, digits: int = 2) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
-
-
-def _ended_early(result: Mapping[str, Any]) -> str:
-    return str(sum(length < result["max_episode_length"] for length in result["lengths"]))
 
 
 def _names(results: Sequence[dict[str, Any]], section: str) -> list[str]:

@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-# Okabe and Ito's colours, which people with any colour vision tell apart; without yellow, which is faint on white.
-_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+from rsl_rl.cli.plot.figure import COLORS, import_matplotlib
 
 
 def is_reward(name: str) -> bool:
@@ -30,25 +29,18 @@ def draw_evaluations(results: Sequence[dict[str, Any]], labels: Sequence[str], p
     Raises:
         ImportError: matplotlib is not installed.
     """
-    try:
-        from matplotlib import rc_context
-    except ImportError as error:
-        raise ImportError('Drawing an evaluation needs: pip install "rsl-rl-lib[plot]"') from error
-    # Text stays text, also where it holds $.
-    with rc_context({"text.parse_math": False}):
-        _draw(results, labels, path)
-
-
-def _draw(results: Sequence[dict[str, Any]], labels: Sequence[str], path: str) -> None:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
+    matplotlib = import_matplotlib("Drawing an evaluation")
     terms = [name for name in dict.fromkeys(name for r in results for name in r["terms"]) if is_reward(name)]
     height = max(2.6 + 0.4 * len(results), 1.2 + 0.11 * len(terms) * (1 + len(results)))
-    figure = Figure(figsize=(13 if terms else 9, height), layout="constrained")
-    FigureCanvasAgg(figure)
+    with matplotlib.rc_context({"text.parse_math": False}):  # text stays text, also where it holds $
+        figure = matplotlib.figure.Figure(figsize=(13 if terms else 9, height), layout="constrained")
+        _fill(figure, results, labels, terms)
+        figure.savefig(path, dpi=130)
+
+
+def _fill(figure: Any, results: Sequence[dict[str, Any]], labels: Sequence[str], terms: Sequence[str]) -> None:
     panels = figure.subplots(1, 3 if terms else 2)
-    colors = [_COLORS[index % len(_COLORS)] for index in range(len(results))]
+    colors = [COLORS[index % len(COLORS)] for index in range(len(results))]
     for axes, key, title in zip(panels, ("returns", "lengths"), ("return", "length [steps]"), strict=False):
         _draw_distributions(axes, [[value for value in r[key] if value is not None] for r in results], colors)
         axes.set_yticks(range(len(results)), labels if key == "returns" else [""] * len(results))
@@ -64,7 +56,6 @@ def _draw(results: Sequence[dict[str, Any]], labels: Sequence[str], path: str) -
     tasks = ", ".join(dict.fromkeys(result["task"] for result in results))
     counts = sorted({len(result["returns"]) for result in results})
     figure.suptitle(f"{tasks}: {' or '.join(map(str, counts))} episodes without exploration", fontsize=10)
-    figure.savefig(path, dpi=130)
 
 
 def _draw_distributions(axes: Any, groups: Sequence[Sequence[float]], colors: Sequence[str]) -> None:

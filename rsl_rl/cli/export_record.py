@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rsl_rl.export import ExportReport
-from rsl_rl.utils.files import replaced_when_complete
+from rsl_rl.utils.atomic_files import write_whole
 
 CHECKS = "checks.json"
 
@@ -37,8 +37,7 @@ def record_check(report: ExportReport, policy: str) -> None:
             "date": datetime.now().astimezone().isoformat(timespec="seconds"),
         }
         checks = _read(path.parent) | {path.name: entry}
-        with replaced_when_complete(path.parent / CHECKS) as partial:
-            Path(partial).write_text(json.dumps(checks, indent=1), encoding="utf-8")
+        write_whole(path.parent / CHECKS, json.dumps(checks, indent=1))
 
 
 def recorded_check(path: str | os.PathLike[str]) -> dict[str, Any] | None:

@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.metadata
 import os
 import re
 import sys
+import traceback
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +53,8 @@ def main(arguments: list[str] | None = None) -> None:
 
             # The other processes of this training shall know why they have to end.
             Watch.explain(error)
-        _fail(f"{error}")
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         raise SystemExit(130) from None
@@ -78,7 +82,7 @@ def _run(arguments: list[str]) -> None:
         sys.path.append(os.getcwd())
     module: Any = importlib.import_module(f"rsl_rl.cli.{command}")
     if hasattr(module, "__path__"):
-        module = importlib.import_module(f"{module.__name__}.command")
+        module = importlib.import_module(f"{module.__name__}.{command}_command")
     module.run(rest)
 
 
@@ -89,48 +93,33 @@ class UserError(Exception):
     """Something that the user can mend; the message says what."""
 
 
-class user_errors:
-    """Within this block, the library's complaints about what it was given are the user's errors, not bugs."""
+@contextlib.contextmanager
+def user_errors(only_ours: bool = False) -> Iterator[None]:
+    """Within this block, the library's complaints about what it was given are the user's errors, not bugs.
 
-    def __init__(self, only_ours: bool = False) -> None:
-        """Choose what counts.
-
-        Args:
-            only_ours: Leave alone what other code raises, except for errors of the operating system.
-        """
-        self._only_ours = only_ours
-
-    def __enter__(self) -> None:
-        """Begin."""
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: Any) -> None:
-        """Turn a complaint into a :class:`UserError`."""
-        if not isinstance(error, (ValueError, TypeError, OSError, ImportError, AttributeError)):
-            return
+    Args:
+        only_ours: Leave alone what other code raises, except for errors of the operating system.
+    """
+    try:
+        yield
+    except (ValueError, TypeError, OSError, ImportError, AttributeError) as error:
         if _raised_by_this_library(error) or isinstance(error, OSError):
             raise UserError(str(error)) from error
-        if not self._only_ours:
-            # For example from the user's own environment, where only a traceback helps.
-            text = f"{type(error).__name__}: {error}\n(RSL_RL_DEBUG=1 shows where this comes from.)"
-            raise UserError(text) from error
+        if only_ours:
+            raise
+        # For example from the user's own environment, where only a traceback helps.
+        text = f"{type(error).__name__}: {error}\n(RSL_RL_DEBUG=1 shows where this comes from.)"
+        raise UserError(text) from error
 
 
 def _raised_by_this_library(error: BaseException) -> bool:
-    traceback = error.__traceback__
-    while traceback is not None and traceback.tb_next is not None:
-        traceback = traceback.tb_next
-    package = Path(__file__).parent.parent
-    return traceback is not None and Path(traceback.tb_frame.f_code.co_filename).is_relative_to(package)
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return Path(frame.f_code.co_filename).is_relative_to(Path(__file__).parent.parent)
 
 
 def _usage() -> str:
     commands = "\n".join(f"  {name:8} {summary}" for name, summary in _COMMANDS.items())
     return f"usage: rsl-rl COMMAND [OPTIONS]\n\n{commands}\n\n'rsl-rl COMMAND --help' lists a command's options."
-
-
-def _fail(message: str) -> None:
-    print(f"error: {message}", file=sys.stderr)
-    raise SystemExit(2)
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: Any) -> None:

@@ -15,12 +15,13 @@ from typing import Annotated, Any
 
 import tyro
 
-from rsl_rl.checkpoint import layout_of, modernize, read_checkpoint, write_checkpoint
+from rsl_rl.checkpoint import read_checkpoint, write_checkpoint
 from rsl_rl.cli.main import user_errors
-from rsl_rl.config.legacy import modernize_config
+from rsl_rl.compat.checkpoints import layout_of, modernize
+from rsl_rl.compat.configurations import modernize_config
 from rsl_rl.config.task import parse_yaml_text
-from rsl_rl.config.yaml_text import as_yaml
-from rsl_rl.utils.files import replaced_when_complete
+from rsl_rl.utils.atomic_files import write_whole
+from rsl_rl.utils.yaml_text import as_yaml
 
 _CONFIGURATIONS = (".yaml", ".yml", ".json")
 
@@ -78,20 +79,15 @@ def read_configuration(path: Path) -> dict[str, Any]:
     return dict(document)
 
 
-def _translated(document: dict[str, Any], groups: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
-    """Translate a runner's configuration, or a task's, which has it in a section ``runner``."""
-    runner = document.get("runner")
-    if isinstance(runner, Mapping) and not {"algorithm", "policy"} & set(document):
-        new, changes = modernize_config(runner, groups or None, import_classes=False)
-        return {**document, "runner": new}, changes
-    return modernize_config(document, groups or None, import_classes=False)
-
-
 def _migrate_configuration(
     path: Path, document: dict[str, Any], output: Path | None, groups: Sequence[str], guess: str = ""
 ) -> None:
-    new, changes = _translated(document, groups)
-    runner = new["runner"] if "algorithm" not in new and "runner" in new else new
+    # A task has the runner's configuration in a section.
+    is_task = isinstance(document.get("runner"), Mapping) and not {"algorithm", "policy"} & set(document)
+    runner, changes = modernize_config(
+        document["runner"] if is_task else document, groups or None, import_classes=False
+    )
+    new = {**document, "runner": runner} if is_task else runner
     first, second = ("student", "teacher") if "student" in runner else ("actor", "critic")
     sets = runner.get("obs_groups") or {}
     notes: list[str] = []
@@ -113,8 +109,7 @@ def _migrate_configuration(
         return
     if output.suffix == ".json":
         text = json.dumps(new, indent=2, ensure_ascii=False) + "\n"
-    with replaced_when_complete(output) as partial:
-        Path(partial).write_text(text, encoding="utf-8")
+    write_whole(output, text)
     print(f"{output}: written" + "".join(f"\n  - {change}" for change in changes))
     for note in notes:
         print(f"  check {note}")

@@ -73,7 +73,8 @@ def run(arguments: list[str]) -> None:
     if not chosen.json:
         print(f"{task.name}: {with_origin(source)}", flush=True)
     result = play_episodes(env, policy, chosen.episodes)
-    print(json.dumps(finite(_as_dict(result, source))) if chosen.json else _as_text(result, task.expected), flush=True)
+    document = {"policy": str(source), **dataclasses.asdict(result), "mean": result.means()}
+    print(json.dumps(finite(document)) if chosen.json else _as_text(result, task.expected), flush=True)
     if chosen.video is not None:
         if not chosen.json:
             print(
@@ -94,7 +95,9 @@ def policy_file(run: Run, kind: str) -> tuple[str, Path]:
     """
     exported = run.exported()
     if kind == "auto":
-        kind = "checkpoint" if exported is None else _kind_of(exported)
+        # TorchScript, the most common, for a suffix that nobody writes.
+        kinds = {Path(name).suffix: kind for kind, (_, name) in EXPORTERS.items()}
+        kind = "checkpoint" if exported is None else kinds.get(exported.suffix, "torchscript")
     if kind == "checkpoint":
         return kind, run.checkpoint()
     if kind in _NAMED:
@@ -124,12 +127,6 @@ def load_policy(task: TaskConfig, env: VecEnv, kind: str, file: Path) -> Policy:
     return load_runner(task, env, file).get_inference_policy() if kind == "checkpoint" else load_exported_policy(file)
 
 
-def _kind_of(exported: Path) -> str:
-    """Return the format of an exported file; TorchScript, the most common, for a suffix that nobody writes."""
-    suffixes = {Path(name).suffix: kind for kind, (_, name) in EXPORTERS.items()}
-    return suffixes.get(exported.suffix, "torchscript")
-
-
 def load_runner(task: TaskConfig, env: VecEnv, checkpoint: Path) -> OnPolicyRunner:
     """Return a runner of a task, on the CPU, with the models of a checkpoint."""
     # A student's teacher is not needed to act.
@@ -147,10 +144,6 @@ def finite(value: Any) -> Any:
     if isinstance(value, list):
         return [finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _as_dict(result: Episodes, source: Path) -> dict[str, Any]:
-    return {"policy": str(source), **dataclasses.asdict(result), "mean": result.means()}
 
 
 def _as_text(result: Episodes, expected: str) -> str:

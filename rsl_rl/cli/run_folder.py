@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import argparse
+import contextlib
+import itertools
 import os
 import socket
 import zipfile
@@ -34,13 +37,11 @@ def new_run_folder(task: TaskConfig, chosen: Path | None) -> Path:
     """
     if chosen is None:
         stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-        for number in range(1, 1000):
+        for number in itertools.count(1):
             folder = RUNS / task.name / (stamp if number == 1 else f"{stamp}_{number}")
-            try:
+            with contextlib.suppress(FileExistsError):
                 folder.mkdir(parents=True)
-            except FileExistsError:
-                continue
-            return folder
+                return folder
     assert chosen is not None
     if chosen.exists() and (not chosen.is_dir() or any(chosen.iterdir())):
         raise FileExistsError(
@@ -99,8 +100,12 @@ class Run:
         """Return the exported policy that was named, wherever it lies; None if it was something else."""
         if self.file is None or self.file.name == CONFIG:
             return None
-        is_exported = self.file.suffix != ".pt" or self.file.parent.name == EXPORTS or _is_torchscript(self.file)
-        return self.file if is_exported else None
+        if self.file.suffix != ".pt" or self.file.parent.name == EXPORTS:
+            return self.file
+        # A checkpoint ends in .pt as well, and holds data only; whoever reads a damaged file says so.
+        with contextlib.suppress(zipfile.BadZipFile), zipfile.ZipFile(self.file) as archive:
+            return self.file if any("/code/" in name for name in archive.namelist()) else None
+        return None
 
     def checkpoint(self) -> Path:
         """Return the checkpoint that was named, else the newest that can be read.
@@ -131,15 +136,21 @@ def run_to_resume(arguments: list[str], task: TaskConfig) -> Run | None:
     Raises:
         FileNotFoundError: There is no such run.
     """
-    wanted, run_dir = _option(arguments, "--resume"), _option(arguments, "--run-dir")
+    # These have to be known before the other options can be.
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    for name in ("--resume", "--run-dir"):
+        early.add_argument(name, nargs="?")
+    known, _ = early.parse_known_args(arguments)
+    wanted, run_dir = known.resume, known.run_dir
     folders = [Path(run_dir)] if run_dir else sorted((RUNS / task.name).glob("*"), reverse=True)
     folders = [folder for folder in folders if (folder / CONFIG).is_file()]
     if int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0:
         # Whatever the first attempt began with, it goes on in the folder of that.
         named = [Run(wanted).folder] if wanted not in (None, "auto") else []
-        mine = [folder for folder in (*named, *folders) if _launch_of(folder) == _this_launch()]
-        if mine:
-            return Run(str(mine[0]))
+        for folder in (*named, *folders):
+            with contextlib.suppress(OSError, ValueError):
+                if (folder / _LAUNCH).read_text(encoding="utf-8") == _this_launch():
+                    return Run(str(folder))
     if wanted == "auto":
         begun = [folder for folder in folders if numbered_checkpoints(folder)] or folders[: 1 if run_dir else 0]
         return Run(str(begun[0])) if begun else None
@@ -152,34 +163,8 @@ def remember_launch(folder: Path) -> None:
         (folder / _LAUNCH).write_text(launch, encoding="utf-8")
 
 
-def _launch_of(folder: Path) -> str | None:
-    try:
-        return (folder / _LAUNCH).read_text(encoding="utf-8")
-    except (OSError, ValueError):
-        return None
-
-
 def _this_launch() -> str | None:
     """Return what tells one ``torchrun`` from another, None without one."""
     run_id = os.environ.get("TORCHELASTIC_RUN_ID")
     # Without an identifier of its own it is the process that started this one.
     return f"{socket.gethostname()} {os.getppid()}" if run_id == "none" else run_id
-
-
-def _option(arguments: list[str], name: str) -> str | None:
-    """Return the value of an option that has to be known before the options can be."""
-    for index, argument in enumerate(arguments):
-        if argument.startswith(f"{name}="):
-            return argument.partition("=")[2]
-        if argument == name and index + 1 < len(arguments):
-            return arguments[index + 1]
-    return None
-
-
-def _is_torchscript(path: Path) -> bool:
-    """Return whether a file holds a program; a checkpoint ends in .pt as well, and holds data only."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return any("/code/" in name for name in archive.namelist())
-    except zipfile.BadZipFile:  # Damaged: whoever reads it says so.
-        return False

@@ -28,7 +28,7 @@ def leaving_together(is_distributed: bool) -> Iterator[None]:
     current().sums(0)
 
 
-class StopSignals:
+class StopSignals(contextlib.AbstractContextManager["StopSignals"]):
     """Signals end the run after the iteration in progress; a second Ctrl-C ends it at once.
 
     SIGTERM is how a user or a cluster ends a process, SIGUSR1 how Slurm can announce that it will.
@@ -39,10 +39,6 @@ class StopSignals:
         self.received: int | None = None
         self.stop: Any = None
         self._previous = {number: signal.signal(number, self._handle) for number in _STOPPING}
-
-    def __enter__(self) -> StopSignals:
-        """Begin."""
-        return self
 
     def __exit__(self, *_: object) -> None:
         """Leave the signals to whoever handled them before."""

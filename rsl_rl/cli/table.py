@@ -10,16 +10,10 @@ from collections.abc import Iterable, Sequence
 
 def as_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Return rows as an aligned Markdown table: the first column to the left, numbers to the right."""
-    lines = [list(header), *([str(cell) for cell in row] for row in rows)]
-    widths = [max(3, *(len(cell) for cell in column)) for column in zip(*lines, strict=True)]
-    rule = ["-" * width if index == 0 else "-" * (width - 1) + ":" for index, width in enumerate(widths)]
-    lines.insert(1, rule)
-    return "\n".join(
-        "| "
-        + " | ".join(
-            cell.ljust(width) if index == 0 else cell.rjust(width)
-            for index, (cell, width) in enumerate(zip(line, widths, strict=True))
-        )
-        + " |"
-        for line in lines
-    )
+    columns = []
+    for index, (title, *cells) in enumerate(zip(header, *rows, strict=True)):
+        texts = [str(title), *map(str, cells)]
+        width = max(3, *map(len, texts))
+        texts.insert(1, "-" * width if index == 0 else "-" * (width - 1) + ":")
+        columns.append([text.ljust(width) if index == 0 else text.rjust(width) for text in texts])
+    return "\n".join(f"| {' | '.join(line)} |" for line in zip(*columns, strict=True))

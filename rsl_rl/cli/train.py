@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import random
 import time
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,12 @@ import torch
 import tyro
 
 from rsl_rl.cli.conclusion import conclude
+from rsl_rl.cli.key_value_options import key_value_options
 from rsl_rl.cli.main import UserError, user_errors
-from rsl_rl.cli.options import key_value_options
 from rsl_rl.cli.run_folder import CONFIG, Run, new_run_folder, remember_launch, run_to_resume
 from rsl_rl.cli.signals import StopSignals, leaving_together
 from rsl_rl.cli.warning_log import kept_warnings
-from rsl_rl.config.legacy import default_sets
+from rsl_rl.compat.configurations import default_sets
 from rsl_rl.config.task import DEFAULT_TASK, TaskConfig, load_task, parse_yaml_text, task_names, write_task
 from rsl_rl.distributed import join_world, local_rank, world_size
 from rsl_rl.env import VecEnv, make_env
@@ -64,7 +64,7 @@ def run(arguments: list[str]) -> None:
         if resumed is not None and (not named or Path(name).suffix not in (".yaml", ".yml")):
             # What it was started with, not the task's defaults; a file of the user's may have been changed on purpose.
             preset = resumed.task()
-    values = {field.name: getattr(preset, field.name) for field in dataclasses.fields(preset)}
+    values = dict(vars(preset))
     if not preset.runner.obs_groups:
         # Empty sets stand for everything that the environment gives, and make the options exist.
         values["runner"] = dataclasses.replace(preset.runner, obs_groups={"actor": [], "critic": []})
@@ -133,8 +133,8 @@ def train(
             processes = f"{runner.gpu_world_size} processes, each with " if runner.is_distributed else ""
             begins = f"from iteration {done} to {task.iterations}" if done else f"{task.iterations} iterations"
             print(f"Training {task.name}: {processes}{task.num_envs} environments, {begins}, into {folder}", flush=True)
-            if memory := getattr(getattr(runner.alg, "storage", None), "memory", None):
-                print(f"Memory of the {memory}", flush=True)
+            if runner.alg.storage is not None:
+                print(f"Memory of the {runner.alg.storage.memory}", flush=True)
         started, steps = time.perf_counter(), runner.logger.tot_timesteps
         try:
             if done < task.iterations:
@@ -186,7 +186,11 @@ def _prepared(
         if task.eval_interval is not None:
             if task.eval_num_envs is not None and task.eval_num_envs < 1:
                 raise ValueError(f"eval_num_envs must be at least 1, got {task.eval_num_envs}.")
-            runner.evaluate_with(evaluation_environments(task), task.eval_interval, task.eval_episodes)
+            # The same seed in every run: policies are compared from the same starts.
+            num_envs = min(task.eval_num_envs or MOST_EVALUATED_AT_ONCE, task.eval_episodes)
+            options = dict(num_envs=num_envs, seed=EVALUATION_SEED, device=task.device, **task.env_options)
+            make_environments = functools.partial(make_env, task.env, **options)
+            runner.evaluate_with(make_environments, task.eval_interval, task.eval_episodes)
         if task.threads > 1 and task.env.startswith("envpool:"):
             act_on_one_thread(runner, task.threads)
         if checkpoint is not None:
@@ -212,15 +216,6 @@ def _prepared(
     # The user's own project, when it is under version control.
     runner.add_git_repo_to_log(os.getcwd())
     return runner, task, folder, done
-
-
-def evaluation_environments(task: TaskConfig) -> Callable[[], VecEnv]:
-    """Return what makes the environments in which a policy is evaluated during its training.
-
-    They have the same seed in every run: policies are compared from the same starts.
-    """
-    num_envs = min(task.eval_num_envs or MOST_EVALUATED_AT_ONCE, task.eval_episodes)
-    return lambda: make_env(task.env, num_envs, EVALUATION_SEED, task.device, **task.env_options)
 
 
 def check_device(device: str) -> None:

@@ -22,7 +22,7 @@ from rsl_rl.cli.video_go1 import Go1Replay, is_go1
 from rsl_rl.config.task import TaskConfig
 from rsl_rl.env import make_env
 from rsl_rl.robots.offscreen import choose_backend
-from rsl_rl.utils.files import replaced_when_complete
+from rsl_rl.utils.atomic_files import replaced_when_complete
 
 # Drawing without a graphics card takes a fifth of a second a picture; GIF players keep up with no more than this.
 _LONGEST_SECONDS = 10

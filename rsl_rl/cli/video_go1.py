@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
 import torch
 from tensordict import TensorDict
 
 from rsl_rl.config.task import TaskConfig
+from rsl_rl.env.spaces import observation_readers
 from rsl_rl.utils import listed
 
 COMMANDS = {
@@ -49,13 +49,18 @@ class Go1Replay:
             ValueError: Its policy sees what only the simulator knows, or was trained on another robot.
             ImportError: A package is missing.
         """
+        from gymnasium.spaces import Box, Dict
+
         for option, value in _FIXED.items():
             if task.env_options.get(option, value) != value:
                 raise ValueError(
                     f"The video of '{task.env}' is made in a MuJoCo scene with {option} = {value}, and this policy was "
                     f"trained with {task.env_options[option]}."
                 )
-        self._readers = _group_readers(task.env_options.get("groups") or {})
+        # The group "state", and every group that is a part of it.
+        groups = task.env_options.get("groups") or {}
+        parts = {name: part for name, part in groups.items() if isinstance(part, dict) and set(part) == {"state"}}
+        self._readers = observation_readers(Dict({"state": Box(-np.inf, np.inf, (48,))}), parts)
         obs_groups = task.runner.obs_groups
         needed = obs_groups.get("student") or obs_groups.get("actor") or []
         if unknown := [group for group in needed if group not in self._readers]:
@@ -85,8 +90,10 @@ class Go1Replay:
                 if step % _STEPS_PER_FRAME == 0:
                     yield robot.render(_WIDTH, _HEIGHT)
                 wanted = np.array(command) * (go1.soft_start(step / 50) if index == 0 else 1.0)
+                state = robot.observation(wanted)[None]
+                groups = {name: reader.read(state) for name, reader in self._readers.items()}
                 with torch.inference_mode():
-                    actions = policy(self._groups(robot.observation(wanted)))
+                    actions = policy(TensorDict(groups, [1]))
                 robot.apply(actions[0].cpu().numpy())
                 robot.step()
                 if step >= _SETTLED * 50:
@@ -107,16 +114,3 @@ class Go1Replay:
         if self._fell_after is not None:
             lines.append(f"  fell after {self._fell_after:.1f} s")
         return lines
-
-    def _groups(self, state: np.ndarray) -> TensorDict:
-        return TensorDict({name: reader.read(state[None]) for name, reader in self._readers.items()}, [1])
-
-
-def _group_readers(groups: dict[str, Any]) -> dict[str, Any]:
-    """Return a reader for the group ``state`` and for every group that is a part of it."""
-    from gymnasium.spaces import Box, Dict
-
-    from rsl_rl.env.spaces import observation_readers
-
-    parts = {name: part for name, part in groups.items() if isinstance(part, dict) and set(part) == {"state"}}
-    return observation_readers(Dict({"state": Box(-np.inf, np.inf, (48,))}), parts)

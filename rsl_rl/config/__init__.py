@@ -3,6 +3,9 @@
 
 """Configuration: every key as a typed field, checked once, never changed."""
 
+# pyright: reportUnsupportedDunderAll=false
+# Some names are derived when they are first asked for.
+
 from rsl_rl.config.options import (
     check_kind,
     check_options,
@@ -11,12 +14,8 @@ from rsl_rl.config.options import (
     resolve_runner_config,
     takes_option,
 )
-from rsl_rl.config.schema import (
-    GaussianDistributionConfig,
-    MLPModelConfig,
-    PPOConfig,
-    RunnerConfig,
-)
+from rsl_rl.config.schema import RunnerConfig
+from rsl_rl.config.schema import __getattr__ as __getattr__
 
 __all__ = [
     "GaussianDistributionConfig",

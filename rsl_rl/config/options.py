@@ -11,18 +11,11 @@ import warnings
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from rsl_rl.config.legacy import legacy_message, modernize_config
-from rsl_rl.config.schema import SCHEMAS, RunnerConfig
+from rsl_rl.compat.configurations import legacy_message, modernize_config
+from rsl_rl.config.schema import RunnerConfig, options_of, types_of
 from rsl_rl.config.typecheck import describe, has_type
 from rsl_rl.utils import check_compile_mode, did_you_mean, listed, resolve_callable
 
-# Constructor arguments that the library fills in itself.
-_PROVIDED = frozenset(
-    (
-        *("obs", "obs_groups", "obs_set", "output_dim", "num_states", "env", "device", "multi_gpu_cfg", "storage"),
-        *("actor", "critic", "student", "teacher", "input_dim", "input_channels"),
-    )
-)
 # Options of a section that its class need not take: its models are built with them.
 _BUILT_WITH = {"algorithm": ("share_cnn_encoders",)}
 _REQUIRED = ("num_steps_per_env", "obs_groups", "save_interval")
@@ -40,7 +33,7 @@ def check_options(configured: Any, options: Mapping[str, Any], where: str) -> No
         ValueError: An option is unknown; names it, the class, its valid options and the closest match.
         TypeError: An option has the wrong type.
     """
-    valid, accepts_any = _constructor_options(configured)
+    valid, accepts_any = options_of(configured)
     name = getattr(configured, "__name__", str(configured))
     for key in options:
         if not isinstance(key, str):
@@ -49,7 +42,7 @@ def check_options(configured: Any, options: Mapping[str, Any], where: str) -> No
             raise ValueError(
                 f"{name} has no option '{key}' (in '{where}').{did_you_mean(key, valid)} Options: {listed(valid)}."
             )
-    types = _declared_types(configured)
+    types = types_of(configured)
     for key, value in options.items():
         if key in types:
             check_type(value, types[key], f"{where}.{key}")
@@ -63,7 +56,7 @@ def check_kind(configured: Any, kind: type, where: str) -> None:
 
 def takes_option(configured: Any, option: str) -> bool:
     """Return whether a class, or factory function, has a constructor argument of this name."""
-    valid, accepts_any = _constructor_options(configured)
+    valid, accepts_any = options_of(configured)
     return accepts_any or option in valid
 
 
@@ -129,35 +122,3 @@ def checked_algorithm(cfg: Mapping[str, Any]) -> Any:
     options = {key: value for key, value in algorithm.items() if key != "class_name"}
     check_options(resolve_callable(algorithm["class_name"]), options, "algorithm")
     return algorithm["class_name"]
-
-
-def _constructor_options(configured: Any) -> tuple[list[str], bool]:
-    """Return the names of the options and whether any other is accepted as well.
-
-    ``**kwargs`` of a user's subclass are taken to reach the constructor of the next class.
-    """
-    names: list[str] = []
-    constructors = [configured] if not inspect.isclass(configured) else configured.__mro__
-    for constructor in constructors:
-        is_ours = constructor.__module__.startswith("rsl_rl.")
-        if inspect.isclass(constructor):
-            if "__init__" not in vars(constructor) or constructor is object:
-                continue
-            constructor = constructor.__init__
-        parameters = inspect.signature(constructor).parameters.values()
-        named = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-        names += [name for name in named if name != "self" and name not in _PROVIDED and name not in names]
-        accepts_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
-        if is_ours or not accepts_any:
-            return names, accepts_any
-    return names, True
-
-
-def _declared_types(configured: Any) -> dict[str, Any]:
-    for base in getattr(configured, "__mro__", ()):
-        if base.__module__.startswith("rsl_rl."):
-            if base.__name__ in SCHEMAS:
-                return typing.get_type_hints(SCHEMAS[base.__name__])
-            if "__init__" in vars(base):
-                return typing.get_type_hints(base.__init__)
-    return {}

@@ -1,175 +1,113 @@
 # Copyright (c) 2026, The RSL-RL Independent Authors
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""Every configuration key with its type, default and meaning.
+"""The sections of a configuration as frozen dataclasses, derived from the constructors of the classes they configure.
 
-One frozen dataclass per configuration section. The classes that a section configures take the same keys with the same
-defaults as keyword arguments; a test keeps the two alike.
+An option is written down once, in a constructor: its name, type and default in the signature, its meaning in the
+docstring under ``Args:``.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import functools
+import inspect
+import typing
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from rsl_rl.utils import resolve_callable
 
-@dataclass(frozen=True)
-class GaussianDistributionConfig:
-    """Gaussian actions whose standard deviation does not depend on the observation."""
-
-    class_name: str = "GaussianDistribution"
-    init_std: float = 1.0
-    """Initial standard deviation, in units of the action."""
-    std_range: tuple[float, float] = (1e-6, 1e6)
-    """The standard deviation stays within this range."""
-    std_type: Literal["scalar", "log"] = "scalar"
-    """Whether the standard deviation itself or its logarithm is learned."""
-    learn_std: bool = True
-    """Whether the standard deviation is learned at all."""
-
-
-@dataclass(frozen=True)
-class HeteroscedasticGaussianDistributionConfig:
-    """Gaussian actions whose standard deviation is an output of the network, too."""
-
-    class_name: str = "HeteroscedasticGaussianDistribution"
-    init_std: float = 1.0
-    """Initial standard deviation, in units of the action."""
-    std_range: tuple[float, float] = (1e-6, 1e6)
-    """The standard deviation stays within this range."""
-    std_type: Literal["scalar", "log"] = "scalar"
-    """Whether the network gives the standard deviation itself or its logarithm."""
+# The classes of the library whose sections are dataclasses: those of PPO are PPOConfig.
+CONFIGURABLE = (
+    *("PPO", "Distillation", "MLPModel", "RNNModel", "CNNModel"),
+    *("GaussianDistribution", "HeteroscedasticGaussianDistribution", "BetaDistribution"),
+)
+# Constructor arguments that the library fills in itself.
+PROVIDED = frozenset(
+    (
+        *("self", "obs", "obs_groups", "obs_set", "output_dim", "num_states", "env", "device", "multi_gpu_cfg"),
+        *("storage", "actor", "critic", "student", "teacher", "input_dim", "input_channels"),
+    )
+)
 
 
 @dataclass(frozen=True)
-class BetaDistributionConfig:
-    """Actions within a range, drawn from Beta distributions."""
+class Section:
+    """A section that names the class it configures."""
 
-    class_name: str = "BetaDistribution"
-    action_range: tuple[float, float] = (-1.0, 1.0)
-    """Lowest and highest action."""
+    class_name: str
 
 
-DistributionConfig = GaussianDistributionConfig | HeteroscedasticGaussianDistributionConfig | BetaDistributionConfig
+def options_of(configured: Any) -> tuple[dict[str, inspect.Parameter], bool]:
+    """Return the constructor arguments that a section may set, and whether any other is accepted as well.
+
+    ``**kwargs`` of a user's subclass are taken to reach the constructor of the next class.
+    """
+    options: dict[str, inspect.Parameter] = {}
+    constructors = [configured] if not inspect.isclass(configured) else configured.__mro__
+    for constructor in constructors:
+        is_ours = constructor.__module__.startswith("rsl_rl.")
+        if inspect.isclass(constructor):
+            if "__init__" not in vars(constructor) or constructor is object:
+                continue
+            constructor = constructor.__init__
+        parameters = inspect.signature(constructor).parameters
+        named = {p.name: p for p in parameters.values() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+        options |= {name: p for name, p in named.items() if name not in PROVIDED and name not in options}
+        accepts_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+        if is_ours or not accepts_any:
+            return options, accepts_any
+    return options, True
 
 
-@dataclass(frozen=True)
-class MLPModelConfig:
-    """Feed-forward actor or critic."""
-
-    class_name: str = "MLPModel"
-    hidden_dims: tuple[int, ...] = (256, 256, 256)
-    """Width of each hidden layer; -1 stands for the input dimension."""
-    activation: str = "elu"
-    """elu, selu, relu, crelu, lrelu, tanh, sigmoid, softplus, gelu, swish, mish or identity."""
-    obs_normalization: bool = False
-    """Normalize observations by their running mean and standard deviation."""
-    distribution_cfg: DistributionConfig | None = None
-    """Output distribution; None for a deterministic model such as a critic."""
+def types_of(configured: Any) -> dict[str, Any]:
+    """Return the types that the library declares for a class's options; annotations of a user's are not relied on."""
+    for base in getattr(configured, "__mro__", ()):
+        if base.__module__.startswith("rsl_rl.") and "__init__" in vars(base):
+            return typing.get_type_hints(base.__init__)
+    return {}
 
 
-@dataclass(frozen=True)
-class RNNModelConfig(MLPModelConfig):
-    """Recurrent actor or critic."""
-
-    class_name: str = "RNNModel"
-    rnn_type: str = "lstm"
-    """lstm or gru."""
-    rnn_hidden_dim: int = 256
-    """Size of each layer's hidden state."""
-    rnn_num_layers: int = 1
-    """Number of recurrent layers."""
+def schema_of(configured: Any) -> type[Any]:
+    """Return the dataclass of the section of one of the :data:`CONFIGURABLE` classes, given itself or its name."""
+    return _derived(resolve_callable(configured))
 
 
-@dataclass(frozen=True)
-class CNNModelConfig(MLPModelConfig):
-    """Actor or critic that sees images."""
-
-    class_name: str = "CNNModel"
-    cnn_cfg: dict[str, Any] | None = None
-    """Options of :class:`rsl_rl.modules.CNN` for all image groups, or a dict of them by group."""
-    cnns: Any = None
-    """Ready encoders by group, to share them with another model."""
-
-
-@dataclass(frozen=True)
-class PPOConfig:
-    """Proximal policy optimization."""
-
-    class_name: str = "PPO"
-    num_learning_epochs: int = 5
-    """Passes over the rollout per iteration."""
-    num_mini_batches: int = 4
-    """Mini-batches per pass."""
-    clip_param: float = 0.2
-    """Clipping range of the probability ratio and of the value."""
-    gamma: float = 0.99
-    """Discount per step."""
-    lam: float = 0.95
-    """Lambda of generalized advantage estimation."""
-    value_loss_coef: float = 1.0
-    """Weight of the value loss."""
-    entropy_coef: float = 0.01
-    """Weight of the entropy bonus."""
-    learning_rate: float = 1e-3
-    """Initial learning rate."""
-    max_grad_norm: float = 1.0
-    """Actor's and critic's gradients are each clipped to this norm."""
-    optimizer: str = "adam"
-    """adam, adamw, sgd or rmsprop."""
-    use_clipped_value_loss: bool = True
-    """Clip the value's change like the policy's."""
-    schedule: Literal["adaptive", "fixed"] = "adaptive"
-    """adaptive: the learning rate follows the policy's KL divergence per mini-batch."""
-    desired_kl: float | None = 0.01
-    """KL divergence per mini-batch, in nats, that the adaptive schedule aims at."""
-    normalize_advantage_per_mini_batch: bool = False
-    """Normalize advantages over each mini-batch rather than over the rollout."""
-    use_mixed_precision: bool = False
-    """Forward pass and loss in bfloat16."""
-    share_cnn_encoders: bool = False
-    """Actor and critic use the same image encoders."""
-    rnd_cfg: dict[str, Any] | None = None
-    """Random network distillation."""
-    symmetry_cfg: dict[str, Any] | None = None
-    """Symmetry augmentation and mirror loss."""
-    grad_reduce_bucket_mb: float = 25.0
-    """Size of the buckets in which gradients are averaged over processes, in MiB."""
-
-    critic_warmup_iterations: int = 0
-    """For so many iterations only the critic learns, so that a pretrained actor is not destroyed by a new critic."""
-    shared_encoders_twice: bool = False
-    """Clip and step encoders that actor and critic share twice per mini-batch, as release 5.5.1 did."""
-    max_bad_updates: int = 10
-    """After so many mini-batches in a row without a finite loss and gradient, the last good parameters are restored and
-    the learning rate is halved."""
+@functools.cache
+def _derived(configured: Any) -> type[Any]:
+    base, types = configured.__base__, types_of(configured)
+    options, _ = options_of(configured)
+    fields = [(name, _type_in_section(types[name]), option.default) for name, option in options.items()]
+    # The command line and the reference find the meanings of the options below the summary of the class.
+    summary = (inspect.getdoc(configured) or "").partition("\n")[0]
+    arguments = (inspect.getdoc(configured.__init__) or "").partition("\n")[2]
+    return dataclasses.make_dataclass(
+        f"{configured.__name__}Config",
+        [("class_name", str, configured.__name__), *fields],
+        bases=(schema_of(base) if base.__name__ in CONFIGURABLE else Section,),
+        namespace={"__doc__": f"{summary}\n{arguments}", "__module__": __name__},
+        frozen=True,
+    )
 
 
-@dataclass(frozen=True)
-class DistillationConfig:
-    """A student learns to act like a teacher."""
+def _type_in_section(annotation: Any) -> Any:
+    """Return the type of an option in a section, which is never changed and may hold the section of another class."""
+    if typing.get_origin(annotation) is Sequence:
+        return tuple[typing.get_args(annotation)[0], ...]  # type: ignore[misc]
+    mappings = [option for option in typing.get_args(annotation) if typing.get_origin(option) is dict]
+    if not mappings:
+        return annotation
+    return annotation | Section if mappings == [dict[str, Any]] else Any  # A mapping of objects is in no file.
 
-    class_name: str = "Distillation"
-    num_learning_epochs: int = 1
-    """Passes over the rollout per iteration."""
-    gradient_length: int = 15
-    """Steps in time over which the loss is summed, and a recurrent student learns, before the optimizer steps."""
-    learning_rate: float = 1e-3
-    """Learning rate."""
-    max_grad_norm: float | None = None
-    """The student's gradient is clipped to this norm; None for no clipping."""
-    loss_type: Literal["mse", "huber"] = "mse"
-    """How the difference of the actions is measured."""
-    optimizer: str = "adam"
-    """adam, adamw, sgd or rmsprop."""
-    use_mixed_precision: bool = False
-    """Forward pass and loss in bfloat16."""
-    grad_reduce_bucket_mb: float = 25.0
-    """Size of the buckets in which gradients are averaged over processes, in MiB."""
-    max_bad_updates: int = 10
-    """As for PPO."""
+
+def __getattr__(name: str) -> Any:
+    """Give ``PPOConfig``, ``MLPModelConfig`` and the like; their classes are not imported before."""
+    configured = name.removesuffix("Config")
+    if configured != name and configured in CONFIGURABLE:
+        return schema_of(configured)
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
 
 
 @dataclass(frozen=True)
@@ -195,24 +133,24 @@ class RunnerConfig:
     torch_compile_mode: Literal["default", "max-autotune-no-cudagraphs"] | None = None
     """Compile the update with this mode of torch.compile."""
     fast_path: Literal["auto", "off", "graph"] = "auto"
-    """auto: the fastest way that gives the same numbers up to rounding. off: layer by layer and step by step, as torch
-    computes it; for comparisons. graph: auto, and on a GPU mini-batch steps of feed-forward models as CUDA graphs, each
-    compared with the eager step first (new, and not run on a GPU yet)."""
+    """auto: on the CPU, large mini-batches are taken in pieces that fit into the cache. off: mini-batches are taken
+    whole. graph: auto, and on a GPU mini-batch steps of feed-forward models as CUDA graphs, each compared with the
+    eager step first (not run on a GPU yet)."""
     storage_dtype: Literal["float16"] | None = None
     """Type in which the rollout keeps images of floating-point numbers; None for their own. Others keep theirs."""
     logger: Any = "tensorboard"
     """A logger's name, a dict with class_name and constructor arguments, a list of these, or None."""
-    algorithm: PPOConfig | DistillationConfig | dict[str, Any] = field(default_factory=PPOConfig)
+    algorithm: Section | dict[str, Any] = field(default_factory=lambda: schema_of("PPO")())
     """How the rollout makes the models better."""
-    actor: MLPModelConfig | dict[str, Any] | None = field(
-        default_factory=lambda: MLPModelConfig(distribution_cfg=GaussianDistributionConfig())
+    actor: Section | dict[str, Any] | None = field(
+        default_factory=lambda: schema_of("MLPModel")(distribution_cfg=schema_of("GaussianDistribution")())
     )
     """The policy; it needs a distribution to explore with."""
-    critic: MLPModelConfig | dict[str, Any] | None = field(default_factory=MLPModelConfig)
+    critic: Section | dict[str, Any] | None = field(default_factory=lambda: schema_of("MLPModel")())
     """The model of the value, used in training only."""
-    student: MLPModelConfig | dict[str, Any] | None = None
+    student: Section | dict[str, Any] | None = None
     """The model that learns, for distillation."""
-    teacher: MLPModelConfig | dict[str, Any] | None = None
+    teacher: Section | dict[str, Any] | None = None
     """The model that is learned from, for distillation."""
     teacher_checkpoint: str | None = None
     """Checkpoint that fills the teacher, for distillation."""
@@ -244,20 +182,8 @@ def _typed(value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
     values = {key: _typed(item) for key, item in value.items()}
-    schema = SCHEMAS.get(str(value.get("class_name")))
-    if schema is None or not set(values) <= {field.name for field in dataclasses.fields(schema)}:
+    name = str(value.get("class_name"))
+    # A name of the user's own is not resolved: that would import code of theirs.
+    if name not in CONFIGURABLE or not set(values) <= {field.name for field in dataclasses.fields(schema_of(name))}:
         return values
-    return schema(**{key: tuple(item) if isinstance(item, list) else item for key, item in values.items()})
-
-
-SCHEMAS: dict[str, type] = {
-    "BetaDistribution": BetaDistributionConfig,
-    "CNNModel": CNNModelConfig,
-    "Distillation": DistillationConfig,
-    "GaussianDistribution": GaussianDistributionConfig,
-    "HeteroscedasticGaussianDistribution": HeteroscedasticGaussianDistributionConfig,
-    "MLPModel": MLPModelConfig,
-    "PPO": PPOConfig,
-    "RNNModel": RNNModelConfig,
-}
-"""The section of every configurable class of ``rsl_rl``, by class name."""
+    return schema_of(name)(**{key: tuple(item) if isinstance(item, list) else item for key, item in values.items()})

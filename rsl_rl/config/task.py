@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from rsl_rl.config.options import check_options, check_type, resolve_runner_config
-from rsl_rl.config.schema import GaussianDistributionConfig, MLPModelConfig, RunnerConfig
+from rsl_rl.config.schema import RunnerConfig, schema_of
 from rsl_rl.utils import did_you_mean, listed, resolve_callable
 
 DEFAULT_TASK = "go1-walk"
@@ -87,8 +87,9 @@ def load_task(name: str) -> TaskConfig:
     if ":" in name:
         label = filed_as(name)
         # Nothing is known about the scale of its observations.
-        actor = MLPModelConfig(obs_normalization=True, distribution_cfg=GaussianDistributionConfig())
-        critic = MLPModelConfig(obs_normalization=True)
+        distribution = schema_of("GaussianDistribution")()
+        actor = schema_of("MLPModel")(obs_normalization=True, distribution_cfg=distribution)
+        critic = schema_of("MLPModel")(obs_normalization=True)
         runner = RunnerConfig(num_steps_per_env=24, save_interval=50, actor=actor, critic=critic)
         return TaskConfig(env=name, name=label, runner=runner)
     hint = did_you_mean(name, task_names())

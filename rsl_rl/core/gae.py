@@ -48,13 +48,9 @@ def generalized_advantages(
     delta_TN1 = torch.addcmul(rewards_TN1 - values_TN1, discount_TN1, next_values_TN1)
     decay_TN1 = discount_TN1 * lam
     steps = zip(delta_TN1.unbind(0), decay_TN1.unbind(0), advantages_TN1.unbind(0), strict=True)
-    following_N1 = None
+    following_N1 = torch.zeros_like(last_values_N1)
     for delta_N1, decay_N1, advantage_N1 in reversed(list(steps)):
-        if following_N1 is None:
-            advantage_N1.copy_(delta_N1)
-        else:
-            torch.addcmul(delta_N1, decay_N1, following_N1, out=advantage_N1)
-        following_N1 = advantage_N1
+        following_N1 = torch.addcmul(delta_N1, decay_N1, following_N1, out=advantage_N1)
     return advantages_TN1
 
 

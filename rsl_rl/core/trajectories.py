@@ -73,9 +73,8 @@ def split_and_pad_trajectories(tensor: TensorOrGroups, dones: torch.Tensor) -> t
     trajectories = Trajectories.of(dones)
     if isinstance(tensor, torch.Tensor):
         return trajectories.pad(tensor), trajectories.masks()
-    padded = {key: trajectories.pad(value) for key, value in tensor.items()}
-    batch_size = [len(tensor), trajectories.num_trajectories]
-    return TensorDict(padded, batch_size=batch_size, device=tensor.device), trajectories.masks()
+    padded = tensor.apply(trajectories.pad, batch_size=[len(tensor), trajectories.num_trajectories])
+    return padded, trajectories.masks()  # type: ignore[return-value] (None only in place)
 
 
 def unpad_trajectories(trajectories: TensorOrGroups, masks: torch.Tensor) -> TensorOrGroups:
@@ -92,6 +91,5 @@ def unpad_trajectories(trajectories: TensorOrGroups, masks: torch.Tensor) -> Ten
         # Column by column, the steps of one environment follow each other.
         steps = trajectories.transpose(0, 1)[masks.T]
         return steps.view(len(steps) // len(masks), len(masks), *trajectories.shape[2:]).transpose(0, 1)
-    rollout = {key: unpad_trajectories(value, masks) for key, value in trajectories.items()}
-    num_envs = next(iter(rollout.values())).shape[1]
-    return TensorDict(rollout, batch_size=[len(masks), num_envs], device=trajectories.device)
+    batch_size = [len(masks), int(masks.sum()) // len(masks)]
+    return trajectories.apply(lambda value: unpad_trajectories(value, masks), batch_size=batch_size)  # type: ignore

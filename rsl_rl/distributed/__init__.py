@@ -3,10 +3,9 @@
 
 """The only place that talks to other processes."""
 
-from rsl_rl.distributed.gradients import reduce_gradients_in_buckets
 from rsl_rl.distributed.start import join_world, local_rank, world_size
 from rsl_rl.distributed.watch import Watch
-from rsl_rl.distributed.world import SOLO, World, current, on_host
+from rsl_rl.distributed.world import SOLO, World, current, on_host, reduce_gradients_in_buckets
 
 __all__ = [
     "SOLO",

@@ -26,6 +26,14 @@ COLLECTIVE_TIMEOUT = timedelta(minutes=30)
 """How long a process may keep the others waiting; one that has died is noticed at once, see :class:`Watch`."""
 
 
+def available_backends() -> list[str]:
+    """Return those of gloo (CPUs) and nccl (GPUs) that this build of torch has."""
+    if not distributed.is_available():
+        return []
+    built = {"gloo": distributed.is_gloo_available, "nccl": distributed.is_nccl_available}
+    return [name for name, is_there in built.items() if is_there()]
+
+
 def world_size() -> int:
     """Return how many processes the launcher has started."""
     return int(os.environ.get("WORLD_SIZE", "1"))

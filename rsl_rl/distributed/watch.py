@@ -25,6 +25,8 @@ from rsl_rl.distributed.world import World
 
 GRACE = 10.0
 """Seconds between the failure of one process and the end of all others."""
+_COMMUNICATION = ("gloo", "NCCL", "Connection", "process group", "Broken pipe", "closed by peer", "all_reduce")
+"""What errors of the communication between processes speak of."""
 
 
 class Watch:
@@ -67,7 +69,7 @@ class Watch:
         watch = cls._running
         if watch is None:
             return None
-        if _is_about_communication(error):
+        if isinstance(error, RuntimeError) and any(text in str(error) for text in _COMMUNICATION):
             watch._failed.wait(seconds)
         if watch.failure is None:
             watch._report("".join(traceback.format_exception(error)).strip())
@@ -168,11 +170,6 @@ class Watch:
         if main.is_alive() and not self._closing:
             print(f"rank {self.rank} ends, because {text}", file=sys.stderr, flush=True)
             os._exit(1)
-
-
-def _is_about_communication(error: BaseException) -> bool:
-    texts = ("gloo", "NCCL", "Connection", "process group", "Broken pipe", "closed by peer", "all_reduce")
-    return isinstance(error, RuntimeError) and any(text in str(error) for text in texts)
 
 
 def _in_background(function: Any, *arguments: Any) -> None:

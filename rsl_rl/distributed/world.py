@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +33,14 @@ class World:
         if self.size > 1:
             distributed.all_reduce(tensor)
             tensor /= self.size
+
+    def average_together_(self, tensors: Sequence[torch.Tensor]) -> None:
+        """Replace tensors of any shapes by their means over all processes, in one call."""
+        if self.size > 1:
+            flat = torch.cat([tensor.flatten() for tensor in tensors])
+            self.average_(flat)
+            for tensor, mean in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
+                tensor.copy_(mean.view_as(tensor))
 
     def pooled_moments(
         self, mean: torch.Tensor, var: torch.Tensor, count: int
@@ -125,3 +133,33 @@ def remember(world: World) -> None:
     """Let :func:`current` return this world from now on."""
     global _joined
     _joined = world
+
+
+def reduce_gradients_in_buckets(params: Iterable[torch.nn.Parameter], world_size: int, bucket_mb: float) -> None:
+    """Replace every gradient by its average over all processes of the default group.
+
+    Args:
+        params: Parameters; those without a gradient are passed over, so all processes must agree on which have one.
+        world_size: Number of processes.
+        bucket_mb: Gradients travel together, in buckets of about this size in MiB.
+    """
+    for bucket in _buckets([param.grad for param in params if param.grad is not None], bucket_mb * 2**20):
+        flat = torch.cat([gradient.flatten() for gradient in bucket])
+        distributed.all_reduce(flat, op=distributed.ReduceOp.SUM)
+        flat /= world_size
+        for gradient, average in zip(bucket, flat.split([gradient.numel() for gradient in bucket]), strict=True):
+            gradient.copy_(average.view_as(gradient))
+
+
+def _buckets(gradients: list[torch.Tensor], max_bytes: float) -> Iterator[list[torch.Tensor]]:
+    bucket: list[torch.Tensor] = []
+    size = 0
+    for gradient in gradients:
+        fits = not bucket or (size + gradient.nbytes <= max_bytes and gradient.dtype == bucket[0].dtype)
+        if not fits:
+            yield bucket
+            bucket, size = [], 0
+        bucket.append(gradient)
+        size += gradient.nbytes
+    if bucket:
+        yield bucket

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The RSL-RL Independent Authors
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""Stops non-finite numbers of an environment before they are learned from.
+"""What an environment returned, and a guard that keeps numbers that are not finite from being learned from.
 
 Legend: T steps, N environments, Q watched quantities, of which the first G are observation groups.
 """
@@ -35,6 +35,28 @@ class StepOutcome(NamedTuple):
     rewards: torch.Tensor
     dones: torch.Tensor
     extras: Mapping[str, Any]
+
+
+def final_observations(extras: Mapping[str, Any], device: Any) -> tuple[torch.Tensor | None, TensorDict | None]:
+    """Return the true last observations of the episodes that ended in a step, where the environment gives them.
+
+    Programs use the names in other ways, too; what has not the documented form is not taken for observations.
+
+    Args:
+        extras: What :meth:`rsl_rl.env.VecEnv.step` returned, with ``final_obs`` or ``terminal``.
+        device: Where the observations go.
+
+    Returns:
+        The environments [k] they come from, None for all N; and the groups, each [k, ...] or [N, ...], or None.
+    """
+    final_obs, terminal, env_ids = extras.get("final_obs"), extras.get("terminal"), None
+    if not hasattr(final_obs, "keys") and isinstance(terminal, Mapping) and {*terminal} >= {"env_ids", "observations"}:
+        final_obs = terminal["observations"]
+        env_ids = torch.as_tensor(terminal["env_ids"], device=device, dtype=torch.long)
+    if final_obs is None or not hasattr(final_obs, "keys"):
+        return None, None
+    groups = {str(group): value.to(device) for group, value in final_obs.items()}
+    return env_ids, TensorDict(groups, batch_size=[len(next(iter(groups.values())))], device=device)
 
 
 class FiniteGuard:
@@ -75,20 +97,15 @@ class FiniteGuard:
         final_slots = slots[len(self._groups) :]
         for group, slot in zip(self._groups, slots, strict=False):
             torch.sum(obs[group].flatten(1), dim=1, dtype=torch.float64, out=slot)
-        final_obs, terminal = _final_observations(extras)
-        if final_obs is not None:
-            is_done = dones.view(-1) != 0
-            for group, slot in zip(self._groups, final_slots, strict=False):
-                if group in final_obs.keys():  # noqa: SIM118 (a TensorDict iterates over its batch)
-                    sums = final_obs[group].flatten(1).sum(dim=1, dtype=torch.float64)
-                    # Elsewhere the rows may hold anything.
-                    slot.copy_(torch.where(is_done, sums.to(slot.device), 0.0))
-        elif terminal is not None:
-            for group, slot in zip(self._groups, final_slots, strict=False):
-                if group in terminal["observations"].keys():  # noqa: SIM118
-                    sums = terminal["observations"][group].flatten(1).sum(dim=1, dtype=torch.float64)
-                    env_ids = torch.as_tensor(terminal["env_ids"], device=slot.device, dtype=torch.long)
-                    slot.index_copy_(0, env_ids, sums.to(slot.device))
+        env_ids, final_obs = final_observations(extras, self._sums_QTN.device)
+        for group, slot in zip(self._groups, final_slots, strict=False):
+            if final_obs is not None and group in final_obs.keys():  # noqa: SIM118 (a TensorDict)
+                sums = final_obs[group].flatten(1).sum(dim=1, dtype=torch.float64)
+                if env_ids is None:
+                    # Rows of environments that are not done may hold anything.
+                    slot.copy_(torch.where(dones.view(-1) != 0, sums, 0.0))
+                else:
+                    slot.index_copy_(0, env_ids, sums)
         slots[-2].copy_(rewards.view(-1))
         if dones.is_floating_point():
             slots[-1].copy_(dones.view(-1))
@@ -110,13 +127,12 @@ class FiniteGuard:
         if "time_outs" in extras:
             time_outs = extras["time_outs"]
             extras["time_outs"] = time_outs.view(-1).to(invalid_N.device).bool() & ~invalid_N
-        final_obs, terminal = _final_observations(extras)
-        if final_obs is not None:
+        env_ids, final_obs = final_observations(extras, invalid_N.device)
+        if final_obs is not None and env_ids is None:
             extras["final_obs"] = _blanked(final_obs, invalid_N, self._groups)
-        elif terminal is not None:
-            env_ids = torch.as_tensor(terminal["env_ids"], device=invalid_N.device, dtype=torch.long)
-            blanked = _blanked(terminal["observations"], invalid_N[env_ids], self._groups)
-            extras["terminal"] = {"env_ids": env_ids, "observations": blanked}
+        elif final_obs is not None:
+            observations = _blanked(final_obs, invalid_N[env_ids], self._groups)
+            extras["terminal"] = {"env_ids": env_ids, "observations": observations}
         rewards = torch.where(invalid_N, 0.0, rewards.view(-1))
         return StepOutcome(self.blanked(obs), rewards, (dones.view(-1) != 0) | invalid_N, extras)
 
@@ -162,13 +178,6 @@ class FiniteGuard:
     def lost_environments(self) -> torch.Tensor:
         """Return which environments do not give finite observations at present, [N], bool."""
         return self._is_lost_N
-
-
-def _final_observations(extras: Mapping[str, Any]) -> tuple[Any, Any]:
-    """Return ``final_obs`` and ``terminal`` where they have the documented form; programs use the names otherwise."""
-    final_obs, terminal = extras.get("final_obs"), extras.get("terminal")
-    is_documented = isinstance(terminal, Mapping) and {"env_ids", "observations"} <= set(terminal)
-    return final_obs if hasattr(final_obs, "keys") else None, terminal if is_documented else None
 
 
 def _blanked(obs: Mapping[str, torch.Tensor], bad_N: torch.Tensor, watched: list[str]) -> dict[str, torch.Tensor]:

@@ -170,17 +170,14 @@ class _Saver:
             return {"kind": "generator", "state": self.save(dict(bits.state), where), "seeds": self.save(seeds, where)}
         if _is_mujoco(value):
             arrays, layout = _arrays(value)
-            node = {"kind": "mujoco", "class": kind, "layout": layout, "arrays": self._pack(arrays)}
+            # One tensor, the same for all models of the same numbers.
+            everything = bytearray(b"".join(array.tobytes() for array in arrays.values()))
+            packed = self._packed.setdefault(
+                hashlib.sha256(everything).digest(), torch.frombuffer(everything, dtype=torch.uint8)
+            )
+            node = {"kind": "mujoco", "class": kind, "layout": layout, "arrays": packed}
             return {**node, "numbers": _numbers(value), "state": _physics_state(value)}
         return None
-
-    def _pack(self, arrays: Mapping[str, np.ndarray]) -> torch.Tensor:
-        """Return the bytes of many arrays as one tensor: the same for all models of the same numbers."""
-        everything = b"".join(array.tobytes() for array in arrays.values())
-        key = hashlib.sha256(everything).digest()
-        if key not in self._packed:
-            self._packed[key] = torch.frombuffer(bytearray(everything), dtype=torch.uint8)
-        return self._packed[key]
 
     def _tensor(self, array: np.ndarray, where: str) -> torch.Tensor:
         """Return an array as a tensor: strided as it is, and where arrays share memory, so do their tensors."""

@@ -49,30 +49,27 @@ def _ends_in_place(infos: Mapping[str, Any], finals: Mapping[str, Any], dones: n
     return merged
 
 
-def numbers_of_infos(
-    infos: Mapping[str, Any], num_envs: int, skip: frozenset[str] = BOOKKEEPING
-) -> Iterator[tuple[str, np.ndarray, np.ndarray | None]]:
+def numbers_of_infos(infos: Mapping[str, Any], num_envs: int) -> Iterator[tuple[str, np.ndarray, np.ndarray | None]]:
     """Yield every info that is one number per environment: name, values [N], and where they count [N] or None.
 
     Args:
         infos: As a vector environment gives them; with a mask ``"_key"`` only the environments in it count.
         num_envs: N.
-        skip: Keys that are bookkeeping.
     """
     shape = (num_envs,)
     for key, value in infos.items():
-        if key in skip or not isinstance(value, np.ndarray) or value.shape != shape:
+        if key in BOOKKEEPING or not isinstance(value, np.ndarray) or value.shape != shape:
             continue
         if key[:1] == "_" or value.dtype.kind not in "fiub":
             continue
         yield key, value, infos.get(f"_{key}")
 
 
-def mean_of_infos(infos: Mapping[str, Any], num_envs: int, skip: frozenset[str] = BOOKKEEPING) -> dict[str, float]:
+def mean_of_infos(infos: Mapping[str, Any], num_envs: int) -> dict[str, float]:
     """Return the mean of every info that is one number per environment. Arguments as above."""
     whole: dict[str, np.ndarray] = {}
     means: dict[str, float] = {}
-    for key, value, mask in numbers_of_infos(infos, num_envs, skip):
+    for key, value, mask in numbers_of_infos(infos, num_envs):
         if mask is None or mask.all():
             whole[key] = value
         elif mask.any():

@@ -52,7 +52,9 @@ class ManagerBasedVecEnv(VecEnv):
             raise ValueError(f"clip_actions must be positive or None, got {clip_actions}.")
         self.env = env
         self.num_envs = int(inner.num_envs)
-        self.num_actions = _num_actions(inner)
+        has_manager = hasattr(inner, "action_manager")
+        shape = (inner.action_manager.total_action_dim,) if has_manager else inner.single_action_space.shape
+        self.num_actions = int(math.prod(shape))
         self.device = torch.device(inner.device)
         self.clip_actions = clip_actions
         self._has_horizon = bool(getattr(self.cfg, "is_finite_horizon", False))
@@ -137,9 +139,3 @@ class ManagerBasedVecEnv(VecEnv):
             else:
                 flat[name] = value
         return TensorDict(flat, [self.num_envs], device=self.device)  # type: ignore[arg-type]
-
-
-def _num_actions(inner: Any) -> int:
-    if hasattr(inner, "action_manager"):
-        return int(inner.action_manager.total_action_dim)
-    return math.prod(inner.single_action_space.shape)

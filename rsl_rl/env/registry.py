@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from rsl_rl.env.gymnasium import GymnasiumVecEnv
-from rsl_rl.env.legacy import as_vec_env
+from rsl_rl.env.layouts import as_vec_env
 from rsl_rl.env.simulators import make_isaaclab, make_mjlab
 from rsl_rl.env.vec_env import VecEnv
 from rsl_rl.utils import did_you_mean, resolve_callable

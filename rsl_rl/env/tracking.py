@@ -80,8 +80,10 @@ def velocity_tracking(env: Any, obs: TensorDict) -> VelocityTracking | None:
     cfg = getattr(env, "cfg", None)
     name = str(cfg.get("env", "")) if isinstance(cfg, dict) else ""
     for pattern, tracking in _KNOWN.items():
-        places = (tracking.command, tracking.linear, tracking.angular)
-        if re.fullmatch(pattern, name) and all(_has(obs, place) for place in places):
+        groups = {group for group, _ in (tracking.command, tracking.linear, tracking.angular)}
+        # The options of an environment may make other groups of the same name.
+        fits = (group in obs and obs[group].ndim == 2 and obs[group].shape[1] == _WIDTHS[group] for group in groups)
+        if re.fullmatch(pattern, name) and all(fits):
             return tracking
     return None
 
@@ -89,12 +91,6 @@ def velocity_tracking(env: Any, obs: TensorDict) -> VelocityTracking | None:
 def with_unit(name: str) -> str:
     """Return what to call an error where people read it: with its unit where that is known."""
     return f"{name} [{_UNITS[name]}]" if name in _UNITS else name
-
-
-def _has(obs: TensorDict, place: Place) -> bool:
-    # The options of an environment may make other groups of the same name.
-    group, _ = place
-    return group in obs and obs[group].ndim == 2 and obs[group].shape[1] == _WIDTHS.get(group)
 
 
 def _at(obs: TensorDict, place: Place) -> torch.Tensor:

@@ -3,11 +3,11 @@
 
 """Policies as files that run without this library, each checked against the model it was made from."""
 
-from rsl_rl.export.check import ExportReport
 from rsl_rl.export.onnx import export_onnx, load_onnx
 from rsl_rl.export.policy import ExportedPolicy, load_policy
 from rsl_rl.export.pt2 import export_pt2, load_pt2
 from rsl_rl.export.torchscript import export_torchscript, load_torchscript
+from rsl_rl.export.verification import ExportReport
 
 EXPORTERS = {
     "onnx": (export_onnx, "policy.onnx"),

@@ -9,6 +9,7 @@ A model is only asked for its parts (normalizer, head, distribution), never impo
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -40,28 +41,41 @@ class TorchPolicy(nn.Module):
         """Start a new episode; a feed-forward policy remembers nothing."""
 
 
-class OnnxPolicy(TorchPolicy):
+class ForOnnx:
+    """What an ONNX exporter has to know about a policy, beside the policy itself."""
+
+    verbose: bool
+    input_size: int
+    _examples: dict[str, torch.Tensor]
+    _output_names: list[str]
+
+    def _describe(self, model: Any, verbose: bool, examples: dict[str, torch.Tensor], outputs: Sequence[str]) -> None:
+        """Keep examples of the inputs, with a batch of 1, by their names, and the names of the outputs."""
+        self.verbose, self.input_size = verbose, int(model.obs_dim)
+        self._examples, self._output_names = examples, list(outputs)
+
+    def get_dummy_inputs(self) -> tuple[torch.Tensor, ...]:
+        """Return example inputs, batch size 1."""
+        return tuple(example.clone() for example in self._examples.values())
+
+    @property
+    def input_names(self) -> list[str]:
+        """Names of the inputs."""
+        return list(self._examples)
+
+    @property
+    def output_names(self) -> list[str]:
+        """Names of the outputs."""
+        return self._output_names
+
+
+class OnnxPolicy(ForOnnx, TorchPolicy):
     """The same policy with what an ONNX exporter has to know."""
 
     def __init__(self, model: Any, verbose: bool = False) -> None:
         """Copy what inference needs out of ``model``."""
         super().__init__(model)
-        self.verbose = verbose
-        self.input_size = int(model.obs_dim)
-
-    def get_dummy_inputs(self) -> tuple[torch.Tensor, ...]:
-        """Return example inputs, batch size 1."""
-        return (torch.zeros(1, self.input_size, device="cpu"),)
-
-    @property
-    def input_names(self) -> list[str]:
-        """Names of the inputs."""
-        return ["obs"]
-
-    @property
-    def output_names(self) -> list[str]:
-        """Names of the outputs."""
-        return ["actions"]
+        self._describe(model, verbose, {"obs": torch.zeros(1, int(model.obs_dim), device="cpu")}, ["actions"])
 
 
 def batched_examples(module: Any, examples: tuple[torch.Tensor, ...]) -> tuple[tuple[torch.Tensor, ...], tuple]:

@@ -14,7 +14,6 @@ from typing import Any
 import torch
 from tensordict import TensorDict
 
-from rsl_rl.export.observations import random_observations
 from rsl_rl.export.program import STATE_INPUTS
 from rsl_rl.telemetry.provenance import versions
 from rsl_rl.utils import listed
@@ -110,3 +109,28 @@ def describe_policy(model: Any, **more_versions: str) -> PolicyMetadata:
         },
         hidden_state={name: [part.shape[0], part.shape[2]] for name, part in zip(STATE_INPUTS, states, strict=False)},
     )
+
+
+def random_observations(model: Any, batch_size: int, scale: float, generator: torch.Generator) -> TensorDict:
+    """Return random observation groups, each [batch_size, ...].
+
+    Args:
+        model: A model on the CPU.
+        batch_size: Number of observations.
+        scale: Distance from the mean in standard deviations of what the model's normalizer has seen.
+        generator: Source of the random numbers.
+    """
+    mean, std = torch.zeros(1, model.obs_dim), torch.ones(1, model.obs_dim)
+    if hasattr(model.obs_normalizer, "_mean"):
+        # A constant entry has no spread; eps, in units of the input, stands for its sensor noise.
+        mean, std = model.obs_normalizer._mean, model.obs_normalizer._std + model.obs_normalizer.eps
+    vectors = mean + scale * std * torch.randn(batch_size, model.obs_dim, generator=generator)
+    groups = dict(zip(model.obs_group_dims, vectors.split(list(model.obs_group_dims.values()), dim=-1), strict=True))
+    for index, group in enumerate(getattr(model, "obs_groups_2d", [])):
+        shape = (batch_size, model.obs_channels_2d[index], *model.obs_dims_2d[index])
+        dtype = model.obs_dtypes_2d[index]
+        if dtype == torch.uint8:
+            groups[group] = torch.randint(0, 256, shape, generator=generator, dtype=dtype)
+        else:
+            groups[group] = torch.rand(shape, generator=generator).to(dtype)
+    return TensorDict(groups, [batch_size])

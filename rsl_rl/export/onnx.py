@@ -16,12 +16,12 @@ from typing import Any
 
 import torch
 
-from rsl_rl.export.check import BATCH_SIZES, ExportReport, check_export
-from rsl_rl.export.files import policy_file
 from rsl_rl.export.frozen import OWN_FORWARD_HINT, cpu_by_default, frozen_copy
 from rsl_rl.export.inference import batched_examples
 from rsl_rl.export.metadata import KEY, PolicyMetadata, describe_policy
+from rsl_rl.export.policy_file import policy_file
 from rsl_rl.export.program import STATE_INPUTS, FunctionalProgram
+from rsl_rl.export.verification import BATCH_SIZES, ExportReport, check_export
 
 OPSET = 18
 _INPUT_TYPES = {

@@ -12,12 +12,12 @@ from typing import Any
 
 import torch
 
-from rsl_rl.export.check import ExportReport, check_export
-from rsl_rl.export.files import policy_file
 from rsl_rl.export.frozen import OWN_FORWARD_HINT, cpu_by_default, frozen_copy
 from rsl_rl.export.inference import batched_examples
 from rsl_rl.export.metadata import KEY, PolicyMetadata, describe_policy
+from rsl_rl.export.policy_file import policy_file
 from rsl_rl.export.program import FunctionalProgram
+from rsl_rl.export.verification import ExportReport, check_export
 
 
 def export_pt2(model: Any, path: str | os.PathLike[str]) -> ExportReport:

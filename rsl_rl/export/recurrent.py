@@ -6,32 +6,37 @@
 TorchScript keeps the hidden state inside, as controllers in the field expect; ONNX and pt2 take and return it.
 """
 
-from typing import Any, Optional
+from typing import Any, Final, Optional
 
 import torch
 from torch import nn
 
 from rsl_rl.export.frozen import frozen_copy
-from rsl_rl.export.inference import TorchPolicy
+from rsl_rl.export.inference import ForOnnx, TorchPolicy
 
 
-class _LstmCore(nn.Module):
-    """One step of an LSTM that remembers; the state follows the batch size."""
+class _Core(nn.Module):
+    """One step of an LSTM or GRU that remembers; the state follows the batch size. A GRU leaves ``c`` alone."""
 
     h: torch.Tensor
     c: torch.Tensor
+    is_lstm: Final[bool]  # TorchScript compiles only the branch that is taken.
 
-    def __init__(self, rnn: nn.LSTM) -> None:
+    def __init__(self, rnn: nn.LSTM | nn.GRU) -> None:
         super().__init__()
         self.rnn = rnn
+        self.is_lstm = isinstance(rnn, nn.LSTM)
         self.register_buffer("h", torch.zeros(rnn.num_layers, 1, rnn.hidden_size))
-        self.register_buffer("c", torch.zeros(rnn.num_layers, 1, rnn.hidden_size))
+        self.register_buffer("c", torch.zeros_like(self.h))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if self.h.shape[1] != x.shape[0]:
             self.h = torch.zeros(self.h.shape[0], x.shape[0], self.h.shape[2], device=x.device)
             self.c = torch.zeros_like(self.h)
-        output, (self.h, self.c) = self.rnn(x.unsqueeze(0), (self.h, self.c))
+        if self.is_lstm:
+            output, (self.h, self.c) = self.rnn(x.unsqueeze(0), (self.h, self.c))
+        else:
+            output, self.h = self.rnn(x.unsqueeze(0), self.h)
         return output.squeeze(0)
 
     @torch.jit.export
@@ -40,35 +45,13 @@ class _LstmCore(nn.Module):
         self.c = torch.zeros_like(self.c)
 
 
-class _GruCore(nn.Module):
-    """One step of a GRU that remembers; the state follows the batch size."""
-
-    h: torch.Tensor
-
-    def __init__(self, rnn: nn.GRU) -> None:
-        super().__init__()
-        self.rnn = rnn
-        self.register_buffer("h", torch.zeros(rnn.num_layers, 1, rnn.hidden_size))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if self.h.shape[1] != x.shape[0]:
-            self.h = torch.zeros(self.h.shape[0], x.shape[0], self.h.shape[2], device=x.device)
-        output, self.h = self.rnn(x.unsqueeze(0), self.h)
-        return output.squeeze(0)
-
-    @torch.jit.export
-    def reset(self) -> None:
-        self.h = torch.zeros_like(self.h)
-
-
 class RecurrentTorchPolicy(TorchPolicy):
     """Normalizer, recurrent network, head and output transform; it remembers from call to call."""
 
     def __init__(self, model: Any) -> None:
         """Copy what inference needs out of ``model``; the hidden state starts empty."""
         super().__init__(model)
-        rnn = _frozen_rnn(model)
-        self.core = _LstmCore(rnn) if isinstance(rnn, nn.LSTM) else _GruCore(rnn)
+        self.core = _Core(_frozen_rnn(model))
         self.eval()
 
     def forward(self, obs: torch.Tensor) -> torch.Tensor:
@@ -84,16 +67,20 @@ class RecurrentTorchPolicy(TorchPolicy):
         self.core.reset()
 
 
-class RecurrentOnnxPolicy(TorchPolicy):
+class RecurrentOnnxPolicy(ForOnnx, TorchPolicy):
     """The same policy with the hidden state as inputs and outputs, and what an exporter has to know."""
 
     def __init__(self, model: Any, verbose: bool = False) -> None:
         """Copy what inference needs out of ``model``."""
         super().__init__(model)
         self.rnn = _frozen_rnn(model)
-        self.verbose = verbose
-        self.input_size = int(model.obs_dim)
         self.rnn_type = "lstm" if isinstance(self.rnn, nn.LSTM) else "gru"
+        parts = ("h", "c") if self.rnn_type == "lstm" else ("h",)
+        state = torch.zeros(self.rnn.num_layers, 1, self.rnn.hidden_size, device="cpu")
+        examples = {"obs": torch.zeros(1, int(model.obs_dim), device="cpu"), **{f"{part}_in": state for part in parts}}
+        self._describe(model, verbose, examples, ["actions", *(f"{part}_out" for part in parts)])
+        self.batch_dims = [0] + [1] * len(parts)
+        """The dimension of every input that counts the batch."""
         self.eval()
 
     def forward(  # type: ignore[override] (the hidden state travels with it)
@@ -116,26 +103,6 @@ class RecurrentOnnxPolicy(TorchPolicy):
         else:
             x, states = self.rnn(x, (h_in, c_in))
         return self.output(self.mlp(x.squeeze(0))), *states
-
-    def get_dummy_inputs(self) -> tuple[torch.Tensor, ...]:
-        """Return example inputs, batch size 1."""
-        state = torch.zeros(self.rnn.num_layers, 1, self.rnn.hidden_size, device="cpu")
-        return (torch.zeros(1, self.input_size, device="cpu"), *[state.clone() for _ in self.input_names[1:]])
-
-    @property
-    def batch_dims(self) -> list[int]:
-        """The dimension of every input that counts the batch."""
-        return [0] + [1] * (len(self.input_names) - 1)
-
-    @property
-    def input_names(self) -> list[str]:
-        """Names of the inputs."""
-        return ["obs", "h_in", "c_in"] if self.rnn_type == "lstm" else ["obs", "h_in"]
-
-    @property
-    def output_names(self) -> list[str]:
-        """Names of the outputs."""
-        return ["actions", "h_out", "c_out"] if self.rnn_type == "lstm" else ["actions", "h_out"]
 
 
 def _frozen_rnn(model: Any) -> Any:

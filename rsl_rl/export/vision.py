@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from rsl_rl.export.frozen import frozen_copy
-from rsl_rl.export.inference import TorchPolicy
+from rsl_rl.export.inference import ForOnnx, TorchPolicy
 
 
 class _Encoder(nn.Module):
@@ -55,34 +55,18 @@ class VisionTorchPolicy(TorchPolicy):
         return self.output(self.mlp(torch.cat(parts, dim=-1)))
 
 
-class VisionOnnxPolicy(VisionTorchPolicy):
+class VisionOnnxPolicy(ForOnnx, VisionTorchPolicy):
     """The same policy with one input per image group, and what an exporter has to know."""
 
     def __init__(self, model: Any, verbose: bool = False) -> None:
         """Copy what inference needs out of ``model``."""
         super().__init__(model)
-        self.verbose = verbose
-        self.input_size = int(model.obs_dim)
-        self.image_names = list(model.obs_groups_2d)
         shapes = zip(model.obs_channels_2d, model.obs_dims_2d, model.obs_dtypes_2d, strict=True)
-        self._examples = [torch.zeros(1, channels, *size, dtype=dtype) for channels, size, dtype in shapes]
+        images = [torch.zeros(1, channels, *size, dtype=dtype, device="cpu") for channels, size, dtype in shapes]
+        vectors = {"obs": torch.zeros(1, int(model.obs_dim), device="cpu")} if self.has_vectors else {}
+        self._describe(model, verbose, vectors | dict(zip(model.obs_groups_2d, images, strict=True)), ["actions"])
 
     def forward(self, *inputs: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
         """Return the actions [B, A] for the inputs in the order of :attr:`input_names`."""
         obs_1d = inputs[0] if self.has_vectors else inputs[0].new_zeros(0)
         return super().forward(obs_1d, list(inputs[1:] if self.has_vectors else inputs))
-
-    def get_dummy_inputs(self) -> tuple[torch.Tensor, ...]:
-        """Return example inputs, batch size 1."""
-        vectors = [torch.zeros(1, self.input_size, device="cpu")] if self.has_vectors else []
-        return (*vectors, *[example.clone() for example in self._examples])
-
-    @property
-    def input_names(self) -> list[str]:
-        """Names of the inputs."""
-        return (["obs"] if self.has_vectors else []) + self.image_names
-
-    @property
-    def output_names(self) -> list[str]:
-        """Names of the outputs."""
-        return ["actions"]

@@ -5,12 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 import torch
+from torch import nn
 
+from rsl_rl.config import check_options
+from rsl_rl.learning import Optimizer
 from rsl_rl.storage import RolloutStorage
+from rsl_rl.utils import listed
 
 
 class ExtensionLoss(NamedTuple):
@@ -18,8 +23,12 @@ class ExtensionLoss(NamedTuple):
 
     added: torch.Tensor | None
     """Added to the algorithm's loss; None for nothing."""
-    logged: torch.Tensor
-    """Shown in the log, without gradient."""
+    logged: torch.Tensor | Mapping[str, torch.Tensor]
+    """Shown in the log, without gradient: one number under the extension's ``loss_name``, or several by their names."""
+
+    def metrics(self, name: str) -> dict[str, torch.Tensor]:
+        """Return what is logged by name."""
+        return dict(self.logged) if isinstance(self.logged, Mapping) else {name: self.logged}
 
 
 class Extension:
@@ -35,7 +44,7 @@ class Extension:
         """Change a mini-batch, which is the callee's own copy, before the losses are computed."""
 
     def batch_loss(self, actor: Any, batch: RolloutStorage.Batch, num_samples: int, policy: Any) -> ExtensionLoss:
-        """Return the loss of a mini-batch.
+        """Return the loss of a mini-batch, without side effects.
 
         Args:
             actor: The model that acts.
@@ -45,15 +54,38 @@ class Extension:
         """
         raise NotImplementedError
 
-    def step(self, is_bad: torch.Tensor) -> None:
-        """Learn from the gradient of the loss that was added, with an optimizer of its own.
-
-        Args:
-            is_bad: Scalar, bool: whether to change nothing this time, known to the device only.
-        """
+    def optimized(self) -> tuple[Optimizer | None, list[nn.Parameter]]:
+        """Return an optimizer of its own, which the algorithm's gradient step steps, and its parameters."""
+        return None, []
 
     def update_normalization(self, obs: Mapping[str, torch.Tensor]) -> None:
         """Merge the rollout's observations, groups [T, N, ...], into running statistics."""
 
-    def train(self, mode: bool = True) -> Any:
-        """Switch training mode on or off."""
+    def parts(self) -> dict[str, Any]:
+        """Return what must survive a resume, by its key in a checkpoint: anything with ``load_state_dict``."""
+        return {}
+
+    def process_state(self) -> dict[str, Any]:
+        """Return what it remembers of this process's environments, as tensors and plain data."""
+        return {}
+
+    def resume(self, state: Mapping[str, Any]) -> None:
+        """Go on with what :meth:`process_state` returned."""
+
+
+def checked_options(
+    alg_cfg: Mapping[str, Any], section: str, extension: type, given: Collection[str]
+) -> dict[str, Any] | None:
+    """Return the options of an extension in an algorithm's configuration; None without that section.
+
+    Raises:
+        ValueError: An option is unknown, or one without default is missing and not ``given`` by the library.
+    """
+    options, where = alg_cfg.get(section), f"algorithm.{section}"
+    if options is None:
+        return None
+    check_options(extension, options, where)
+    for name, parameter in inspect.signature(extension).parameters.items():
+        if parameter.default is parameter.empty and name not in {*options, *given}:
+            raise ValueError(f"'{where}' lacks the option '{name}'. It has: {listed(options)}.")
+    return dict(options)

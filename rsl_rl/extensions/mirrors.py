@@ -10,19 +10,18 @@ turns about x or z, changes its sign; left and right limbs change places.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from tensordict import TensorDict
 
 
-class Part:
+class Part(NamedTuple):
     """Some neighbouring entries of an observation, and their mirror image: entry i is ``signs[i] * x[order[i]]``."""
 
-    def __init__(self, order: Iterable[int], signs: Iterable[float]) -> None:
-        """Take order and signs, both as long as the part."""
-        self.order, self.signs = list(order), list(signs)
+    order: Sequence[int]
+    signs: Sequence[float]
 
     @classmethod
     def vector(cls) -> Part:
@@ -123,35 +122,28 @@ _GO1_PRIVILEGED = [
 # The sensor sits 6.7 cm to the right of the plane of symmetry: in the mirror it sits on the other side, where a robot
 # that turns moves at another speed.
 _GO1_SENSOR_Y = -0.06659
-_LINEAR, _ANGULAR = slice(0, 3), slice(3, 6)
-_PRIVILEGED_LINEAR, _PRIVILEGED_ANGULAR = slice(57, 60), slice(48, 51)
+_mirror_go1_action = Mirror([_GO1_JOINTS])
 
 
-def _other_side(mirrored: torch.Tensor, linear: slice, angular: slice) -> None:
-    """Move the velocity of the mirrored sensor to where the sensor is, in place."""
-    turn_x, _, turn_z = mirrored[..., angular].unbind(-1)
-    offset = torch.stack([-turn_z, torch.zeros_like(turn_z), turn_x], dim=-1) * (2 * _GO1_SENSOR_Y)
-    mirrored[..., linear] += offset
+def _go1_mirror(parts: list[Part], *sensors: tuple[int, int]) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Return a mirror that also moves the velocity of each sensor: first entries of its linear and angular velocity."""
+    mirror = Mirror(parts)
 
+    def mirrored(state: torch.Tensor) -> torch.Tensor:
+        image = mirror(state)
+        for linear, angular in sensors:
+            turn_x, _, turn_z = image[..., angular : angular + 3].unbind(-1)
+            offset = torch.stack([-turn_z, torch.zeros_like(turn_z), turn_x], dim=-1)
+            image[..., linear : linear + 3] += offset * (2 * _GO1_SENSOR_Y)
+        return image
 
-_mirror_state, _mirror_privileged, _mirror_go1_action = (
-    Mirror(_GO1_STATE),
-    Mirror(_GO1_PRIVILEGED),
-    Mirror([_GO1_JOINTS]),
-)
-
-
-def _go1_state(state: torch.Tensor) -> torch.Tensor:
-    mirrored = _mirror_state(state)
-    _other_side(mirrored, _LINEAR, _ANGULAR)
     return mirrored
 
 
-def _go1_privileged_state(state: torch.Tensor) -> torch.Tensor:
-    mirrored = _mirror_privileged(state)
-    _other_side(mirrored, _LINEAR, _ANGULAR)
-    _other_side(mirrored, _PRIVILEGED_LINEAR, _PRIVILEGED_ANGULAR)
-    return mirrored
+_GO1_GROUPS = {
+    "state": _go1_mirror(_GO1_STATE, (0, 3)),
+    "privileged_state": _go1_mirror(_GO1_PRIVILEGED, (0, 3), (57, 48)),
+}
 
 
 def go1_joystick(
@@ -169,5 +161,4 @@ def go1_joystick(
     Returns:
         Both as [2 * B, ...], the originals first; None where None was given.
     """
-    groups = {"state": _go1_state, "privileged_state": _go1_privileged_state}
-    return with_mirror_image(obs, actions, groups, _mirror_go1_action)
+    return with_mirror_image(obs, actions, _GO1_GROUPS, _mirror_go1_action)

@@ -9,8 +9,6 @@ of Joint Locomotion and Manipulation Tasks", 2023. Legend: N environments, B sam
 
 from __future__ import annotations
 
-import copy
-import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
@@ -18,21 +16,13 @@ import torch
 from tensordict import TensorDict
 from torch import nn
 
-from rsl_rl.config import check_options, check_type
-from rsl_rl.core.recurrence import Segments
+from rsl_rl.config import check_type
 from rsl_rl.env import VecEnv
-from rsl_rl.extensions.extension import Extension, ExtensionLoss
+from rsl_rl.extensions.extension import Extension, ExtensionLoss, checked_options
+from rsl_rl.learning import Optimizer
 from rsl_rl.modules import MLP, EmpiricalDiscountedVariationNormalization, EmpiricalNormalization
-from rsl_rl.modules.mlp import run_layers
 from rsl_rl.storage import RolloutStorage
-from rsl_rl.utils import (
-    PORTABLE_SWITCHES,
-    check_optimizer_state,
-    check_state_dict,
-    did_you_mean,
-    listed,
-    step_unless,
-)
+from rsl_rl.utils import check_choice, listed
 
 _SCHEDULE_OPTIONS = {
     "constant": (),
@@ -92,8 +82,7 @@ class RandomNetworkDistillation(nn.Module, Extension):
         self.device = device
         self.initial_weight = self.weight = float(weight)
         self.weight_scheduler_params = _checked_schedule(weight_schedule)
-        self.update_counter = 0
-        """Steps taken per environment."""
+        self._progress = _Progress(self)
         self.state_normalization = state_normalization
         self.reward_normalization = reward_normalization
         self.state_normalizer = EmpiricalNormalization(num_states) if state_normalization else nn.Identity()
@@ -104,7 +93,7 @@ class RandomNetworkDistillation(nn.Module, Extension):
         self.target = MLP(num_states, num_outputs, target_hidden_dims, activation)
         self.to(device)
         self.train()
-        self.optimizer = torch.optim.Adam(self.predictor.parameters(), lr=learning_rate, fused=True)
+        self._optimizer = Optimizer.of("adam", self.predictor.parameters(), learning_rate)
 
     # -- the reward ----------------------------------------------------------------------------------------------------
 
@@ -113,7 +102,7 @@ class RandomNetworkDistillation(nn.Module, Extension):
         """Return the weighted reward [N] for arriving at observations, groups [N, ...]; counts one step."""
         self.update_counter += 1
         state = self.state_normalizer(self.get_rnd_state(obs))
-        error = (run_layers(self.target, state) - run_layers(self.predictor, state)).norm(dim=-1)
+        error = (self.target(state) - self.predictor(state)).norm(dim=-1)
         self.weight = self._scheduled_weight()
         return self.weight * self.reward_normalizer(error)
 
@@ -141,10 +130,10 @@ class RandomNetworkDistillation(nn.Module, Extension):
         """
         with torch.no_grad():
             state = self.state_normalizer(self.get_rnd_state(obs))
-            target = run_layers(self.target, state)
-        error = (run_layers(self.predictor, state) - target).square().mean(dim=-1)
+            target = self.target(state)
+        error = (self.predictor(state) - target).square().mean(dim=-1)
         # Padding is not a state.
-        if masks is None or isinstance(masks, Segments):
+        if masks is None:
             return error.mean()
         return torch.where(masks, error, 0.0).sum() / masks.sum()
 
@@ -154,9 +143,22 @@ class RandomNetworkDistillation(nn.Module, Extension):
         loss = self.compute_loss(observations, batch.masks)
         return ExtensionLoss(loss, loss.detach())
 
-    def step(self, is_bad: torch.Tensor) -> None:  # noqa: D102
-        step_unless(self.optimizer, is_bad)
-        self.optimizer.zero_grad()
+    @property
+    def update_counter(self) -> int:
+        """Steps taken per environment."""
+        return self._progress.steps
+
+    @update_counter.setter
+    def update_counter(self, steps: int) -> None:
+        self._progress.steps = steps
+
+    @property
+    def optimizer(self) -> torch.optim.Optimizer:
+        """The predictor's torch optimizer."""
+        return self._optimizer.torch_optimizer
+
+    def optimized(self) -> tuple[Optimizer, list[nn.Parameter]]:  # noqa: D102
+        return self._optimizer, list(self.predictor.parameters())
 
     def update_normalization(self, obs: Mapping[str, torch.Tensor]) -> None:
         """Merge observations, groups [..., d], into the statistics of the state."""
@@ -179,55 +181,33 @@ class RandomNetworkDistillation(nn.Module, Extension):
 
     # -- state ---------------------------------------------------------------------------------------------------------
 
-    def save(self) -> dict[str, Any]:
-        """Return networks, running averages, optimizer and schedule under the keys that they have in a checkpoint."""
-        sums = self.reward_normalizer.discounted_sum if self.reward_normalization else None
-        optimizer = self.optimizer.state_dict()
-        for group in optimizer["param_groups"]:
-            group.update({switch: value for switch, value in PORTABLE_SWITCHES.items() if switch in group})
-        return {
-            "rnd_state_dict": self.state_dict(),
-            "rnd_optimizer_state_dict": optimizer,
-            "rnd_schedule": {"update_counter": self.update_counter, "weight": self.weight, "discounted_sum": sums},
-        }
+    def parts(self) -> dict[str, Any]:
+        """Return optimizer and schedule by their keys in a checkpoint; the networks are a module of the algorithm."""
+        return {"rnd_optimizer_state_dict": self._optimizer, "rnd_schedule": self._progress}
 
-    def optimizer_fits(self, state: Mapping[str, Any], strict: bool) -> bool:
-        """Return whether the optimizer of a checkpoint can be taken over.
+    def process_state(self) -> dict[str, Any]:
+        """Return the discounted sums of the rewards, [N]; None without reward normalization."""
+        return {"discounted_sum": self.reward_normalizer.discounted_sum if self.reward_normalization else None}
 
-        Raises:
-            ValueError: It is there and does not fit, with ``strict``.
-        """
-        if "rnd_optimizer_state_dict" not in state:
-            return False
-        if strict:  # Networks of other sizes are the better explanation.
-            check_state_dict(self, state.get("rnd_state_dict", {}), "rnd")
-        try:
-            check_optimizer_state(self.optimizer, state["rnd_optimizer_state_dict"], "RND optimizer")
-        except ValueError:
-            if strict:
-                raise
-            return False
-        return True
+    def resume(self, state: Mapping[str, Any]) -> None:  # noqa: D102
+        sums = state.get("discounted_sum")
+        if sums is not None and self.reward_normalization:
+            self.reward_normalizer.discounted_sum = sums.clone().to(self.device)  # type: ignore[assignment] (no parameter)
 
-    def load_progress(self, state: Mapping[str, Any], takes_optimizer: bool) -> list[str]:
-        """Take over optimizer and schedule of a checkpoint; return what was not there, one line each."""
-        report = []
-        if takes_optimizer:
-            self.optimizer.load_state_dict(copy.deepcopy(state["rnd_optimizer_state_dict"]))
-            for group in self.optimizer.param_groups:
-                group["fused"] = True
-        else:
-            report.append("rnd: the optimizer starts anew")
-        if "rnd_schedule" not in state:
-            return [*report, "rnd: the checkpoint does not keep the weight schedule, it starts anew"]
-        schedule = state["rnd_schedule"]
-        self.update_counter = int(schedule["update_counter"])
-        self.weight = float(schedule["weight"])
-        if self.reward_normalization:
-            sums = schedule["discounted_sum"]
-            sums = None if sums is None else sums.clone().to(self.device)
-            self.reward_normalizer.discounted_sum = sums  # type: ignore[assignment] (not a parameter)
-        return report
+
+class _Progress:
+    """The part of a curiosity that changes from step to step; no option of its loss, which graphs would depend on."""
+
+    def __init__(self, rnd: RandomNetworkDistillation) -> None:
+        self._rnd = rnd
+        self.steps = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"update_counter": self._rnd.update_counter, "weight": self._rnd.weight, **self._rnd.process_state()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._rnd.update_counter, self._rnd.weight = int(state["update_counter"]), float(state["weight"])
+        self._rnd.resume(state)
 
 
 def resolve_rnd_config(
@@ -244,13 +224,9 @@ def resolve_rnd_config(
     Raises:
         ValueError: An option is unknown or missing, a group of ``rnd_state`` is not 1D, or there is no ``step_dt``.
     """
-    options = alg_cfg.get("rnd_cfg")
+    options = checked_options(alg_cfg, "rnd_cfg", RandomNetworkDistillation, given=("num_states", "obs_groups"))
     if options is None:
         return {**alg_cfg, "rnd_cfg": None}
-    check_options(RandomNetworkDistillation, options, "algorithm.rnd_cfg")
-    for name, parameter in inspect.signature(RandomNetworkDistillation).parameters.items():
-        if parameter.default is parameter.empty and name not in {*options, "num_states", "obs_groups"}:
-            raise ValueError(f"'algorithm.rnd_cfg' lacks the option '{name}'. It has: {listed(options)}.")
     for group in obs_groups["rnd_state"]:
         if obs[group].ndim != 2:
             raise ValueError(
@@ -269,10 +245,8 @@ def resolve_rnd_config(
 
 def _checked_schedule(schedule: Mapping[str, Any] | None) -> dict[str, Any]:
     schedule = {"mode": "constant"} if schedule is None else dict(schedule)
-    mode = schedule.get("mode")
-    if not isinstance(mode, str) or mode not in _SCHEDULE_OPTIONS:
-        hint = did_you_mean(str(mode), _SCHEDULE_OPTIONS)
-        raise ValueError(f"Unknown mode {mode!r} of rnd_cfg.weight_schedule.{hint} Valid: {listed(_SCHEDULE_OPTIONS)}.")
+    mode: Any = schedule.get("mode")
+    check_choice("mode", mode, _SCHEDULE_OPTIONS, of=" of rnd_cfg.weight_schedule")
     for option in _SCHEDULE_OPTIONS[mode]:
         if option not in schedule:
             raise ValueError(f"rnd_cfg.weight_schedule of mode '{mode}' lacks '{option}'. It has: {listed(schedule)}.")

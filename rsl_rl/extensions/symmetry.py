@@ -18,9 +18,8 @@ import torch
 from tensordict import TensorDict
 from torch.nn import functional
 
-from rsl_rl.config import check_options
 from rsl_rl.env import VecEnv
-from rsl_rl.extensions.extension import Extension, ExtensionLoss
+from rsl_rl.extensions.extension import Extension, ExtensionLoss, checked_options
 from rsl_rl.storage import RolloutStorage
 from rsl_rl.utils import listed, resolve_callable
 
@@ -70,7 +69,7 @@ class Symmetry(Extension):
         if not self.use_data_augmentation:
             return
         batch.observations, batch.actions = self._mirrored(obs=batch.observations, actions=batch.actions)
-        copies = len(batch.actions) // original_batch_size  # type: ignore[arg-type]
+        copies = len(batch.actions) // original_batch_size
         for name in ("old_actions_log_prob", "values", "advantages", "returns"):
             value = getattr(batch, name)
             setattr(batch, name, value.repeat(copies, *[1] * (value.ndim - 1)))
@@ -130,38 +129,18 @@ class Symmetry(Extension):
                 return value.clone()
             return value + 0.1 * torch.randn(value.shape, generator=generator).to(value)
 
+        problems = []
         with torch.no_grad():
-            originals = {key: disturbed(value) for key, value in obs.items()}
-            originals = TensorDict(originals, batch_size=obs.batch_size, device=obs.device)
+            obs = TensorDict({key: disturbed(value) for key, value in obs.items()}, obs.batch_size, device=obs.device)
             actions = disturbed(torch.zeros(len(obs), num_actions, device=obs.device))
-            try:
-                returned: Any = self._mirrored(obs=originals.clone(), actions=actions.clone())
-            except Exception as error:
-                if "obs_type" not in inspect.signature(self.data_augmentation_func).parameters:
-                    raise
-                raise ValueError(
-                    f"{self._name} takes 'obs_type', as functions for rsl_rl 2.x do, and failed: {error}. Since 3.0 it "
-                    "is called once for all observation groups: 'obs' is a TensorDict of them. See docs/migration.md."
-                ) from error
-            parts = returned if isinstance(returned, (tuple, list)) else [returned]
-            if len(parts) != 2 or any(part is None for part in parts):
-                kinds = listed(type(part).__name__ for part in parts)
-                raise ValueError(f"{self._name} must return the pair (observations, actions), not ({kinds}).")
-            copies, copied_actions = parts
-            named = {f"observation group '{key}'": (originals[key], copies.get(key, None)) for key in obs.keys()}  # noqa: SIM118
-            named["actions"] = (actions, copied_actions)
-            num_copies = self._check_shapes(named, len(obs))
-            problems = []
+            originals, (copies, copied_actions) = _named(obs, actions), self._returned_pair(obs, actions)
+            num_copies = self._check_shapes(originals, _named(copies, copied_actions), len(obs))
             for copy in range(1, num_copies):
                 block = slice(copy * len(obs), (copy + 1) * len(obs))
-                twice, twice_actions = self._mirrored(obs=copies[block].clone(), actions=copied_actions[block].clone())
-                for name, original, again in [
-                    *((f"observation group '{key}'", originals[key], twice[key][block]) for key in obs.keys()),  # noqa: SIM118
-                    ("actions", actions, twice_actions[block]),
-                ]:
-                    wrong = ~torch.isclose(again, original, rtol=1e-4, atol=1e-5).flatten(1).all(dim=0)
-                    if wrong.any():
-                        entries = wrong.nonzero().flatten().tolist()
+                twice = _named(*self._mirrored(obs=copies[block].clone(), actions=copied_actions[block].clone()))
+                for name, original in originals.items():
+                    right = torch.isclose(twice[name][block], original, rtol=1e-4, atol=1e-5)
+                    if entries := (~right.flatten(1).all(dim=0)).nonzero().flatten().tolist():
                         more = f" and {len(entries) - 5} more" if len(entries) > 5 else ""
                         problems.append(f"{name}: entries {listed(entries[:5])}{more}")
         if problems:
@@ -171,14 +150,30 @@ class Symmetry(Extension):
                 stacklevel=2,
             )
 
-    def _check_shapes(self, named: dict[str, tuple[torch.Tensor, Any]], num_envs: int) -> int:
+    def _returned_pair(self, obs: TensorDict, actions: torch.Tensor) -> tuple[Any, Any]:
+        try:
+            returned: Any = self._mirrored(obs=obs.clone(), actions=actions.clone())
+        except Exception as error:
+            if "obs_type" not in inspect.signature(self.data_augmentation_func).parameters:
+                raise
+            raise ValueError(
+                f"{self._name} takes 'obs_type', as functions for rsl_rl 2.x do, and failed: {error}. Since 3.0 it "
+                "is called once for all observation groups: 'obs' is a TensorDict of them. See docs/migration.md."
+            ) from error
+        parts = returned if isinstance(returned, (tuple, list)) else [returned]
+        if len(parts) != 2 or any(part is None for part in parts):
+            kinds = listed(type(part).__name__ for part in parts)
+            raise ValueError(f"{self._name} must return the pair (observations, actions), not ({kinds}).")
+        return parts[0], parts[1]
+
+    def _check_shapes(self, originals: dict[str, Any], returned: dict[str, Any], num_envs: int) -> int:
         """Return the number of copies."""
-        counts = {name: len(copies) for name, (_, copies) in named.items() if isinstance(copies, torch.Tensor)}
-        for name, (original, copies) in named.items():
-            if not isinstance(copies, torch.Tensor):
-                raise ValueError(f"{self._name} returned no {name}; it returned {listed(counts)}.")
+        for name, original in originals.items():
+            if name not in returned:
+                raise ValueError(f"{self._name} returned no {name}; it returned {listed(returned)}.")
+            copies = returned[name]
             fits = len(copies) % num_envs == 0 and len(copies) > num_envs and copies.shape[1:] == original.shape[1:]
-            if not fits or len(copies) != counts["actions"]:
+            if not fits or len(copies) != len(returned["actions"]):
                 raise ValueError(
                     f"{self._name} returned {name} of shape {list(copies.shape)} for {list(original.shape)}; expected "
                     f"are the original and its mirror images, [{2 * num_envs}, ...] for one, for all groups and the "
@@ -186,13 +181,17 @@ class Symmetry(Extension):
                 )
             if not torch.equal(copies[:num_envs], original):
                 raise ValueError(f"{self._name} must return the original {name} first, then the mirror images.")
-        return counts["actions"] // num_envs
+        return len(returned["actions"]) // num_envs
 
     @property
     def _name(self) -> str:
         return (
             f"The symmetry function '{getattr(self.data_augmentation_func, '__name__', self.data_augmentation_func)}'"
         )
+
+
+def _named(obs: Any, actions: Any) -> dict[str, Any]:
+    return {f"observation group '{key}'": value for key, value in obs.items()} | {"actions": actions}
 
 
 def resolve_symmetry_config(alg_cfg: dict[str, Any], env: VecEnv) -> dict[str, Any]:
@@ -205,10 +204,5 @@ def resolve_symmetry_config(alg_cfg: dict[str, Any], env: VecEnv) -> dict[str, A
     Raises:
         ValueError: An option is unknown or missing.
     """
-    options = alg_cfg.get("symmetry_cfg")
-    if options is None:
-        return {**alg_cfg, "symmetry_cfg": None}
-    check_options(Symmetry, options, "algorithm.symmetry_cfg")
-    if "data_augmentation_func" not in options:
-        raise ValueError(f"'algorithm.symmetry_cfg' lacks 'data_augmentation_func'. It has: {listed(options)}.")
-    return alg_cfg | {"symmetry_cfg": {**options, "env": env}}
+    options = checked_options(alg_cfg, "symmetry_cfg", Symmetry, given=("env",))
+    return alg_cfg | {"symmetry_cfg": None if options is None else options | {"env": env}}

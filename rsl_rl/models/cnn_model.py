@@ -13,6 +13,7 @@ from tensordict import TensorDict
 from torch import nn
 
 from rsl_rl.config.options import check_options
+from rsl_rl.core.trajectories import unpad_trajectories
 from rsl_rl.export.vision import VisionOnnxPolicy, VisionTorchPolicy
 from rsl_rl.models.mlp_model import MLPModel
 from rsl_rl.modules import CNN, HiddenState
@@ -34,7 +35,7 @@ class CNNModel(MLPModel):
         hidden_dims: Sequence[int] = (256, 256, 256),
         activation: str = "elu",
         obs_normalization: bool = False,
-        distribution_cfg: dict | None = None,
+        distribution_cfg: dict[str, Any] | None = None,
         cnn_cfg: dict[str, Any] | None = None,
         cnns: nn.ModuleDict | dict[str, nn.Module] | None = None,
     ) -> None:
@@ -76,7 +77,7 @@ class CNNModel(MLPModel):
         """Return the normalized vectors followed by the codes of the images, [B, latent_dim]."""
         parts = [super().get_latent(obs, masks, hidden_state)] if self.obs_groups else []
         for group in self.obs_groups_2d:
-            images = self._without_padding(obs[group], masks)
+            images = obs[group] if masks is None else unpad_trajectories(obs[group], masks)
             codes = self.cnns[group](scaled_images(images.flatten(0, -4)))
             parts.append(codes.unflatten(0, images.shape[:-3]))
         return torch.cat(parts, dim=-1)

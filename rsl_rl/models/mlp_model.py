@@ -13,13 +13,11 @@ from tensordict import TensorDict
 from torch import nn
 
 from rsl_rl.config.options import check_kind, check_options
-from rsl_rl.core.recurrence import Segments
 from rsl_rl.core.trajectories import unpad_trajectories
 from rsl_rl.export.inference import OnnxPolicy, TorchPolicy
 from rsl_rl.modules import MLP, Distribution, EmpiricalNormalization, HiddenState
 from rsl_rl.modules.distribution_values import OutputDistribution
-from rsl_rl.modules.mlp import run_layers
-from rsl_rl.utils import listed, resolve_class
+from rsl_rl.utils import listed, resolve_class, resolve_obs_groups
 
 
 class MLPModel(nn.Module):
@@ -40,7 +38,7 @@ class MLPModel(nn.Module):
         hidden_dims: Sequence[int] = (256, 256, 256),
         activation: str = "elu",
         obs_normalization: bool = False,
-        distribution_cfg: dict | None = None,
+        distribution_cfg: dict[str, Any] | None = None,
     ) -> None:
         """Build the model for the groups of one observation set.
 
@@ -50,9 +48,9 @@ class MLPModel(nn.Module):
             obs_set: The set that this model sees, e.g. ``"actor"``.
             output_dim: Number of outputs.
             hidden_dims: Width of each hidden layer; -1 stands for the input dimension.
-            activation: Name of the activation.
-            obs_normalization: Normalize the observation by its running mean and standard deviation.
-            distribution_cfg: Class name and options of the output distribution; None for a deterministic model.
+            activation: elu, selu, relu, crelu, lrelu, tanh, sigmoid, softplus, gelu, swish, mish or identity.
+            obs_normalization: Normalize observations by their running mean and standard deviation.
+            distribution_cfg: Output distribution; None for a deterministic model such as a critic.
 
         Raises:
             ValueError: A group is missing or has the wrong shape, or an option is invalid.
@@ -96,7 +94,7 @@ class MLPModel(nn.Module):
         Returns:
             [B, output_dim].
         """
-        output = run_layers(self.mlp, self.get_latent(obs, masks, hidden_state))
+        output = self.mlp(self.get_latent(obs, masks, hidden_state))
         if self.distribution is None:
             return output
         if stochastic_output:
@@ -122,7 +120,7 @@ class MLPModel(nn.Module):
             # A subclass with a forward pass of its own is asked the only way it offers.
             self(obs, masks, hidden_state, stochastic_output=True)
             return distribution
-        return distribution.given(run_layers(self.mlp, self.get_latent(obs, masks, hidden_state)))
+        return distribution.given(self.mlp(self.get_latent(obs, masks, hidden_state)))
 
     def get_latent(
         self,
@@ -131,7 +129,9 @@ class MLPModel(nn.Module):
         hidden_state: HiddenState = None,
     ) -> torch.Tensor:
         """Return the input of the head, [B, latent_dim]: the normalized concatenation of the observation groups."""
-        return self.obs_normalizer(self._without_padding(self._concatenated(obs), masks))
+        observations = self._concatenated(obs)
+        # Padded trajectories [T, n_traj, ...] are learned from as the rollout [T, N, ...] that they were cut from.
+        return self.obs_normalizer(observations if masks is None else unpad_trajectories(observations, masks))
 
     def update_normalization(self, obs: TensorDict | Mapping[str, torch.Tensor]) -> None:
         """Merge observations, groups [..., d], into the running statistics."""
@@ -141,14 +141,14 @@ class MLPModel(nn.Module):
     # -- hidden state (none in a feed-forward model) -------------------------------------------------------------------
 
     def reset(self, dones: torch.Tensor | None = None, hidden_state: HiddenState = None) -> None:
-        """Reset the hidden state where ``dones`` [N] is set, or everywhere."""
+        """Forget the environments whose ``dones`` [N] is set; without ``dones`` go on with ``hidden_state``."""
 
     def get_hidden_state(self) -> HiddenState:
-        """Return the current hidden state."""
+        """Return the current hidden state, [layers, N, hidden]; None before the first step."""
         return None
 
     def detach_hidden_state(self, dones: torch.Tensor | None = None) -> None:
-        """Cut the gradient history of the hidden state."""
+        """Cut the gradient history of the hidden state where ``dones`` [N] is set, or everywhere."""
 
     # -- last stochastic output ----------------------------------------------------------------------------------------
 
@@ -204,15 +204,9 @@ class MLPModel(nn.Module):
 
     def _groups_of(self, obs: TensorDict, obs_groups: dict[str, list[str]], obs_set: str) -> list[str]:
         """Return the groups of an observation set."""
-        available = [str(group) for group in obs.keys()]  # noqa: SIM118 (a TensorDict iterates over its batch)
         if obs_set not in obs_groups:
             raise ValueError(f"obs_groups has no set '{obs_set}'. Sets: {listed(obs_groups)}.")
-        for group in obs_groups[obs_set]:
-            if group not in available:
-                raise ValueError(
-                    f"Observation set '{obs_set}' asks for the group '{group}', not one of {listed(available)}."
-                )
-        return list(obs_groups[obs_set])
+        return resolve_obs_groups(obs, {obs_set: obs_groups[obs_set]}, [])[obs_set]
 
     def _vectors_of(self, obs: TensorDict, groups: list[str], obs_set: str) -> tuple[list[str], int]:
         """Return 1D groups and the sum of their sizes."""
@@ -223,13 +217,6 @@ class MLPModel(nn.Module):
                     f"set '{obs_set}' has the shape {list(obs[group].shape)}. Images need a CNNModel."
                 )
         return groups, sum(obs[group].shape[-1] for group in groups)
-
-    @staticmethod
-    def _without_padding(observations: torch.Tensor, masks: torch.Tensor | None) -> torch.Tensor:
-        """Return padded trajectories [T, n_traj, ...] as a rollout [T, N, ...]; anything else as it is."""
-        if masks is None or isinstance(masks, Segments):
-            return observations
-        return unpad_trajectories(observations, masks)
 
     def _concatenated(self, obs: TensorDict | Mapping[str, torch.Tensor]) -> torch.Tensor:
         if len(self.obs_groups) == 1:
@@ -243,9 +230,3 @@ class MLPModel(nn.Module):
                 "one, for example {'class_name': 'GaussianDistribution'} in the section 'actor'."
             )
         return self.distribution
-
-
-def sees_single_rows(model: nn.Module) -> bool:
-    """Return whether every row of a model's output depends on the same row of its input alone, and on no chance."""
-    mixes_rows = any(isinstance(module, (nn.modules.batchnorm._BatchNorm, nn.Dropout)) for module in model.modules())
-    return type(model) is MLPModel and not mixes_rows

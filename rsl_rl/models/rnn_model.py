@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from tensordict import TensorDict
@@ -33,7 +34,7 @@ class RNNModel(MLPModel):
         hidden_dims: Sequence[int] = (256, 256, 256),
         activation: str = "elu",
         obs_normalization: bool = False,
-        distribution_cfg: dict | None = None,
+        distribution_cfg: dict[str, Any] | None = None,
         rnn_type: str = "lstm",
         rnn_hidden_dim: int = 256,
         rnn_num_layers: int = 1,
@@ -42,7 +43,7 @@ class RNNModel(MLPModel):
 
         Args:
             rnn_type: lstm or gru.
-            rnn_hidden_dim: Size of each layer's hidden state, and of the head's input.
+            rnn_hidden_dim: Size of each layer's hidden state.
             rnn_num_layers: Number of recurrent layers.
 
         Raises:
@@ -74,16 +75,13 @@ class RNNModel(MLPModel):
         latent = self.rnn(super().get_latent(obs), masks, hidden_state)
         return latent.squeeze(0) if masks is None else latent
 
-    def reset(self, dones: torch.Tensor | None = None, hidden_state: HiddenState = None) -> None:
-        """Forget the environments whose ``dones`` [N] is set; without ``dones`` go on with ``hidden_state``."""
+    def reset(self, dones: torch.Tensor | None = None, hidden_state: HiddenState = None) -> None:  # noqa: D102
         self.rnn.reset(dones, hidden_state)
 
-    def get_hidden_state(self) -> HiddenState:
-        """Return the current hidden state, [layers, N, hidden]; None before the first step."""
+    def get_hidden_state(self) -> HiddenState:  # noqa: D102
         return self.rnn.hidden_state
 
-    def detach_hidden_state(self, dones: torch.Tensor | None = None) -> None:
-        """Cut the gradient history of the hidden state where ``dones`` [N] is set, or everywhere."""
+    def detach_hidden_state(self, dones: torch.Tensor | None = None) -> None:  # noqa: D102
         self.rnn.detach_hidden_state(dones)
 
     def as_jit(self) -> nn.Module:
@@ -96,13 +94,3 @@ class RNNModel(MLPModel):
 
     def _get_latent_dim(self) -> int:
         return self.rnn_hidden_dim
-
-
-def runs_over_segments(*models: object) -> bool:
-    """Return whether models take a rollout as it is, with :class:`rsl_rl.core.recurrence.Segments` for masks.
-
-    Those of users need not: they get padded trajectories.
-    """
-    return all(
-        type(model) is MLPModel or (type(model) is RNNModel and model.rnn.runs_over_segments()) for model in models
-    )

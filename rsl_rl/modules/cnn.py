@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import nn
 
-from rsl_rl.utils import did_you_mean, get_param, listed, resolve_nn_activation
+from rsl_rl.utils import check_choice, get_param, listed, resolve_nn_activation
 
 _PADDINGS = ("none", "zeros", "reflect", "replicate", "circular")
 _NORMS = ("none", "batch", "layer")
@@ -66,8 +66,8 @@ class CNN(nn.Sequential):
         for name, value in per_layer.items():
             if isinstance(value, (list, tuple)) and len(value) != num_layers:
                 raise ValueError(f"The CNN's {name} has {len(value)} entries for {num_layers} convolutions: {value}.")
-        _check("padding", padding, _PADDINGS)
-        _check("global_pool", global_pool, _GLOBAL_POOLS)
+        check_choice("padding", padding, _PADDINGS, of=" of a CNN")
+        check_choice("global_pool", global_pool, _GLOBAL_POOLS, of=" of a CNN")
 
         layers: list[nn.Module] = []
         channels, size = input_channels, (int(input_dim[0]), int(input_dim[1]))
@@ -83,7 +83,7 @@ class CNN(nn.Sequential):
             layers.append(nn.Conv2d(channels, width, kernel, step, amount, spread, padding_mode=mode))
             size = _convolved(size, kernel, step, amount, spread)
             layer_norm = get_param(norm, index)
-            _check("norm", layer_norm, _NORMS)
+            check_choice("norm", layer_norm, _NORMS, of=" of a CNN")
             if layer_norm == "batch":
                 layers.append(nn.BatchNorm2d(width))
             elif layer_norm == "layer":
@@ -105,18 +105,10 @@ class CNN(nn.Sequential):
         if flatten:
             layers.append(nn.Flatten())
         super().__init__(*layers)
-        self._output_channels = None if flatten else channels
-        self._output_dim = channels * size[0] * size[1] if flatten else size
-
-    @property
-    def output_channels(self) -> int | None:
+        self.output_channels = None if flatten else channels
         """Channels of the feature maps; None when the output is flattened."""
-        return self._output_channels
-
-    @property
-    def output_dim(self) -> int | tuple[int, int]:
+        self.output_dim: int | tuple[int, int] = channels * size[0] * size[1] if flatten else size
         """Size of the flattened output; height and width of the feature maps otherwise."""
-        return self._output_dim
 
     def init_weights(self) -> None:
         """Initialize the convolutions as He et al. ("Delving Deep into Rectifiers", 2015), the biases with zero."""
@@ -125,11 +117,6 @@ class CNN(nn.Sequential):
                 nn.init.kaiming_normal_(module.weight)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
-
-
-def _check(name: str, value: Any, valid: Any) -> None:
-    if value not in valid:
-        raise ValueError(f"Unknown {name} {value!r} of a CNN.{did_you_mean(str(value), valid)} Valid: {listed(valid)}.")
 
 
 def _same(size: int, kernel: int, stride: int, dilation: int) -> int:

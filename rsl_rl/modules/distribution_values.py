@@ -49,7 +49,7 @@ class DiagGaussian(NamedTuple):
     @property
     def params(self) -> tuple[torch.Tensor, ...]:
         """(mean [B, A], std [B, A])."""
-        return (self.mean, self.std)
+        return (self.mean, self.scale.expand_as(self.mean))
 
     @property
     def entropy(self) -> torch.Tensor:

@@ -3,7 +3,8 @@
 
 """Runners: the training loop."""
 
+from rsl_rl.runners.callbacks import Callback
 from rsl_rl.runners.distillation_runner import DistillationRunner
 from rsl_rl.runners.on_policy_runner import OnPolicyRunner
 
-__all__ = ["DistillationRunner", "OnPolicyRunner"]
+__all__ = ["Callback", "DistillationRunner", "OnPolicyRunner"]

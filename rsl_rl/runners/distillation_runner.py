@@ -15,4 +15,4 @@ class DistillationRunner(OnPolicyRunner):
     :class:`OnPolicyRunner`, which was the runner of both up to 2.x, does the same with the same configuration.
     """
 
-    alg: Distillation
+    alg: Distillation  # pyright: ignore[reportIncompatibleVariableOverride] (a runner never replaces its algorithm)

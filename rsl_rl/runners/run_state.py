@@ -5,127 +5,94 @@
 
 from __future__ import annotations
 
-import hashlib
-import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from rsl_rl.checkpoint import CheckpointFolder, is_plain
-from rsl_rl.distributed import World, on_host
+from rsl_rl.checkpoint import is_plain
+from rsl_rl.distributed import World
 from rsl_rl.telemetry import Logger
-from rsl_rl.telemetry.plain import flat, plain
+from rsl_rl.telemetry.plain_values import flat, plain
+
+if TYPE_CHECKING:
+    from rsl_rl.runners.on_policy_runner import OnPolicyRunner
 
 # Where a run lies and how it is launched does not change what is learned.
 _NOT_COMPARED = ("multi_gpu", "run_name", "resume", "load_run", "load_checkpoint", "max_iterations", "logger")
 
 
-def process_state(alg: Any, env: Any, logger: Logger, is_between_iterations: bool = True) -> dict[str, Any]:
+def process_state(runner: OnPolicyRunner) -> dict[str, Any]:
     """Return what differs between the processes of a training, as tensors and plain data.
 
-    Args:
-        alg: The algorithm.
-        env: The environment.
-        logger: The logger.
-        is_between_iterations: Whether a run can go on from here; in the middle of a rollout the environments' state is
-            left out.
+    In the middle of a rollout, from where a run cannot go on, the environments' state is left out.
     """
-    state = {"algorithm": alg.process_state() if hasattr(alg, "process_state") else None, "log": logger.state_dict()}
+    alg, env = runner.alg, runner.env
+    state: dict[str, Any] = {"algorithm": alg.process_state(), "log": runner.logger.state_dict()}
     lengths = getattr(env, "episode_length_buf", None)
-    if is_between_iterations and lengths is not None:
-        state["episode_lengths"] = torch.as_tensor(lengths).clone()
-    if is_between_iterations:
+    if runner.is_between_iterations:
         state |= {"environment": environment_state(env), "environment_cfg": _environment_cfg(env)}
+        state |= {} if lengths is None else {"episode_lengths": torch.as_tensor(lengths).clone()}
     return state
-
-
-def gathered_states(alg: Any, env: Any, logger: Logger, world: World) -> list[dict[str, Any]]:
-    """Return the states of all processes, in process 0, after making sure that they have the same parameters.
-
-    Warns:
-        UserWarning: They had not.
-    """
-    if different := world.unlike_the_first(alg.fingerprint() if hasattr(alg, "fingerprint") else 0):
-        warnings.warn(
-            f"The parameters of the processes {different} are not those of process 0 any more; they are copied anew. "
-            "An update that depends on the process, or failing hardware, does this.",
-            stacklevel=4,
-        )
-        alg.broadcast_parameters()
-    return world.gather(on_host(process_state(alg, env, logger)))
-
-
-def run_state(
-    processes: list[dict[str, Any]], cfg: Mapping[str, Any], folder: CheckpointFolder | None
-) -> dict[str, Any]:
-    """Return the keys that are added to a checkpoint."""
-    state = {"processes": processes, "config": plain(cfg), "best_reward": None}
-    return state if folder is None else state | {"best_reward": folder.best_reward, "best_by": folder.best_by}
 
 
 class ResumedRun:
     """The part of a checkpoint that takes effect when learning goes on, not when a policy is only looked at."""
 
     def __init__(self, document: Mapping[str, Any], world: World) -> None:
-        """Pick this process's share.
-
-        Args:
-            document: The checkpoint.
-            world: The processes that train together; their number may have changed.
-        """
+        """Pick this process's share of a checkpoint; the number of processes may have changed."""
         processes = document.get("processes") or []
-        self.notes: list[str] = []
-        """What could not be taken over, one line each."""
-        self._state: dict[str, Any] = {}
+        self._rank = world.rank
+        self._notes: list[str] = []
+        self.state: dict[str, Any] = {}
+        """What :func:`process_state` returned in this process."""
         if processes and len(processes) != world.size:
-            self.notes.append(f"saved by {len(processes)} processes, resumed by {world.size}")
+            self._notes.append(f"saved by {len(processes)} processes, resumed by {world.size}")
         if world.rank < len(processes):
-            self._state = processes[world.rank]
+            self.state = processes[world.rank]
         elif processes:
-            self._state = {"log": processes[0]["log"], "seed": _other_seed(processes[0], world.rank)}
-            self.notes.append(f"rank {world.rank}: new random state")
-
-    @property
-    def algorithm_state(self) -> dict[str, Any] | None:
-        """This process's random state and hidden states."""
-        return self._state.get("algorithm")
+            log = processes[0]["log"]
+            # Of this process alone, and the same in every resumption.
+            self.state = {"log": log, "seed": hash((log["total_time"], world.rank))}
+            self._notes.append(f"rank {world.rank}: new random state")
 
     def continue_log(self, logger: Logger) -> None:
         """Let steps, seconds and episode statistics go on."""
-        if "log" in self._state:
+        if "log" in self.state:
             try:
-                logger.load_state_dict(self._state["log"])
+                logger.load_state_dict(self.state["log"])
             except ValueError as error:
-                self.notes.append(f"episode statistics start anew: {error}")
+                self._notes.append(f"episode statistics start anew: {error}")
 
     def continue_environment(self, env: Any, logger: Logger) -> bool:
-        """Put the environments where they were; return whether their episodes go on.
+        """Put the environments where they were, say what could not be taken over; return whether their episodes go on.
 
         Environments that cannot save their state start new episodes, which time out when the interrupted ones would
         have: they count as one, and not all environments end at once.
         """
-        if "seed" in self._state:
-            torch.manual_seed(self._state["seed"])
-        state = self._state.get("environment")
-        if state is not None and callable(getattr(env, "load_state_dict", None)):
-            if self._state.get("environment_cfg") != _environment_cfg(env):
-                # Their state holds settings, too: those of before would take the place of these.
-                self.notes.append("the environments are configured differently, and start new episodes")
-            else:
-                try:
-                    env.load_state_dict(state)
-                    return True
-                except Exception as error:  # whatever it is, new episodes are no reason to lose a run
-                    self.notes.append(f"the environments start new episodes: {error}")
-        elif state is None:
-            self.notes.append("the environments could not save their state, and start new episodes")
-        lengths, own = self._state.get("episode_lengths"), getattr(env, "episode_length_buf", None)
-        if lengths is None or own is None or len(lengths) != len(own):
+        if "seed" in self.state:
+            torch.manual_seed(self.state["seed"])
+        state, continues = self.state.get("environment"), False
+        if state is None:
+            self._notes.append("the environments could not save their state, and start new episodes")
+        elif self.state.get("environment_cfg") != _environment_cfg(env):
+            # Their state holds settings, too: those of before would take the place of these.
+            self._notes.append("the environments are configured differently, and start new episodes")
+        else:
+            try:
+                env.load_state_dict(state)
+                continues = True
+            except Exception as error:  # whatever it is, new episodes are no reason to lose a run
+                self._notes.append(f"the environments start new episodes: {error}")
+        lengths, own = self.state.get("episode_lengths"), getattr(env, "episode_length_buf", None)
+        if not continues and lengths is not None and own is not None and len(lengths) == len(own):
+            env.episode_length_buf, continues = lengths.to(own.device), True
+        elif not continues:
             logger.begin_episodes()
-            return False
-        env.episode_length_buf = lengths.to(own.device)
-        return True
+        for note in self._notes:
+            if self._rank == 0 or note.startswith("rank"):
+                print(f"Resumed, but {note}.")
+        return continues
 
 
 def config_differences(saved: Any, cfg: Mapping[str, Any]) -> list[str]:
@@ -145,12 +112,9 @@ def config_differences(saved: Any, cfg: Mapping[str, Any]) -> list[str]:
 
 def environment_state(env: Any) -> Any:
     """Return the state of an environment as tensors and plain data; None if it cannot save it."""
-    save = getattr(env, "state_dict", None)
-    if not callable(save):
-        return None
     try:
-        state = save()
-    except Exception:  # it cannot, or the method is of another kind
+        state = env.state_dict()
+    except Exception:  # it has no such method, one of another kind, or cannot
         return None
     # Anything else would make the checkpoint unreadable.
     return state if is_plain(state) else None
@@ -159,10 +123,3 @@ def environment_state(env: Any) -> Any:
 def _environment_cfg(env: Any) -> Any:
     cfg = plain(getattr(env, "cfg", None))
     return {key: value for key, value in cfg.items() if key != "seed"} if isinstance(cfg, dict) else cfg
-
-
-def _other_seed(first: Mapping[str, Any], rank: int) -> int:
-    """Return a seed for a process that the saved run did not have: the same in every resumption."""
-    state = (first.get("algorithm") or {}).get("random_state") or {}
-    known = state["torch"].cpu().numpy().tobytes() if "torch" in state else b""
-    return int.from_bytes(hashlib.blake2b(known + rank.to_bytes(4, "little"), digest_size=7).digest(), "little")

@@ -12,7 +12,6 @@ import math
 import os
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 
@@ -20,59 +19,42 @@ Specs = Mapping[str, tuple[Sequence[int], torch.dtype]]
 """By name the shape of a buffer, [T, N, ...], and its type."""
 
 
-class MemoryPlan(NamedTuple):
-    """Bytes of every buffer of a rollout."""
+def check_memory(specs: Specs, device: str, copied: Collection[str] = (), available: int | None = None) -> str:
+    """Return what a rollout takes, such as ``rollout: 4.2 GiB (camera 3.9 GiB ...), 30 MiB more while learning``.
 
-    bytes_of: dict[str, int]
-    while_learning: int
-    """Bytes of the shuffled copies that the update keeps."""
+    Args:
+        specs: The buffers.
+        device: Where they go.
+        copied: Those of which the update keeps shuffled copies.
+        available: Bytes that are free; None to ask.
 
-    @classmethod
-    def of(cls, specs: Specs, copied: Collection[str] = ()) -> MemoryPlan:
-        """Compute the sizes of buffers, of which some are copied by the update."""
-        sizes = {name: math.prod(shape) * dtype.itemsize for name, (shape, dtype) in specs.items()}
-        return cls(sizes, sum(sizes[name] for name in copied))
-
-    @property
-    def total(self) -> int:
-        """Bytes of all buffers, and of the copies during the update."""
-        return sum(self.bytes_of.values()) + self.while_learning
-
-    def __str__(self) -> str:
-        """Return for example ``rollout: 4.2 GiB (camera 3.9 GiB, policy 18 MiB ...), 30 MiB more while learning``."""
-        largest = sorted(self.bytes_of.items(), key=lambda item: -item[1])
-        parts = [f"{name} {readable(size)}" for name, size in largest[:3] if size]
-        more = " ..." if len(largest) > 3 else ""
-        copies = f", {readable(self.while_learning)} more while learning" if self.while_learning else ""
-        return f"rollout: {readable(sum(self.bytes_of.values()))} ({', '.join(parts)}{more}){copies}"
-
-    def check(self, specs: Specs, device: str, available: int | None = None) -> None:
-        """Raise MemoryError if a device has not enough memory; says what takes it and what helps.
-
-        Args:
-            specs: The buffers.
-            device: Where they go.
-            available: Bytes that are free; None to ask.
-        """
-        available = free_memory(device) if available is None else available
-        if available is None or self.total <= available:
-            return
-        lines = []
-        for name, size in sorted(self.bytes_of.items(), key=lambda item: -item[1]):
-            shape, dtype = specs[name]
-            lines.append(f"  {name:24} {list(shape)!s:28} {str(dtype).removeprefix('torch.'):9} {readable(size):>10}")
-        table = "\n".join(lines)
-        images = [name for name, (shape, dtype) in specs.items() if len(shape) == 5 and dtype.is_floating_point]
-        helps = ["fewer environments (num_envs)", "fewer steps (num_steps_per_env)"]
-        if any(specs[name][1].itemsize > 2 for name in images):
-            helps.append("storage_dtype: float16, which halves images")
-        if images:
-            helps.append("images of type uint8 from the environment, which take a quarter")
-        while_learning = f" and {readable(self.while_learning)} more while learning," if self.while_learning else ""
-        raise MemoryError(
-            f"The rollout needs {readable(sum(self.bytes_of.values()))},{while_learning} but {device} has "
-            f"{readable(available)} free:\n{table}\nWhat helps: {'; '.join(helps)}."
-        )
+    Raises:
+        MemoryError: The device has not enough memory; says what takes it and what helps.
+    """
+    sizes = {name: math.prod(shape) * dtype.itemsize for name, (shape, dtype) in specs.items()}
+    needed, copies = sum(sizes.values()), sum(sizes[name] for name in copied)
+    available = free_memory(device) if available is None else available
+    if available is None or needed + copies <= available:
+        largest = sorted(((size, name) for name, size in sizes.items() if size), reverse=True)
+        parts = [f"{name} {readable(size)}" for size, name in largest[:3]]
+        more = f", {readable(copies)} more while learning" if copies else ""
+        return f"rollout: {readable(needed)} ({', '.join(parts)}{' ...' if len(largest) > 3 else ''}){more}"
+    lines = []
+    for name, size in sorted(sizes.items(), key=lambda item: -item[1]):
+        shape, dtype = specs[name]
+        lines.append(f"  {name:24} {list(shape)!s:28} {str(dtype).removeprefix('torch.'):9} {readable(size):>10}")
+    table = "\n".join(lines)
+    images = [dtype for shape, dtype in specs.values() if len(shape) == 5 and dtype.is_floating_point]
+    helps = ["fewer environments (num_envs)", "fewer steps (num_steps_per_env)"]
+    if any(dtype.itemsize > 2 for dtype in images):
+        helps.append("storage_dtype: float16, which halves images")
+    if images:
+        helps.append("images of type uint8 from the environment, which take a quarter")
+    while_learning = f" and {readable(copies)} more while learning," if copies else ""
+    raise MemoryError(
+        f"The rollout needs {readable(needed)},{while_learning} but {device} has {readable(available)} free:\n"
+        f"{table}\nWhat helps: {'; '.join(helps)}."
+    )
 
 
 def free_memory(device: str) -> int | None:

@@ -1,37 +1,87 @@
 # Copyright (c) 2026, The RSL-RL Independent Authors
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""Dividing a rollout into mini-batches.
+"""What goes into a rollout and comes out of it: one step of all environments, and mini-batches.
 
 Legend: T steps, N environments, B samples or environments of a mini-batch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
 from tensordict import TensorDict
 
-from rsl_rl.core.recurrence import Segments
 from rsl_rl.core.trajectories import Trajectories
-from rsl_rl.modules import HiddenState
-from rsl_rl.storage.transition import Batch
+from rsl_rl.modules import HiddenState, as_hidden_state
 
 
-def is_images(shape: Sequence[int]) -> bool:
-    """Return whether a buffer [T, N, ...] holds images [C, H, W], of which no second copy is to be kept."""
-    return len(shape) == 5
+class Transition:
+    """One step of all environments, filled by the algorithm and copied by :meth:`add_transition`."""
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget everything."""
+        # None until the algorithm fills them, and where it has no use for them.
+        self.observations: TensorDict = None  # type: ignore[assignment]
+        self.actions: torch.Tensor = None  # type: ignore[assignment]
+        self.privileged_actions: torch.Tensor = None  # type: ignore[assignment]
+        self.rewards: torch.Tensor = None  # type: ignore[assignment]
+        self.dones: torch.Tensor = None  # type: ignore[assignment]
+        self.values: torch.Tensor = None  # type: ignore[assignment]
+        self.actions_log_prob: torch.Tensor = None  # type: ignore[assignment]
+        self.distribution_params: tuple[torch.Tensor, ...] = None  # type: ignore[assignment]
+        self.hidden_states: tuple[HiddenState, HiddenState] = (None, None)
+
+
+@dataclass
+class Batch:
+    """A part of the rollout: samples [B, ...], or for recurrent models whole environments [T, B, ...].
+
+    In the latter case observations are padded trajectories [T, n_traj, ...] with ``masks`` [T, n_traj].
+    """
+
+    # None where an algorithm or a kind of model has no use for it.
+    observations: TensorDict = None  # type: ignore[assignment]
+    actions: torch.Tensor = None  # type: ignore[assignment]
+    values: torch.Tensor = None  # type: ignore[assignment]
+    advantages: torch.Tensor = None  # type: ignore[assignment]
+    returns: torch.Tensor = None  # type: ignore[assignment]
+    old_actions_log_prob: torch.Tensor = None  # type: ignore[assignment]
+    old_distribution_params: tuple[torch.Tensor, ...] = None  # type: ignore[assignment]
+    hidden_states: tuple[HiddenState, HiddenState] = (None, None)
+    masks: torch.Tensor | None = None
+    privileged_actions: torch.Tensor = None  # type: ignore[assignment]
+    dones: torch.Tensor = None  # type: ignore[assignment]
+
+    def map(self, function: Callable[[Any], Any]) -> Batch:
+        """Return the batch with a function applied to every tensor and to the observations as a whole."""
+
+        def mapped(value: Any) -> Any:
+            if isinstance(value, (torch.Tensor, TensorDict)):
+                return function(value)
+            return tuple(mapped(item) for item in value) if isinstance(value, tuple) else value
+
+        return replace(self, **{field.name: mapped(getattr(self, field.name)) for field in fields(self)})
+
+
+_BUFFERS = {
+    "actions": "actions",
+    "values": "values",
+    "advantages": "advantages",
+    "returns": "returns",
+    "old_actions_log_prob": "actions_log_prob",
+}
+"""Buffers of a rollout by their names in a batch."""
 
 
 def shuffled_mini_batches(storage: Any, num_mini_batches: int, num_epochs: int) -> Iterator[Batch]:
-    """Gather the samples of a rollout in random order once, and yield views of them; images one mini-batch at a time.
-
-    Raises:
-        ValueError: There are more mini-batches than samples.
-    """
+    """Gather a rollout's samples in random order once, and yield views of them; images one mini-batch at a time."""
     num_samples = storage.num_envs * storage.num_transitions_per_env
     size = num_samples // num_mini_batches
     if size == 0:
@@ -41,48 +91,41 @@ def shuffled_mini_batches(storage: Any, num_mini_batches: int, num_epochs: int) 
         )
     indices = torch.randperm(num_mini_batches * size, device=storage.device)
 
-    def shuffled(tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        return tensor.flatten(0, 1)[indices].split(size)
+    def gathered(buffer: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return buffer.flatten(0, 1)[indices].split(size)
 
     groups = {str(key): value for key, value in storage.observations.items()}
-    images = {key: value.flatten(0, 1) for key, value in groups.items() if is_images(value.shape)}
-    observations = {key: shuffled(value) for key, value in groups.items() if key not in images}
-    actions, values, returns = shuffled(storage.actions), shuffled(storage.values), shuffled(storage.returns)
-    advantages, log_prob = shuffled(storage.advantages), shuffled(storage.actions_log_prob)
-    params = [shuffled(param) for param in storage.distribution_params or ()]
+    images = {key: value.flatten(0, 1) for key, value in groups.items() if value.ndim == 5}
+    vectors = {key: gathered(value) for key, value in groups.items() if key not in images}
+    params = [gathered(param) for param in storage.distribution_params or ()]
+    fields: dict[str, Any] = {field: gathered(getattr(storage, name)) for field, name in _BUFFERS.items()}
     batches = [
         Batch(
-            observations=TensorDict(
-                {key: parts[index] for key, parts in observations.items()}, [size], device=storage.device
-            ),
-            actions=actions[index],
-            values=values[index],
-            advantages=advantages[index],
-            returns=returns[index],
-            old_actions_log_prob=log_prob[index],
-            old_distribution_params=tuple(parts[index] for parts in params),
+            observations=TensorDict({key: parts[i] for key, parts in vectors.items()}, [size], device=storage.device),
+            old_distribution_params=tuple(parts[i] for parts in params),
+            **{field: parts[i] for field, parts in fields.items()},
         )
-        for index in range(num_mini_batches)
+        for i in range(num_mini_batches)
     ]
     for _ in range(num_epochs):
-        for index, (batch, rows) in enumerate(zip(batches, indices.split(size), strict=True)):
-            if not images:
-                yield batch
-                continue
-            groups = {key: parts[index] for key, parts in observations.items()}
-            groups |= {key: value[rows] for key, value in images.items()}
-            yield replace(batch, observations=TensorDict(groups, [size], device=storage.device))
+        for batch, rows in zip(batches, indices.split(size), strict=True):
+            if images:
+                seen = {**batch.observations, **{key: value[rows] for key, value in images.items()}}
+                batch = replace(batch, observations=TensorDict(seen, [size], device=storage.device))
+            yield batch
 
 
 def padded_mini_batches(storage: Any, num_mini_batches: int) -> list[Batch]:
-    """Return whole environments in their order, their observations cut at episode ends into padded trajectories.
-
-    Raises:
-        ValueError: There are more mini-batches than environments.
-    """
-    size = _environments_per_mini_batch(storage, num_mini_batches)
+    """Return whole environments in their order, their observations cut at episode ends into padded trajectories."""
+    size = storage.num_envs // num_mini_batches
+    if size == 0:
+        raise ValueError(
+            f"{num_mini_batches} mini-batches of a recurrent model need at least as many environments, but there "
+            f"are {storage.num_envs}."
+        )
     trajectories = Trajectories.of(storage.dones)
-    observations = {key: trajectories.pad(storage.observations[key]) for key in storage.observations.keys()}  # noqa: SIM118
+    padded_shape = [storage.num_transitions_per_env, trajectories.num_trajectories]
+    observations = storage.observations.apply(trajectories.pad, batch_size=padded_shape)
     masks = trajectories.masks()
     # Saved as [T, layers, N, hidden], wanted as [layers, n_traj, hidden].
     hidden_states = [
@@ -95,75 +138,16 @@ def padded_mini_batches(storage: Any, num_mini_batches: int) -> list[Batch]:
     for index, (begin, end) in enumerate(zip([0, *ends], ends, strict=False)):
         envs = slice(index * size, (index + 1) * size)
         state_a, state_c = (
-            _as_hidden_state(tuple(state[:, begin:end].contiguous() for state in states)) for states in hidden_states
+            as_hidden_state([state[:, begin:end].contiguous() for state in states]) for states in hidden_states
         )
         batches.append(
             Batch(
-                observations=TensorDict(
-                    {key: value[:, begin:end] for key, value in observations.items()},
-                    [storage.num_transitions_per_env, end - begin],
-                    device=storage.device,
-                ),
+                observations=observations[:, begin:end],
                 hidden_states=(state_a, state_c),
                 masks=masks[:, begin:end],
-                **_of_environments(storage, envs),
+                old_distribution_params=tuple(param[:, envs] for param in storage.distribution_params or ()),
+                dones=storage.dones[:, envs],
+                **{field: getattr(storage, name)[:, envs] for field, name in _BUFFERS.items()},
             )
         )
     return batches
-
-
-def segment_mini_batches(storage: Any, num_mini_batches: int) -> list[Batch]:
-    """Return whole environments in their order, with marks where episodes start.
-
-    Raises:
-        ValueError: There are more mini-batches than environments.
-    """
-    size = _environments_per_mini_batch(storage, num_mini_batches)
-    batches = []
-    for start in range(0, num_mini_batches * size, size):
-        envs = slice(start, start + size)
-        observations = {key: value[:, envs] for key, value in storage.observations.items()}
-        states = (
-            tuple(state[:, :, envs] for state in saved or ())
-            for saved in (storage.saved_hidden_state_a, storage.saved_hidden_state_c)
-        )
-        state_a, state_c = (_as_hidden_state(parts) for parts in states)
-        batches.append(
-            Batch(
-                observations=TensorDict(observations, [storage.num_transitions_per_env, size], device=storage.device),
-                hidden_states=(state_a, state_c),
-                masks=Segments.of(storage.dones[:, envs].squeeze(-1)),  # type: ignore[arg-type]
-                **_of_environments(storage, envs),
-            )
-        )
-    return batches
-
-
-def _environments_per_mini_batch(storage: Any, num_mini_batches: int) -> int:
-    size = storage.num_envs // num_mini_batches
-    if size == 0:
-        raise ValueError(
-            f"{num_mini_batches} mini-batches of a recurrent model need at least as many environments, but there "
-            f"are {storage.num_envs}."
-        )
-    return size
-
-
-def _of_environments(storage: Any, envs: slice) -> dict[str, Any]:
-    """Return what needs no padding, [T, B, ...]."""
-    return {
-        "actions": storage.actions[:, envs],
-        "values": storage.values[:, envs],
-        "advantages": storage.advantages[:, envs],
-        "returns": storage.returns[:, envs],
-        "old_actions_log_prob": storage.actions_log_prob[:, envs],
-        "old_distribution_params": tuple(param[:, envs] for param in storage.distribution_params or ()),
-        "dones": storage.dones[:, envs],
-    }
-
-
-def _as_hidden_state(states: tuple[torch.Tensor, ...]) -> HiddenState:
-    """Return a GRU's one state, an LSTM's two as a tuple, and None without any."""
-    if len(states) < 2:
-        return states[0] if states else None
-    return states[0], states[1]

@@ -15,13 +15,12 @@ import torch
 from tensordict import TensorDict
 
 from rsl_rl.modules import HiddenState
-from rsl_rl.storage.left_out import overwrite_with_copies
-from rsl_rl.storage.memory import MemoryPlan
-from rsl_rl.storage.mini_batches import is_images, padded_mini_batches, segment_mini_batches, shuffled_mini_batches
-from rsl_rl.storage.transition import Batch, Transition
-from rsl_rl.utils import did_you_mean, listed
+from rsl_rl.storage.memory import Specs, check_memory
+from rsl_rl.storage.mini_batches import Batch, Transition, padded_mini_batches, shuffled_mini_batches
+from rsl_rl.utils import check_choice
 
-_TRAINING_TYPES = ("rl", "distillation")
+# Copies are spread over the rollout without drawing from the random state: a prime, far from any number of steps.
+_STRIDE = 7919
 
 
 class RolloutStorage:
@@ -29,6 +28,15 @@ class RolloutStorage:
 
     Transition = Transition
     Batch = Batch
+
+    actions: torch.Tensor
+    rewards: torch.Tensor
+    dones: torch.Tensor
+    values: torch.Tensor
+    actions_log_prob: torch.Tensor
+    returns: torch.Tensor
+    advantages: torch.Tensor
+    privileged_actions: torch.Tensor
 
     def __init__(
         self,
@@ -55,9 +63,7 @@ class RolloutStorage:
             MemoryError: The device has not enough memory; says what takes it and what helps.
             ValueError: The training type is unknown or a size is not positive.
         """
-        if training_type not in _TRAINING_TYPES:
-            hint = did_you_mean(training_type, _TRAINING_TYPES)
-            raise ValueError(f"Unknown training type {training_type!r}.{hint} Valid: {listed(_TRAINING_TYPES)}.")
+        check_choice("training type", training_type, ("rl", "distillation"))
         if num_envs < 1 or num_transitions_per_env < 1:
             raise ValueError(
                 f"A rollout needs at least one environment and one step, got {num_envs} environments and "
@@ -71,51 +77,31 @@ class RolloutStorage:
         self.step = 0
 
         steps = (num_transitions_per_env, num_envs)
-        types = {str(key): _stored_type(value, image_dtype) for key, value in obs.items()}
-        specs: dict[str, tuple[tuple[int, ...], torch.dtype]] = {
-            **{f"observation {key}": ((num_transitions_per_env, *obs[key].shape), types[key]) for key in types},
-            "actions": ((*steps, *self.actions_shape), torch.float32),
-            "rewards": ((*steps, 1), torch.float32),
-            "dones": ((*steps, 1), torch.uint8),
-        }
-        others = ["values", "actions_log_prob", "returns", "advantages"]
+        action, number = ((*steps, *self.actions_shape), torch.float32), ((*steps, 1), torch.float32)
+        specs = {"actions": action, "rewards": number, "dones": ((*steps, 1), torch.uint8)}
         if training_type == "distillation":
-            specs["privileged_actions"] = specs["actions"]
+            specs["privileged_actions"] = action
         else:
-            specs |= dict.fromkeys(others, ((*steps, 1), torch.float32))
-            specs["cut_off"] = ((*steps, 1), torch.bool)
-        copied = [
-            name for name in specs if name not in ("rewards", "dones", "cut_off") and not is_images(specs[name][0])
-        ]
-        self.memory = MemoryPlan.of(specs, copied if training_type == "rl" else ())
-        """What the buffers take; those of distributions and hidden states follow with the first transition."""
-        self.memory.check(specs, str(device))
-        buffers = {name: torch.zeros(shape, dtype=dtype, device=device) for name, (shape, dtype) in specs.items()}
-        self.observations = TensorDict(
-            {key: buffers.pop(f"observation {key}") for key in types}, batch_size=list(steps), device=device
-        )
-        # Indexing a TensorDict costs far more than the copy itself: the views of every step are made once.
-        self._observation_slots = [
-            TensorDict({key: value[step] for key, value in self.observations.items()}, [num_envs], device=device)
-            for step in range(num_transitions_per_env)
-        ]
-        self._recorded_step: int | None = None
-        self._invalid_TN: torch.Tensor | None = None
-        self.actions, self.rewards, self.dones = (buffers[name] for name in ("actions", "rewards", "dones"))
-        if training_type == "distillation":
-            self.privileged_actions = buffers["privileged_actions"]
-        else:
-            self.values, self.actions_log_prob, self.returns, self.advantages = (buffers[name] for name in others)
-            self.cut_off = buffers["cut_off"]
-        # Views of every step, without the last dimension where it is 1: indexing costs as much as the copy itself.
-        kept = ("actions", "rewards", "dones", "values", "actions_log_prob", "cut_off", "privileged_actions")
+            specs |= dict.fromkeys(("values", "actions_log_prob", "returns", "advantages"), number)
+        groups = {str(key): ((steps[0], *value.shape), _stored_type(value, image_dtype)) for key, value in obs.items()}
+        every = {f"observation {key}": spec for key, spec in groups.items()} | specs
+        copied = [name for name, (shape, _) in every.items() if name not in ("rewards", "dones") and len(shape) != 5]
+        self.memory = check_memory(every, str(device), copied if training_type == "rl" else ())
+
+        def allocated(specs: Specs) -> dict[str, torch.Tensor]:
+            return {name: torch.zeros(shape, dtype=dtype, device=device) for name, (shape, dtype) in specs.items()}
+
+        self.observations = TensorDict(allocated(groups), batch_size=steps, device=device)
+        self._buffers = allocated(specs)
+        vars(self).update(self._buffers)
+        # Views of every step, without the last dimension where it is 1: indexing costs as much as the copy itself, and
+        # with a TensorDict far more.
+        self._observation_slots = self.observations.unbind(0)
         self._slots = {
-            name: (buffers[name] if name.endswith("actions") else buffers[name].squeeze(-1)).unbind()
-            for name in kept
-            if name in buffers
+            name: (buffer if name.endswith("actions") else buffer.squeeze(-1)).unbind()
+            for name, buffer in self._buffers.items()
         }
-        self.missing: set[str] = set()
-        """Fields of this rollout that are yet to be computed, for all steps at once."""
+        self._invalid_TN: torch.Tensor | None = None
         # Allocated at the first transition: their number and shapes belong to the distribution.
         self.distribution_params: tuple[torch.Tensor, ...] | None = None
         self.saved_hidden_state_a: tuple[torch.Tensor, ...] | None = None
@@ -132,11 +118,11 @@ class RolloutStorage:
         Raises:
             OverflowError: The rollout is full.
         """
-        self._require_space()
+        if self.step >= self.num_transitions_per_env:
+            raise self._overflow()
         slot = self._observation_slots[self.step]
         for key, target in slot.items():
             target.copy_(obs[key], non_blocking=True)  # type: ignore[arg-type] (a tensor)
-        self._recorded_step = self.step
         return slot
 
     def add_transition(self, transition: RolloutStorage.Transition) -> None:
@@ -150,53 +136,47 @@ class RolloutStorage:
         Raises:
             OverflowError: The rollout is full.
         """
-        self._require_space()
+        if self.step >= self.num_transitions_per_env:
+            raise self._overflow()
         step = self.step
         observations = transition.observations
-        if observations is not None and not (
-            self._recorded_step == step and observations is self._observation_slots[step]
-        ):
+        if observations is not None and observations is not self._observation_slots[step]:
             self.record_observations(observations)
         slots = self._slots
-        slots["actions"][step].copy_(transition.actions)  # type: ignore[arg-type]
-        slots["rewards"][step].copy_(transition.rewards.view(-1))  # type: ignore[union-attr]
-        slots["dones"][step].copy_(transition.dones.view(-1))  # type: ignore[union-attr]
+        slots["actions"][step].copy_(transition.actions)
+        slots["rewards"][step].copy_(transition.rewards.view(-1))
+        slots["dones"][step].copy_(transition.dones.view(-1))
         if self.training_type == "distillation":
-            slots["privileged_actions"][step].copy_(transition.privileged_actions)  # type: ignore[arg-type]
+            slots["privileged_actions"][step].copy_(transition.privileged_actions)
         else:
             if self.distribution_params is None and transition.distribution_params is not None:
                 self.distribution_params = self._allocate_like(transition.distribution_params)
-            if transition.cut_off is None:
-                slots["cut_off"][step].zero_()
-            else:
-                slots["cut_off"][step].copy_(transition.cut_off.view(-1))
-            for field in ("values", "actions_log_prob"):
-                if transition.has(field):
-                    slots[field][step].copy_(getattr(transition, field).view(-1))
-                else:
-                    self.missing.add(field)
+            slots["values"][step].copy_(transition.values.view(-1))
+            slots["actions_log_prob"][step].copy_(transition.actions_log_prob.view(-1))
             for target, value in zip(self.distribution_params or (), transition.distribution_params or (), strict=True):
                 target[step].copy_(value)
-            self._save_hidden_states(transition.hidden_states)
+            if self.saved_hidden_state_a or self.saved_hidden_state_c or transition.hidden_states != (None, None):
+                self._save_hidden_states(transition.hidden_states)
         self.step += 1
 
     def leave_out(self, invalid_TN: torch.Tensor) -> None:
         """Keep transitions out of everything that is learned; they must be marked as done.
 
-        With :meth:`settle_left_out` they are worth exactly what was expected, so that nothing before them is told
-        otherwise; :meth:`refill` then overwrites them.
+        They are worth exactly what was expected, so that nothing before them is told otherwise; :meth:`refill` then
+        overwrites them.
 
         Args:
             invalid_TN: [T, N], bool.
         """
         self._invalid_TN = invalid_TN
-        if self.training_type == "rl" and "values" not in self.missing:
-            self.settle_left_out()
+        if self.training_type == "rl":
+            self.rewards[invalid_TN] = self.values[invalid_TN]
 
-    def settle_left_out(self) -> None:
-        """Let transitions that were left out be worth exactly what was expected; needs their values."""
-        if self._invalid_TN is not None:
-            self.rewards[self._invalid_TN] = self.values[self._invalid_TN]
+    def recorded_step(self, step: int, envs: list[int]) -> dict[str, Any]:
+        """Return what some environments did in a step: observations by group, actions, rewards, dones."""
+        named = {"actions": self.actions, "rewards": self.rewards, "dones": self.dones}
+        observations = {str(group): value[step, envs].clone() for group, value in self.observations.items()}
+        return {"observations": observations, **{name: value[step, envs].clone() for name, value in named.items()}}
 
     def refill(self) -> None:
         """Overwrite the transitions that were left out with copies of others, each a trajectory of its own.
@@ -207,17 +187,29 @@ class RolloutStorage:
         Raises:
             ValueError: There are no others.
         """
-        if self._invalid_TN is None:
-            return
-        invalid_TN, self._invalid_TN = self._invalid_TN, None
-        overwrite_with_copies(self, invalid_TN)
+        if self._invalid_TN is not None:
+            invalid_TN, self._invalid_TN = self._invalid_TN, None
+            self._overwrite(invalid_TN)
+
+    def _overwrite(self, invalid_TN: torch.Tensor) -> None:
+        to_steps, to_envs = invalid_TN.nonzero(as_tuple=True)
+        valid = (~invalid_TN).nonzero()
+        if len(valid) == 0:
+            raise ValueError("No transition of this rollout can be learned from.")
+        chosen = torch.arange(len(to_steps), device=valid.device) * _STRIDE % len(valid)
+        from_steps, from_envs = valid[chosen].unbind(1)
+        learned: list[Any] = [buffer for name, buffer in self._buffers.items() if name != "dones"]
+        for buffer in [*learned, *self.observations.values(), *(self.distribution_params or ())]:
+            buffer[to_steps, to_envs] = buffer[from_steps, from_envs]
+        # [T, layers, N, hidden]
+        for buffer in (*(self.saved_hidden_state_a or ()), *(self.saved_hidden_state_c or ())):
+            buffer[to_steps, :, to_envs] = buffer[from_steps, :, from_envs]
+        self.dones[:-1][invalid_TN[1:]] = 1
 
     def clear(self) -> None:
         """Start a new rollout in the same buffers."""
         self.step = 0
-        self._recorded_step = None
         self._invalid_TN = None
-        self.missing.clear()
 
     def mini_batch_generator(
         self, num_mini_batches: int, num_epochs: int = 8
@@ -257,19 +249,6 @@ class RolloutStorage:
         for _ in range(num_epochs):
             yield from batches
 
-    def segment_mini_batch_generator(
-        self, num_mini_batches: int, num_epochs: int = 8
-    ) -> Generator[RolloutStorage.Batch, None, None]:
-        """Yield the mini-batches of :meth:`recurrent_mini_batch_generator` without padding, as views of the rollout.
-
-        Observations are [T, B, ...], ``masks`` are :class:`rsl_rl.core.recurrence.Segments`, and the hidden states are
-        those before every step, [T, layers, B, hidden]. Their shapes are always the same.
-        """
-        self._require_type("rl")
-        batches = segment_mini_batches(self, num_mini_batches)
-        for _ in range(num_epochs):
-            yield from batches
-
     def generator(self) -> Generator[RolloutStorage.Batch, None, None]:
         """Yield the rollout of a distillation step by step: observations, actions and dones of all environments.
 
@@ -278,12 +257,25 @@ class RolloutStorage:
         """
         self._require_type("distillation")
         for step in range(self.num_transitions_per_env):
-            yield RolloutStorage.Batch(
-                observations=self._observation_slots[step],
-                actions=self.actions[step],
-                privileged_actions=self.privileged_actions[step],
-                dones=self.dones[step],
-            )
+            yield self._part(step)
+
+    def chunk_generator(self, length: int) -> Generator[RolloutStorage.Batch, None, None]:
+        """Yield the rollout of a distillation in chunks of consecutive steps, tensors [length, N, ...] each.
+
+        Raises:
+            ValueError: The storage keeps no teacher's actions.
+        """
+        self._require_type("distillation")
+        for start in range(0, self.num_transitions_per_env, length):
+            yield self._part(slice(start, start + length))
+
+    def _part(self, steps: int | slice) -> RolloutStorage.Batch:
+        return RolloutStorage.Batch(
+            observations=self.observations[steps],
+            actions=self.actions[steps],
+            privileged_actions=self.privileged_actions[steps],
+            dones=self.dones[steps],
+        )
 
     def _save_hidden_states(self, hidden_states: tuple[HiddenState, HiddenState]) -> None:
         """Copy the hidden states before the current step; None, before the first step of all, stands for zeros."""
@@ -307,11 +299,10 @@ class RolloutStorage:
                 f"'{self.training_type}'."
             )
 
-    def _require_space(self) -> None:
-        if self.step >= self.num_transitions_per_env:
-            raise OverflowError(
-                f"The rollout is full: it holds {self.num_transitions_per_env} steps. Call clear() before adding more."
-            )
+    def _overflow(self) -> OverflowError:
+        return OverflowError(
+            f"The rollout is full: it holds {self.num_transitions_per_env} steps. Call clear() before adding more."
+        )
 
     def _allocate_like(self, params: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
         # The rollout runs in inference mode; the buffers must not become inference tensors, the update learns on them.

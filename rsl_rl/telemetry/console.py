@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Mapping
 from typing import Any
 
-from rsl_rl.telemetry.report import IterationReport
+from rsl_rl.telemetry.iteration_report import IterationReport
 
 
 def duration(seconds: float) -> str:
@@ -38,7 +39,17 @@ def evaluated(numbers: Mapping[str, float]) -> str:
     return f"{' '.join(parts)} ({numbers.get('Perf/evaluation_time', 0.0):.1f} s)"
 
 
-class PlainConsole:
+class SilentConsole:
+    """Shows nothing."""
+
+    def show(self, report: IterationReport) -> None:
+        """Show nothing."""
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
+class PlainConsole(SilentConsole):
     """One line per iteration."""
 
     def show(self, report: IterationReport) -> None:
@@ -55,21 +66,8 @@ class PlainConsole:
         if report.evaluation:
             print(f"  evaluated: {evaluated(report.evaluation)}", flush=True)
 
-    def close(self) -> None:
-        """End the display."""
 
-
-class SilentConsole:
-    """Shows nothing."""
-
-    def show(self, report: IterationReport) -> None:
-        """Show nothing."""
-
-    def close(self) -> None:
-        """Nothing to end."""
-
-
-class LiveConsole:
+class LiveConsole(SilentConsole):
     """A progress bar and a small table that are redrawn in place."""
 
     def __init__(self) -> None:
@@ -126,11 +124,9 @@ class LiveConsole:
         return Group(head, table, *([escape(evaluated)] if evaluated else []))
 
 
-def make_console() -> PlainConsole | LiveConsole:
+def make_console() -> SilentConsole:
     """Return a live display on a terminal, plain lines elsewhere or where rich is missing."""
     if sys.stdout.isatty():
-        try:
+        with contextlib.suppress(ImportError):
             return LiveConsole()
-        except ImportError:
-            pass
     return PlainConsole()

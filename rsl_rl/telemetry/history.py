@@ -198,8 +198,7 @@ def _read_events(files: Sequence[Path]) -> dict[str, Curve]:
     for file in files:
         events = EventAccumulator(str(file), size_guidance={"scalars": 0, "tensors": 0})
         events.Reload()
-        found = {tag: _scalars(events, tag) for tag in events.Tags()["scalars"]}
-        found |= {tag: _tensors(events, tag) for tag in events.Tags()["tensors"] if _is_scalar(events, tag)}
+        found = _curves_of(events)
         times = [curve.seconds for curve in found.values() if curve.seconds is not None and len(curve.seconds)]
         if times:
             opened.append((min(time.min() for time in times), max(time.max() for time in times), found))
@@ -221,21 +220,19 @@ def _read_events(files: Sequence[Path]) -> dict[str, Curve]:
     return curves
 
 
-def _scalars(events: Any, tag: str) -> Curve:
-    return _ordered([(event.step, event.value, event.wall_time) for event in events.Scalars(tag)])
-
-
-def _tensors(events: Any, tag: str) -> Curve:
-    """Return the curve of a tag whose numbers are tensors, as programs for TensorFlow 2 write them."""
+def _curves_of(events: Any) -> dict[str, Curve]:
+    """Return the curves of one event file; programs for TensorFlow 2 write numbers as tensors."""
     from tensorboard.util.tensor_util import make_ndarray
 
-    found = events.Tensors(tag)
-    return _ordered([(event.step, float(make_ndarray(event.tensor_proto)), event.wall_time) for event in found])
-
-
-def _is_scalar(events: Any, tag: str) -> bool:
-    metadata = events.summary_metadata.get(tag)
-    return metadata is not None and metadata.plugin_data.plugin_name == "scalars"
+    tags = events.Tags()
+    found = {
+        tag: [(event.step, event.value, event.wall_time) for event in events.Scalars(tag)] for tag in tags["scalars"]
+    }
+    for tag in tags["tensors"]:
+        metadata = events.summary_metadata.get(tag)
+        if metadata is not None and metadata.plugin_data.plugin_name == "scalars":
+            found[tag] = [(e.step, float(make_ndarray(e.tensor_proto)), e.wall_time) for e in events.Tensors(tag)]
+    return {tag: _ordered(numbers) for tag, numbers in found.items()}
 
 
 def _ordered(events: Sequence[tuple[float, float, float]]) -> Curve:

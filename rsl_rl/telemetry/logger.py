@@ -17,11 +17,11 @@ import torch
 
 import rsl_rl
 from rsl_rl.distributed import current
-from rsl_rl.telemetry.console import LiveConsole, PlainConsole, SilentConsole, make_console
+from rsl_rl.telemetry.console import SilentConsole, make_console
+from rsl_rl.telemetry.iteration_report import IterationReport
 from rsl_rl.telemetry.meters import EpisodeStatistics, MeanMeter
 from rsl_rl.telemetry.metrics_csv import FILE_NAME, CsvLogWriter, cut_table
 from rsl_rl.telemetry.provenance import store_git_state
-from rsl_rl.telemetry.report import IterationReport
 from rsl_rl.telemetry.videos import VideoFolder
 from rsl_rl.telemetry.writer import LogWriter
 from rsl_rl.telemetry.writer_config import configured_writers
@@ -68,8 +68,8 @@ class Logger:
         self._is_distributed = is_distributed
         self.is_silent = is_distributed and gpu_global_rank != 0
         self._begins_at: int | None = None
-        self.diagnostics: dict[str, float] = {}
-        """What the update says about itself, by name; set before :meth:`log`."""
+        self.metrics: dict[str, float] = {}
+        """What else was measured in an iteration, by tag; set before :meth:`log`."""
         self.evaluation: dict[str, float] = {}
         """Numbers of an evaluation by their tags, empty without one; set before :meth:`log`."""
         self.log_dir = None if self.is_silent else log_dir
@@ -80,7 +80,7 @@ class Logger:
         self._videos: VideoFolder | None = None
         self._last_iteration = 0
         self.git_status_repos = [rsl_rl.__file__]
-        self.console: PlainConsole | LiveConsole | SilentConsole = make_console()
+        self.console: SilentConsole = make_console()
 
         algorithm = cfg.get("algorithm")
         with_rnd = isinstance(algorithm, Mapping) and algorithm.get("rnd_cfg") is not None
@@ -126,11 +126,16 @@ class Logger:
                     f"The logger '{configured.name}' could not start and is not used, training goes on: {_told(error)}"
                 )
         if not any(isinstance(writer, CsvLogWriter) for writer in self._writers):
-            self._open_table(self.log_dir)
+            # The numbers are kept here, whatever happens to the configured writers.
+            try:
+                self._writers.append(CsvLogWriter(self.log_dir))
+            except (OSError, ValueError, csv.Error) as error:  # ValueError: it is no text
+                path = os.path.join(self.log_dir, FILE_NAME)
+                _warn(f"{path} cannot be written, training goes on: {error!r}")
         # Programs that write to the configured writer themselves find the local table where it could not start.
         self.writer = self._writers[0] if self._writers and self._configured_writers else None
         self._tell("store_config", self.env_cfg, self.cfg)
-        self._store_code_state()
+        self._store_code_state(self.log_dir)
 
     def process_env_step(
         self,
@@ -205,7 +210,7 @@ class Logger:
             mean_intrinsic_reward=_mean(self._episodes.intrinsic_returns),
             rnd_weight=rnd_weight,
             episode=self._environment_log.read(),
-            diagnostics=self.diagnostics,
+            metrics=self.metrics,
             evaluation=self.evaluation,
         )
         if self.is_silent:
@@ -259,25 +264,13 @@ class Logger:
         self._tell("stop")
         self._writers, self.writer = [], None
 
-    def _open_table(self, log_dir: str) -> None:
-        """Keep the numbers locally, whatever happens to the configured writers."""
+    def _store_code_state(self, log_dir: str) -> None:
+        """Keep what git knows of the registered repositories."""
         try:
-            self._writers.append(CsvLogWriter(log_dir))
-        except (OSError, ValueError, csv.Error) as error:  # ValueError: it is no text
-            _warn(f"{os.path.join(log_dir, FILE_NAME)} cannot be written, training goes on: {error!r}")
-
-    def _store_code_state(self) -> list[str]:
-        """Keep what git knows of the registered repositories; return the files written."""
-        if self.log_dir is None:
-            return []
-        try:
-            written = store_git_state(self.git_status_repos, os.path.join(self.log_dir, "git"))
+            for path in store_git_state(self.git_status_repos, os.path.join(log_dir, "git")):
+                self._tell("save_file", path)
         except OSError as error:
             _warn(f"The state of the code could not be kept with the run, training goes on: {error!r}")
-            return []
-        for path in written:
-            self._tell("save_file", path)
-        return written
 
     def _save_videos(self, it: int, is_end: bool = False) -> None:
         if self._videos is None or not self._writers:

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from rsl_rl.telemetry.writer import LogWriter
-from rsl_rl.utils.files import replaced_when_complete
+from rsl_rl.utils.atomic_files import replaced_when_complete
 
 FILE_NAME = "metrics.csv"
 _STEP = "iteration"
@@ -48,7 +48,12 @@ class CsvLogWriter(LogWriter):
         self._row: dict[str, float] = {}
         self._waiting: list[dict[str, float]] = []
         if self._path.exists():
-            _cut_unfinished_row(self._path)
+            # What a killed run left without an end of line: the next row would run into it.
+            with self._path.open("rb+") as file:
+                content = file.read()
+                if content and not content.endswith(b"\n"):
+                    file.truncate(content.rfind(b"\n") + 1)
+                    os.fsync(file.fileno())
             with self._path.open(newline="") as file:
                 self._columns = next(csv.reader(file), [])
 
@@ -113,12 +118,3 @@ def cut_table(log_dir: str, iteration: int) -> None:
     if header[:1] == [_STEP] and len(kept) < len(rows):
         with replaced_when_complete(path) as partial, open(partial, "w", newline="") as file:
             csv.writer(file).writerows([header, *kept])
-
-
-def _cut_unfinished_row(path: Path) -> None:
-    """Cut what a killed run left without an end of line: the next row would run into it."""
-    with path.open("rb+") as file:
-        content = file.read()
-        if content and not content.endswith(b"\n"):
-            file.truncate(content.rfind(b"\n") + 1)
-            os.fsync(file.fileno())

@@ -7,23 +7,13 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rsl_rl.telemetry.metrics_csv import is_over_wall_time
-from rsl_rl.telemetry.plain import flat
-from rsl_rl.telemetry.remote import (
-    START_TIMEOUT,
-    STOP_TIMEOUT,
-    BackgroundCalls,
-    RunIdentity,
-    ends_with_an_error,
-    import_client,
-    place_in_run,
-)
-from rsl_rl.telemetry.writer import LogWriter
+from rsl_rl.telemetry.background_calls import BackgroundCalls
+from rsl_rl.telemetry.plain_values import flat
+from rsl_rl.telemetry.service_writer import START_TIMEOUT, STOP_TIMEOUT, Number, ServiceLogWriter, import_client
 
 _MAX_PARAMS_A_CALL = 100
 # MLflow's own limits let a server that is gone hold up every request for minutes.
@@ -34,7 +24,7 @@ _PATIENCE = {
 }
 
 
-class MlflowLogWriter(LogWriter):
+class MlflowLogWriter(ServiceLogWriter):
     """Writes numbers, configuration, checkpoints, code state and videos to an MLflow server, or to local files.
 
     All requests are made in a thread: a slow server does not slow training.
@@ -69,25 +59,22 @@ class MlflowLogWriter(LogWriter):
         mlflow = import_client("mlflow", "MLflow")
         for name, value in _PATIENCE.items():
             os.environ.setdefault(name, value)
-        self._log_dir = log_dir
-        self._stop_timeout = stop_timeout
-        self._metrics: list[Any] = []
+        super().__init__(log_dir, "mlflow", stop_timeout)
         self._metric = mlflow.entities.Metric
         self._param = mlflow.entities.Param
         uri = tracking_uri or mlflow.get_tracking_uri()
-        identity = RunIdentity(log_dir, "mlflow")
         self._calls = BackgroundCalls("MLflow")
         try:
             self._client = mlflow.MlflowClient(uri)
             name = run_name or Path(log_dir).resolve().name
-            open_run = partial(self._open_run, identity.read(), experiment_name, name, tags)
+            open_run = partial(self._open_run, self._known_as(), experiment_name, name, tags)
             self._run_id: str = self._calls.call(open_run, start_timeout)
         except Exception as error:
             raise RuntimeError(
                 f"{error} Check that the MLflow server {uri} runs and the experiment '{experiment_name}' is not "
                 "deleted; name the server with tracking_uri or the environment variable MLFLOW_TRACKING_URI."
             ) from error
-        identity.write(self._run_id)
+        self._remember(self._run_id)
 
     def _open_run(self, run_id: str | None, experiment_name: str, run_name: str, tags: dict[str, str] | None) -> str:
         from mlflow.exceptions import MlflowException
@@ -107,7 +94,7 @@ class MlflowLogWriter(LogWriter):
     def store_config(self, env_cfg: dict | object, train_cfg: dict) -> None:  # noqa: D102
         values = flat(train_cfg, "runner_cfg") | flat(env_cfg, "env_cfg")
         params = [self._param(_key(path), str(value)) for path, value in values.items()]
-        self._calls.submit(partial(self._store_params, params))
+        self._submit(partial(self._store_params, params))
 
     def _store_params(self, params: list[Any]) -> None:
         # A parameter can be written once only; a run that goes on keeps what it has.
@@ -116,15 +103,9 @@ class MlflowLogWriter(LogWriter):
         for start in range(0, len(fresh), _MAX_PARAMS_A_CALL):
             self._client.log_batch(self._run_id, params=fresh[start : start + _MAX_PARAMS_A_CALL])
 
-    def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> None:  # noqa: D102
-        if not is_over_wall_time(tag):  # the service shows every number over wall time by itself
-            milliseconds = int(time.time() * 1000)
-            self._metrics.append(self._metric(_key(tag), float(scalar_value), milliseconds, global_step))
-
-    def flush(self) -> None:  # noqa: D102
-        if self._metrics:
-            metrics, self._metrics = self._metrics, []
-            self._calls.submit(partial(self._client.log_batch, self._run_id, metrics=metrics), are_numbers=True)
+    def _send(self, numbers: list[Number]) -> None:
+        metrics = [self._metric(_key(tag), value, int(1000 * time), step) for tag, value, step, time in numbers]
+        self._client.log_batch(self._run_id, metrics=metrics)
 
     def save_model(self, model_path: str, it: int) -> None:  # noqa: D102
         self._save(Path(model_path), "models")
@@ -136,20 +117,18 @@ class MlflowLogWriter(LogWriter):
         self._save(video, "videos")
 
     def _save(self, path: Path, folder: str | None) -> None:
-        place = place_in_run(path, self._log_dir).parent.as_posix()
+        place = self._place(path).parent.as_posix()
         if folder is not None and not place.startswith(folder):
             place = folder if place == "." else f"{folder}/{place}"
-        self._calls.submit(partial(self._upload, path, None if place == "." else place))
+        self._submit(partial(self._upload, path, None if place == "." else place))
 
     def _upload(self, path: Path, place: str | None) -> None:
         if path.exists():  # an old checkpoint may have been removed meanwhile
             self._client.log_artifact(self._run_id, str(path), place)
 
-    def stop(self) -> None:  # noqa: D102
-        self.flush()
-        status = "FAILED" if ends_with_an_error() else "FINISHED"
-        self._calls.submit(partial(self._client.set_terminated, self._run_id, status))
-        self._calls.finish(self._stop_timeout)
+    def _close(self, has_failed: bool) -> None:
+        status = "FAILED" if has_failed else "FINISHED"
+        self._submit(partial(self._client.set_terminated, self._run_id, status))
 
 
 def _key(name: str) -> str:

@@ -14,23 +14,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rsl_rl.telemetry.metrics_csv import is_over_wall_time
-from rsl_rl.telemetry.plain import flat
-from rsl_rl.telemetry.remote import (
-    STOP_TIMEOUT,
-    BackgroundCalls,
-    RunIdentity,
-    ends_with_an_error,
-    import_client,
-    place_in_run,
-)
-from rsl_rl.telemetry.writer import LogWriter
+from rsl_rl.telemetry.background_calls import BackgroundCalls
+from rsl_rl.telemetry.plain_values import flat
+from rsl_rl.telemetry.service_writer import STOP_TIMEOUT, Number, ServiceLogWriter, import_client
 
 _WITHOUT_SERVER = ("offline", "debug")
 _MAX_INT = 2**31 - 1
 
 
-class NeptuneLogWriter(LogWriter):
+class NeptuneLogWriter(ServiceLogWriter):
     """Writes numbers, configuration, checkpoints, code state and videos to Neptune.
 
     The environment variable ``NEPTUNE_API_TOKEN`` holds the token, ``NEPTUNE_USERNAME`` the workspace. All calls are
@@ -65,9 +57,11 @@ class NeptuneLogWriter(LogWriter):
         """
         mode = mode or os.environ.get("NEPTUNE_MODE", "async")
         neptune = import_client("neptune", "Neptune")
+        # The client's limit holds for each of its threads, not for the requests after them.
+        super().__init__(log_dir, "neptune", 2 * stop_timeout)
+        self._stop_timeout = stop_timeout
         project = self._project(project_name, mode)
-        identity = RunIdentity(log_dir, "neptune")
-        run_id = identity.read() or secrets.token_hex(16)
+        run_id = self._known_as() or secrets.token_hex(16)
         arguments: dict[str, Any] = {
             "project": project,
             "custom_run_id": run_id,
@@ -87,11 +81,8 @@ class NeptuneLogWriter(LogWriter):
                 f"{_summary(error)} Check the project '{project}', the token in NEPTUNE_API_TOKEN and the workspace in "
                 "NEPTUNE_USERNAME, or keep the run locally with mode='offline' (NEPTUNE_MODE=offline)."
             ) from error
-        self._log_dir = log_dir
-        self._stop_timeout = stop_timeout
-        self._numbers: list[tuple[str, float, int]] = []
         self._calls = BackgroundCalls("Neptune")
-        identity.write(run_id)
+        self._remember(run_id)
 
     @staticmethod
     def _project(project_name: str, mode: str) -> str:
@@ -112,46 +103,34 @@ class NeptuneLogWriter(LogWriter):
 
     def store_config(self, env_cfg: dict | object, train_cfg: dict) -> None:  # noqa: D102
         values = flat(train_cfg, "runner_cfg") | flat(env_cfg, "env_cfg")
-        self._calls.submit(partial(self._store_values, values))
+        self._submit(partial(self._store_values, values))
 
     def _store_values(self, values: dict[str, Any]) -> None:
         for path, value in values.items():
             self._run[path] = str(value) if type(value) is int and abs(value) > _MAX_INT else value
 
-    def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> None:  # noqa: D102
-        # A series is no folder: there is no place for "Train/mean_reward/time" beside "Train/mean_reward".
-        if not is_over_wall_time(tag) and math.isfinite(scalar_value):
-            self._numbers.append((tag, float(scalar_value), global_step))
-
-    def flush(self) -> None:  # noqa: D102
-        if self._numbers:
-            numbers, self._numbers = self._numbers, []
-            self._calls.submit(partial(self._append, numbers), are_numbers=True)
-
-    def _append(self, numbers: list[tuple[str, float, int]]) -> None:
-        for tag, value, step in numbers:
-            self._run[tag].append(value, step=step)
+    def _send(self, numbers: list[Number]) -> None:
+        for tag, value, step, _ in numbers:
+            if math.isfinite(value):
+                self._run[tag].append(value, step=step)
 
     def save_model(self, model_path: str, it: int) -> None:  # noqa: D102
         self._upload(f"models/{_key(Path(model_path).name)}", model_path)
 
     def save_file(self, path: str) -> None:  # noqa: D102
-        self._upload(_key(place_in_run(path, self._log_dir).as_posix()), path)
+        self._upload(_key(self._place(path).as_posix()), path)
 
     def save_video(self, video: Path, it: int) -> None:  # noqa: D102
-        place = place_in_run(video, self._log_dir).as_posix()
+        place = self._place(video).as_posix()
         self._upload(_key(place if place.startswith("videos/") else f"videos/{place}"), str(video))
 
     def _upload(self, key: str, path: str) -> None:
-        self._calls.submit(lambda: self._run[key].upload(path))
+        self._submit(lambda: self._run[key].upload(path))
 
-    def stop(self) -> None:  # noqa: D102
-        self.flush()
-        if ends_with_an_error():
-            self._calls.submit(partial(self._store_values, {"sys/failed": True}))
-        self._calls.submit(partial(self._run.stop, seconds=self._stop_timeout))
-        # The client's limit holds for each of its threads, not for the requests after them.
-        self._calls.finish(2 * self._stop_timeout)
+    def _close(self, has_failed: bool) -> None:
+        if has_failed:
+            self._submit(partial(self._store_values, {"sys/failed": True}))
+        self._submit(partial(self._run.stop, seconds=self._stop_timeout))
 
 
 def _key(path: str) -> str:

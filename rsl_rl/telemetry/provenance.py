@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from rsl_rl.utils.files import replaced_when_complete
+from rsl_rl.utils.atomic_files import write_whole
 
 STARTS = "provenance.json"
 """File of a run that says for each of its starts when, how, and on which machine."""
@@ -49,9 +49,9 @@ def store_git_state(files: list[str], folder: str | Path) -> list[str]:
             roots.append(root)
     for root in roots:
         target = Path(folder) / f"{Path(root).name}.diff"
-        for number in range(2, 100):
-            if str(target) not in written:
-                break
+        number = 1
+        while str(target) in written:
+            number += 1
             target = Path(folder) / f"{Path(root).name}_{number}.diff"
         target.parent.mkdir(parents=True, exist_ok=True)
         sections = {
@@ -67,12 +67,17 @@ def store_git_state(files: list[str], folder: str | Path) -> list[str]:
     return written
 
 
+def installed_version(distribution: str) -> str | None:
+    """Return the version of an installed distribution, None for one that is not installed."""
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
 def versions() -> dict[str, str]:
     """Return the versions of Python, torch and this library."""
-    try:
-        library = importlib.metadata.version("rsl-rl-lib")
-    except importlib.metadata.PackageNotFoundError:
-        library = "unknown"
+    library = installed_version("rsl-rl-lib") or "unknown"
     return {"rsl-rl-lib": library, "torch": torch.__version__, "python": platform.python_version()}
 
 
@@ -85,7 +90,15 @@ def hardware(device: str = "cpu") -> dict[str, Any]:
     Returns:
         cpu, cores, memory_gib, os, and on a GPU gpu, gpus, gpu_memory_gib, cuda; None where nothing is known.
     """
-    found: dict[str, Any] = {"cpu": _cpu_name(), "cores": os.cpu_count(), "memory_gib": None, "os": _os_name()}
+    processor = platform.processor() or platform.machine() or None
+    found: dict[str, Any] = {"cpu": processor, "cores": os.cpu_count(), "memory_gib": None, "os": platform.platform()}
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+        found["cpu"] = next(names, processor)
+    with contextlib.suppress(OSError):
+        name = platform.freedesktop_os_release()["PRETTY_NAME"]
+        found["os"] = f"{name} ({platform.system()} {platform.release()})"
     with contextlib.suppress(AttributeError, ValueError, OSError):
         found["cores"] = len(os.sched_getaffinity(0))
     with contextlib.suppress(AttributeError, ValueError, OSError):
@@ -99,11 +112,7 @@ def hardware(device: str = "cpu") -> dict[str, Any]:
 
 def packages() -> dict[str, str]:
     """Return the versions of the simulators and libraries that are installed."""
-    found = {}
-    for name in _PACKAGES:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
-    return found
+    return {name: version for name in _PACKAGES if (version := installed_version(name))}
 
 
 def record_start(folder: str | os.PathLike[str], device: str = "cpu", iteration: int = 0) -> None:
@@ -124,8 +133,7 @@ def record_start(folder: str | os.PathLike[str], device: str = "cpu", iteration:
             "hardware": hardware(device),
             "versions": versions() | packages(),
         }
-        with replaced_when_complete(path) as partial:
-            Path(partial).write_text(json.dumps([*read_starts(folder), start], indent=1), encoding="utf-8")
+        write_whole(path, json.dumps([*read_starts(folder), start], indent=1))
     except Exception as error:  # whatever it is, it is not worth a run
         warnings.warn(f"'{path}' cannot be written, training goes on: {error!r}", stacklevel=2)
 
@@ -137,20 +145,6 @@ def read_starts(folder: str | os.PathLike[str]) -> list[dict[str, Any]]:
     except (OSError, ValueError):
         return []
     return [start for start in starts if isinstance(start, dict)] if isinstance(starts, list) else []
-
-
-def _cpu_name() -> str | None:
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine() or None
-
-
-def _os_name() -> str:
-    with contextlib.suppress(OSError):
-        return f"{platform.freedesktop_os_release()['PRETTY_NAME']} ({platform.system()} {platform.release()})"
-    return platform.platform()
 
 
 def _git(folder: str | Path, *arguments: str) -> str:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from pathlib import Path
@@ -34,15 +35,10 @@ class VideoFolder:
         """
         found: list[tuple[float, str]] = []
         for folder, _, files in os.walk(self._folder):
-            for file in files:
-                path = os.path.join(folder, file)
-                if path in self._told or not file.lower().endswith(_SUFFIXES):
-                    continue
-                try:
+            for path in (os.path.join(folder, file) for file in files if file.lower().endswith(_SUFFIXES)):
+                with contextlib.suppress(OSError):  # removed meanwhile
                     changed = os.stat(path).st_mtime
-                except OSError:  # removed meanwhile
-                    continue
-                if all_of_them or abs(time.time() - changed) > _SETTLED:
-                    found.append((changed, path))
+                    if path not in self._told and (all_of_them or abs(time.time() - changed) > _SETTLED):
+                        found.append((changed, path))
         self._told.update(path for _, path in found)
         return [Path(path) for _, path in sorted(found)]

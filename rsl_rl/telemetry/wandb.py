@@ -7,29 +7,19 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rsl_rl.telemetry.metrics_csv import is_over_wall_time
-from rsl_rl.telemetry.plain import plain
-from rsl_rl.telemetry.remote import (
-    START_TIMEOUT,
-    STOP_TIMEOUT,
-    BackgroundCalls,
-    RunIdentity,
-    ends_with_an_error,
-    import_client,
-    place_in_run,
-)
-from rsl_rl.telemetry.writer import LogWriter
+from rsl_rl.telemetry.background_calls import BackgroundCalls
+from rsl_rl.telemetry.plain_values import plain
+from rsl_rl.telemetry.service_writer import START_TIMEOUT, STOP_TIMEOUT, Number, ServiceLogWriter, import_client
 
 _GRACE = 10.0
 """Seconds after its own limit that the client may take to end."""
 
 
-class WandbLogWriter(LogWriter):
+class WandbLogWriter(ServiceLogWriter):
     """Writes numbers, configuration, checkpoints, code state and videos to Weights & Biases.
 
     The entity is taken from the environment variable ``WANDB_USERNAME`` where it is set. A run that the caller has
@@ -69,18 +59,14 @@ class WandbLogWriter(LogWriter):
             RuntimeError: The run cannot be started; says what to do.
         """
         wandb = import_client("wandb", "Weights & Biases")
+        # The client keeps the limit itself, unless its own process is the one that hangs.
+        super().__init__(log_dir, "wandb", stop_timeout + _GRACE)
         self._wandb = wandb
-        self._stop_timeout = stop_timeout
-        self._log_dir = log_dir
-        self._step: int | None = None
-        self._row: dict[str, float] = {}
-        self._calls: BackgroundCalls | None = None
         if wandb.run is not None:
             # The program logs to its run, too: only in one thread the steps of both stay in their order.
             self._run: Any = wandb.run
             return
-        identity = RunIdentity(log_dir, "wandb")
-        run_id = identity.read() or secrets.token_hex(4)
+        run_id = self._known_as() or secrets.token_hex(4)
         limits = {"init_timeout": START_TIMEOUT, "login_timeout": START_TIMEOUT}
         limits |= {"finish_timeout": stop_timeout, "finish_timeout_raises": True}
         known = wandb.Settings.model_fields
@@ -104,48 +90,25 @@ class WandbLogWriter(LogWriter):
                 f"{error}. Check the project '{project_name}' and the entity, log in with 'wandb login' or the "
                 "environment variable WANDB_API_KEY, or keep the run locally with mode='offline' (WANDB_MODE=offline)."
             ) from error
-        identity.write(run_id)
+        self._remember(run_id)
         self._calls = BackgroundCalls("Weights & Biases")
 
     def store_config(self, env_cfg: dict | object, train_cfg: dict) -> None:  # noqa: D102
         values = {"runner_cfg": plain(train_cfg), "env_cfg": plain(env_cfg)}
-        self._make(partial(self._run.config.update, values, allow_val_change=True))
+        self._submit(partial(self._run.config.update, values, allow_val_change=True))
 
-    def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> None:  # noqa: D102
-        if is_over_wall_time(tag):  # the service shows every number over wall time by itself
-            return
-        if global_step != self._step:
-            self.flush()
-            self._step = global_step
-        self._row[tag] = float(scalar_value)
-
-    def flush(self) -> None:  # noqa: D102
-        if self._row:
-            row, self._row = self._row, {}
-            self._make(partial(self._run.log, row, step=self._step), are_numbers=True)
-
-    def save_model(self, model_path: str, it: int) -> None:  # noqa: D102
-        self.save_file(model_path)
+    def _send(self, numbers: list[Number]) -> None:
+        self._run.log({number.tag: number.value for number in numbers}, step=numbers[0].step)
 
     def save_file(self, path: str) -> None:  # noqa: D102
         path = os.path.abspath(path)
-        place = place_in_run(path, self._log_dir)
-        base = path[: -len(str(place))] if path.endswith(str(place)) else os.path.dirname(path)
-        self._make(partial(self._run.save, path, base_path=base, policy="now"))
+        place = str(self._place(path))
+        base = path.removesuffix(place) if path.endswith(place) else os.path.dirname(path)
+        self._submit(partial(self._run.save, path, base_path=base, policy="now"))
 
     def save_video(self, video: Path, it: int) -> None:  # noqa: D102
         shown = self._wandb.Video(str(video), format=video.suffix.removeprefix("."))
-        self._make(partial(self._run.log, {f"videos/{video.parent.name}": shown}, step=it))
+        self._submit(partial(self._run.log, {f"videos/{video.parent.name}": shown}, step=it))
 
-    def stop(self) -> None:  # noqa: D102
-        self.flush()
-        if self._calls is not None:
-            self._calls.submit(partial(self._run.finish, exit_code=int(ends_with_an_error())))
-            # The client keeps the limit itself, unless its own process is the one that hangs.
-            self._calls.finish(self._stop_timeout + _GRACE)
-
-    def _make(self, call: Callable[[], Any], are_numbers: bool = False) -> None:
-        if self._calls is None:
-            call()
-        else:
-            self._calls.submit(call, are_numbers)
+    def _close(self, has_failed: bool) -> None:
+        self._submit(partial(self._run.finish, exit_code=int(has_failed)))

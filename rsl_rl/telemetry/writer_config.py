@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import sys
 import warnings
@@ -20,19 +21,9 @@ from rsl_rl.telemetry.wandb import WandbLogWriter
 from rsl_rl.telemetry.writer import LogWriter
 from rsl_rl.utils import did_you_mean, resolve_callable
 
-_BY_NAME: dict[str, Callable[..., LogWriter]] = {
-    "tensorboard": TensorboardLogWriter,
-    "mlflow": MlflowLogWriter,
-    "wandb": WandbLogWriter,
-    "neptune": NeptuneLogWriter,
-}
-_BY_CLASS: dict[str, Callable[..., LogWriter]] = {
-    "TensorboardLogWriter": TensorboardLogWriter,
-    "CsvLogWriter": CsvLogWriter,
-    "WandbLogWriter": WandbLogWriter,
-    "NeptuneLogWriter": NeptuneLogWriter,
-    "MlflowLogWriter": MlflowLogWriter,
-}
+_WRITERS = (TensorboardLogWriter, MlflowLogWriter, WandbLogWriter, NeptuneLogWriter)
+_BY_NAME = {writer.__name__.removesuffix("LogWriter").lower(): writer for writer in _WRITERS}
+_BY_CLASS: dict[str, Callable[..., LogWriter]] = {writer.__name__: writer for writer in (*_WRITERS, CsvLogWriter)}
 # The name of a project was a key beside that of the logger in earlier releases.
 _PROJECT_KEYS = {"wandb": "wandb_project", "neptune": "neptune_project"}
 
@@ -114,12 +105,8 @@ def _of_class(class_name: Any, options: dict[str, Any]) -> WriterConfig:
     made_by: Any = _BY_CLASS.get(class_name) if isinstance(class_name, str) else None
     made_by = made_by or resolve_callable(class_name)
     class_name = getattr(made_by, "__name__", str(made_by))
-    try:
+    with contextlib.suppress(ValueError):  # a class without a signature is known only when it is called
         signature = inspect.signature(made_by)
-    except ValueError:
-        # A class without a signature is known only when it is called.
-        signature = None
-    if signature is not None:
         try:
             signature.bind(**{"log_dir": "", **options})
         except TypeError as error:

@@ -7,8 +7,6 @@ from typing import Any
 
 from rsl_rl.core.trajectories import split_and_pad_trajectories, unpad_trajectories
 from rsl_rl.utils.checks import check_compile_mode, check_nan, check_optimizer_state, check_state_dict, compile_model
-from rsl_rl.utils.modes import without_gradient
-from rsl_rl.utils.optimizers import PORTABLE_SWITCHES, step_unless
 from rsl_rl.utils.resolve import (
     get_param,
     resolve_callable,
@@ -17,13 +15,13 @@ from rsl_rl.utils.resolve import (
     resolve_obs_groups,
     resolve_optimizer,
 )
-from rsl_rl.utils.suggest import did_you_mean, listed
+from rsl_rl.utils.suggest import check_choice, did_you_mean, listed
 
 __all__ = [
-    "PORTABLE_SWITCHES",
     "LogWriter",  # pyright: ignore[reportUnsupportedDunderAll] (given by __getattr__)
     "NeptuneLogWriter",  # pyright: ignore[reportUnsupportedDunderAll]
     "WandbLogWriter",  # pyright: ignore[reportUnsupportedDunderAll]
+    "check_choice",
     "check_compile_mode",
     "check_nan",
     "check_optimizer_state",
@@ -39,9 +37,7 @@ __all__ = [
     "resolve_obs_groups",
     "resolve_optimizer",
     "split_and_pad_trajectories",
-    "step_unless",
     "unpad_trajectories",
-    "without_gradient",
 ]
 
 

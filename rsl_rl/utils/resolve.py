@@ -40,6 +40,9 @@ _OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     "adamw": torch.optim.AdamW,
     "sgd": torch.optim.SGD,
     "rmsprop": torch.optim.RMSprop,
+    "nadam": torch.optim.NAdam,
+    "radam": torch.optim.RAdam,
+    "adagrad": torch.optim.Adagrad,
 }
 
 
@@ -133,17 +136,19 @@ def resolve_nn_activation(act_name: str) -> nn.Module:
 
 
 def resolve_optimizer(optimizer_name: str) -> type[torch.optim.Optimizer]:
-    """Return the optimizer class for a case-insensitive name.
+    """Return the optimizer class for a case-insensitive name, or for one such as ``"torch.optim:Adamax"``.
 
     Raises:
         ValueError: The name is unknown.
     """
+    if isinstance(optimizer_name, str) and ("." in optimizer_name or ":" in optimizer_name):
+        return resolve_callable(optimizer_name)  # type: ignore[return-value]
     try:
         return _OPTIMIZERS[optimizer_name.lower()]
     except (KeyError, AttributeError):
         raise ValueError(
             f"Unknown optimizer {optimizer_name!r}.{did_you_mean(optimizer_name, _OPTIMIZERS)} "
-            f"Valid: {listed(_OPTIMIZERS)}"
+            f"Valid: {listed(_OPTIMIZERS)}, or 'package.module:Class'"
         ) from None
 
 

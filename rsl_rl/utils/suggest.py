@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 
 def did_you_mean(name: object, options: Iterable[str], limit: int = 3, cutoff: float = 0.6) -> str:
@@ -23,6 +23,12 @@ def did_you_mean(name: object, options: Iterable[str], limit: int = 3, cutoff: f
     if not close:
         return ""
     return f" Did you mean {' or '.join(repr(by_lower[match]) for match in close)}?"
+
+
+def check_choice(what: str, value: object, valid: Collection[str], of: str = "") -> None:
+    """Raise ValueError, with the closest match, unless ``value`` is one of the valid ones."""
+    if not isinstance(value, str) or value not in valid:
+        raise ValueError(f"Unknown {what} {value!r}{of}.{did_you_mean(value, valid)} Valid: {listed(valid)}.")
 
 
 def listed(options: Iterable[object]) -> str:

@@ -30,12 +30,11 @@ def learned(alg: Any) -> dict[str, torch.Tensor]:
     """Everything that an update may change but the normalizers, by name."""
     state = {
         f"{index}.{name}": tensor
-        for index, model in enumerate(alg._models())
+        for index, model in enumerate(alg.models().values())
         for name, tensor in model.state_dict().items()
         if "normalizer" not in name
     }
-    optimizers = [alg.optimizer, *([alg.rnd.optimizer] if alg.rnd is not None else [])]
-    for index, optimizer in enumerate(optimizers):
+    for index, optimizer in enumerate(alg.gradient_step.optimizers):
         for key, entry in optimizer.state_dict()["state"].items():
             state |= {f"optimizer {index}.{key}.{name}": value for name, value in entry.items()}
     state["learning rate"] = torch.tensor(alg.learning_rate)
@@ -64,7 +63,7 @@ def test_bad_mini_batches_change_nothing(kind: str, value: float) -> None:
     after = learned(alg)
     assert [name for name in before if not torch.equal(before[name], after[name])] == []
     assert all(math.isnan(loss) for loss in losses.values())
-    assert alg.diagnostics["skipped"] > 0
+    assert alg.metrics["Update/skipped"] > 0
 
 
 def test_a_bad_mini_batch_does_not_move_the_learning_rate() -> None:
@@ -91,7 +90,7 @@ def test_the_first_mini_batch_of_all_may_be_bad() -> None:
             losses = alg.update()
         assert all(value.isfinite().all() for value in learned(alg).values())
         assert all(math.isfinite(loss) for loss in losses.values())
-        assert alg.diagnostics["skipped"] == 1.0
+        assert alg.metrics["Update/skipped"] == 1.0
 
 
 @pytest.mark.parametrize("kind", ["mlp", "lstm", "rnd", "distillation", "rmsprop"])
@@ -148,10 +147,9 @@ def test_the_standard_deviation_stays_in_its_range_and_comes_back(std_type: str,
 
     def pull(by: float) -> float:
         """Let the loss pull at the parameter; return where it is after an update."""
-        losses = alg._mini_batch_losses
-        alg._mini_batch_losses = lambda batch: losses(batch)._replace(
-            total=-by * alg.actor.distribution.given(torch.zeros(1, 1)).std.sum()
-        )
+        loss = alg.loss
+        pulling = lambda: -by * alg.actor.distribution.given(torch.zeros(1, 1)).std.sum()  # noqa: E731
+        alg.loss = lambda batch: (pulling(), loss(batch)[1])
         rollout(alg, env)
         alg.update()
         return float(alg.actor.distribution.given(torch.zeros(1, 1)).std)

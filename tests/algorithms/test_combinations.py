@@ -17,7 +17,6 @@ import torch
 from tensordict import TensorDict
 
 from rsl_rl.algorithms import PPO, Distillation
-from rsl_rl.algorithms.time_outs import time_out_values, value_without_memory
 from rsl_rl.models import CNNModel, MLPModel, RNNModel
 from rsl_rl.runners import OnPolicyRunner
 from tests.envs import PointEnv, point_config
@@ -221,27 +220,28 @@ def test_densities_of_autocast_outputs_are_computed_in_float32(distribution: str
 
 def test_final_observations_without_the_critics_images_fall_back_and_say_so() -> None:
     env = CameraEnv()
-    critic = build(env, config("mlp", "cnn")).critic
+    alg = build(env, config("mlp", "cnn"))
+    alg.act(env.get_observations())
+    values = alg.transition.values.flatten()
     final = env.get_observations().select("policy", "privileged")
     time_outs = torch.tensor([True, False, True, False])
     for extras in ({"final_obs": final}, {"terminal": {"env_ids": torch.tensor([0]), "observations": final[:1]}}):
         with pytest.warns(UserWarning, match=r"lack the critic's groups \['camera'\]"):
-            values, cut_off = time_out_values(critic, {"time_outs": time_outs, **extras}, "cpu")
-        assert values is None
-        assert cut_off is not None
-        assert cut_off.tolist() == [True, False, True, False]
+            bootstrapped = alg.value_at_time_outs({"time_outs": time_outs, **extras})
+        torch.testing.assert_close(bootstrapped, torch.where(time_outs, values, 0.0))
 
 
 @pytest.mark.parametrize("rnn_type", ["lstm", "gru"])
 def test_some_environments_are_valued_with_their_own_memory(rnn_type: str) -> None:
-    critic = build(CameraEnv(), config("mlp", rnn_type)).critic
+    alg = build(CameraEnv(), config("mlp", rnn_type))
+    critic = alg.critic
     observations = [PointEnv(4, seed=seed).get_observations() for seed in range(3)]
     with torch.no_grad():
         for obs in observations[:2]:
             critic(obs)
         memory = critic.get_hidden_state()
         chosen = torch.tensor([3, 1])
-        values = value_without_memory(critic, observations[2][chosen], "cpu", chosen)
+        values = alg._value_without_memory(observations[2][chosen], chosen)
         assert critic.get_hidden_state() is memory
         torch.testing.assert_close(values, critic(observations[2])[chosen])
 

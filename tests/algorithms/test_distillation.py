@@ -151,7 +151,7 @@ def test_warm_up_is_not_repeated_after_a_resume() -> None:
         fill(alg, env)
         alg.update()
     resumed.load(alg.save())
-    assert resumed.save()["critic_warmup_left"] == 1
+    assert resumed.critic_warmup_left == 1
 
 
 @pytest.mark.parametrize(

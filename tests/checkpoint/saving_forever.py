@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 
 from rsl_rl.checkpoint import CheckpointFolder, newest_checkpoint, numbered_checkpoints, read_checkpoint
-from rsl_rl.checkpoint.files import write_checkpoint
+from rsl_rl.checkpoint.checkpoint_file import write_checkpoint
 
 SIZE = 125_000  # 1 MB of int64
 KEEP = 3

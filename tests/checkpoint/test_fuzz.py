@@ -19,7 +19,7 @@ from rsl_rl.checkpoint import read_checkpoint, write_checkpoint
 from rsl_rl.runners import OnPolicyRunner
 from tests.envs import PointEnv, point_config
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1] / "compat"
 RELEASES = sorted(HERE.glob("v*/model_1.pt"))
 COMMENT = 2 + 14 + 64
 """Bytes at the end of a file: length, mark and digits of its digest."""

@@ -19,9 +19,9 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from rsl_rl.cli.bench import rounds as bench_rounds
+from rsl_rl.cli.bench.bench_command import BenchArguments, as_text, ratios_of
 from rsl_rl.cli.bench.bound import BareProducts, learn_flops, mini_batch_layers
-from rsl_rl.cli.bench.command import BenchArguments, as_text, ratios_of
-from rsl_rl.cli.bench.curves import AXES, case_at, relative_costs
+from rsl_rl.cli.bench.growth import AXES, case_at, relative_costs
 from rsl_rl.cli.bench.rounds import Turns, iterations_per_round, median_ratio
 from rsl_rl.cli.main import main
 

@@ -15,8 +15,8 @@ import pytest
 import torch
 
 from rsl_rl.cli.doctor import system as doctor_system
-from rsl_rl.cli.doctor.check import Check, ProbeError, looked, probe
-from rsl_rl.cli.doctor.command import compilation, compiler, drawing, sections
+from rsl_rl.cli.doctor.doctor_command import compilation, compiler, drawing, sections
+from rsl_rl.cli.doctor.health_check import Check, ProbeError, looked, probe
 from rsl_rl.cli.doctor.training import Reach, train_and_check
 from rsl_rl.cli.main import main
 
@@ -104,15 +104,15 @@ def test_a_cache_of_the_compiler_that_stays_is_no_finding(tmp_path: Path, monkey
         return "compiled"
 
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr("rsl_rl.cli.doctor.command.probe", leave_something)
+    monkeypatch.setattr("rsl_rl.cli.doctor.doctor_command.probe", leave_something)
     monkeypatch.setenv("CXX", sys.executable)  # The compiler is not what is tried.
     assert [check.status for check in compilation()] == ["ok", "ok"]
 
 
 def test_packages_that_are_not_there_come_with_their_install_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    installed = doctor_system._version
+    installed = doctor_system.installed_version
     monkeypatch.setattr(
-        doctor_system, "_version", lambda name: None if name in ("optuna", "numpy") else installed(name)
+        doctor_system, "installed_version", lambda name: None if name in ("optuna", "numpy") else installed(name)
     )
     found = {check.name: check for check in doctor_system.optional_packages()}
     assert found["optuna"] == Check("optuna", "missing", "", 'pip install "rsl-rl-lib[sweep]"')
@@ -121,7 +121,7 @@ def test_packages_that_are_not_there_come_with_their_install_line(monkeypatch: p
 
 
 def test_a_version_that_is_too_old_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor_system, "_version", lambda name: "2.5.1+cu118" if name == "torch" else "999")
+    monkeypatch.setattr(doctor_system, "installed_version", lambda name: "2.5.1+cu118" if name == "torch" else "999")
     (torch_,) = (check for check in doctor_system.requirements() if check.name == "torch")
     assert torch_ == Check("torch", "failed", "2.5.1+cu118, but >=2.6 is needed")
 

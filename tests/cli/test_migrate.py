@@ -15,12 +15,13 @@ import pytest
 import torch
 import yaml
 
-from rsl_rl.checkpoint import layout_of, read_checkpoint
+from rsl_rl.checkpoint import read_checkpoint
 from rsl_rl.cli.main import main
+from rsl_rl.compat.checkpoints import layout_of
 from rsl_rl.runners import OnPolicyRunner
-from tests.checkpoint.test_releases import HERE as RELEASES
-from tests.checkpoint.test_releases import ScriptedEnv, load_file
-from tests.config.test_legacy import legged_gym
+from tests.compat.test_configurations import legged_gym
+from tests.compat.test_releases import HERE as RELEASES
+from tests.compat.test_releases import ScriptedEnv, load_file
 from tests.envs import PointEnv, point_config
 
 

@@ -289,7 +289,7 @@ class TestCommand:
 
 def test_the_commands_import_neither_matplotlib_nor_tensorboard() -> None:
     code = (
-        "import sys, rsl_rl.cli.plot.command, rsl_rl.cli.report.command, rsl_rl.telemetry.history\n"
+        "import sys, rsl_rl.cli.plot.plot_command, rsl_rl.cli.report.report_command, rsl_rl.telemetry.history\n"
         "print([name for name in ('matplotlib', 'tensorboard') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

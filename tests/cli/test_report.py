@@ -22,10 +22,10 @@ import torch
 
 from rsl_rl.cli.export_record import recorded_check
 from rsl_rl.cli.main import main
-from rsl_rl.cli.report.command import report_page
-from rsl_rl.cli.report.curves import curve_data, thinned
+from rsl_rl.cli.report.charts import curve_data, thinned
 from rsl_rl.cli.report.facts import gather
 from rsl_rl.cli.report.markup import Html, element, figures
+from rsl_rl.cli.report.report_command import report_page
 from rsl_rl.cli.warning_log import kept_warnings, read_warnings
 from rsl_rl.telemetry.history import Curve, History
 from rsl_rl.telemetry.provenance import hardware, read_starts, record_start

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from rsl_rl.cli.export_record import outcome, record_check
-from rsl_rl.cli.report import curves
+from rsl_rl.cli.report import charts
 from rsl_rl.cli.report.facts import gather
 from rsl_rl.export import ExportReport
 from rsl_rl.telemetry import CsvLogWriter
@@ -32,24 +32,24 @@ def head_of(folder: Path) -> str:
 
 def test_every_number_stands_in_one_section() -> None:
     sections = {
-        curves.loss_tags: ["Loss/value", "Update/kl", "Policy/mean_std", "Rnd/weight"],
-        curves.speed_tags: ["Perf/total_fps"],
-        curves.progress_tags: ["Train/mean_reward"],
-        curves.evaluation_tags: ["Eval/mean_return"],
-        curves.environment_tags: ["Episode/reward_walk", "Curriculum/level"],
+        "update": ["Loss/value", "Update/kl", "Policy/mean_std", "Rnd/weight"],
+        "speed": ["Perf/total_fps"],
+        "progress": ["Train/mean_reward"],
+        "evaluation": ["Eval/mean_return"],
+        "environment": ["Episode/reward_walk", "Curriculum/level"],
     }
     history = history_of(*(tag for tags in sections.values() for tag in tags))
-    assert {section: section(history) for section in sections} == sections
+    assert {section: charts.tags_of(section, history) for section in sections} == sections
 
 
 def test_a_summary_has_ends_mean_of_the_last_tenth_and_range() -> None:
-    table = curves.summary_table(history_of("Episode/x"), ["Episode/x"], "term")
+    table = charts.summary_table(history_of("Episode/x"), ["Episode/x"], "term")
     cells = table.replace("</td>", "|").replace("<td>", "").partition("</th></tr></thead>")[2]
     assert "0|19|18.5|0|19" in cells  # the last two of twenty
 
 
 def test_no_name_in_the_numbers_can_end_the_script() -> None:
-    data = curves.curve_data(history_of("<!--<script>&amp;"))
+    data = charts.curve_data(history_of("<!--<script>&amp;"))
     assert not set("<>&") & set(data)
     assert list(json.loads(data)["curves"]) == ["<!--<script>&amp;"]
 

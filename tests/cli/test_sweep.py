@@ -20,13 +20,13 @@ import yaml
 
 from rsl_rl.cli.main import main
 from rsl_rl.cli.own_process import own_command, own_environment
-from rsl_rl.cli.sweep.command import SweepArguments, _prepared, _Sweeping
-from rsl_rl.cli.sweep.file import Sweep, read_sweep
 from rsl_rl.cli.sweep.result import write_best
 from rsl_rl.cli.sweep.space import Parameter
 from rsl_rl.cli.sweep.study import (
     Trials,
 )
+from rsl_rl.cli.sweep.sweep_command import SweepArguments, _prepared, _Sweeping
+from rsl_rl.cli.sweep.sweep_file import Sweep, read_sweep
 from rsl_rl.cli.sweep.trials import Place, Plan, RunningTrial
 from rsl_rl.cli.train import environment_seed
 from rsl_rl.config.task import read_task
@@ -362,5 +362,7 @@ def test_further_processes_run_this_library_and_not_that_of_the_working_folder(f
     for package in ("rsl_rl", "runpy"):
         Path(package).mkdir()
         Path(package, "__init__.py").write_text("raise SystemExit('another one')")
-    done = subprocess.run(own_command("rsl_rl.cli.sweep.worker"), env=own_environment(), capture_output=True, text=True)
+    done = subprocess.run(
+        own_command("rsl_rl.cli.sweep.trial_process"), env=own_environment(), capture_output=True, text=True
+    )
     assert "not enough values to unpack" in done.stderr, done.stderr

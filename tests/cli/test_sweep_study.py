@@ -13,7 +13,6 @@ import optuna
 import pytest
 
 from rsl_rl.cli.sweep import study as sweep_study
-from rsl_rl.cli.sweep.file import read_sweep
 from rsl_rl.cli.sweep.space import checked_parameters, parse_option, task_document, with_values
 from rsl_rl.cli.sweep.study import (
     TakenOverError,
@@ -26,6 +25,7 @@ from rsl_rl.cli.sweep.study import (
     seed_of_this_start,
     wait_until_filled,
 )
+from rsl_rl.cli.sweep.sweep_file import read_sweep
 from rsl_rl.cli.sweep.trials import _Table
 from rsl_rl.config.task import load_task
 

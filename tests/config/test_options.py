@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
-import inspect
 from typing import Any, Literal
 
 import pytest
@@ -16,21 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rsl_rl.config import RunnerConfig, check_options, resolve_runner_config
-from rsl_rl.config.options import _PROVIDED
-from rsl_rl.config.schema import SCHEMAS
 from rsl_rl.config.typecheck import describe, has_type
 from rsl_rl.models import MLPModel
-from rsl_rl.utils import resolve_callable
 from tests.envs import point_config
-
-
-@pytest.mark.parametrize("name", sorted(SCHEMAS))
-def test_every_section_has_the_keys_and_defaults_of_its_class(name: str) -> None:
-    parameters = inspect.signature(resolve_callable(name)).parameters
-    fields = {field.name: field for field in dataclasses.fields(SCHEMAS[name]) if field.name != "class_name"}
-    assert set(fields) == set(parameters) - _PROVIDED - {"kwargs"}
-    for key, field in fields.items():
-        assert field.default == parameters[key].default, key
 
 
 @pytest.mark.parametrize(

@@ -222,9 +222,9 @@ def trained(cfg: dict[str, Any], iterations: int = 3) -> OnPolicyRunner:
 class Slower(PPO):
     """Our update with the learning rate of :class:`WrittenOut`."""
 
-    def _mini_batch_losses(self, batch: RolloutStorage.Batch) -> Any:
+    def loss(self, batch: RolloutStorage.Batch) -> Any:
         self.learning_rate /= 1.01
-        return super()._mini_batch_losses(batch)
+        return super().loss(batch)
 
 
 @pytest.mark.parametrize("actor", [MLPModel, RNNModel])

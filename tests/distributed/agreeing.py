@@ -44,10 +44,10 @@ def main(log_dir: str) -> None:
 
     runner.alg.update = faulty_update
     runner.learn(5)
-    equal = not runner._world.unlike_the_first(runner.alg.fingerprint())
+    equal = not runner.world.unlike_the_first(runner.alg.fingerprint())
     runner.learn(3)
-    healed = not runner._world.unlike_the_first(runner.alg.fingerprint())
-    starts = runner._world.gather(runner.env.get_observations()["policy"].tolist())
+    healed = not runner.world.unlike_the_first(runner.alg.fingerprint())
+    starts = runner.world.gather(runner.env.get_observations()["policy"].tolist())
     if rank == 0:
         print("RESULT", runner.gpu_world_size, runner.cfg["multi_gpu"], equal, healed, starts[0] != starts[1])
     print(f"rank {rank}: writers {runner.logger.writer}, log_dir {runner.logger.log_dir}")
@@ -55,7 +55,7 @@ def main(log_dir: str) -> None:
     if rank == 0:
         again.load(f"{log_dir}/model_7.pt")
     again.learn(4)
-    draws = again._world.gather(torch.rand(1).item())
+    draws = again.world.gather(torch.rand(1).item())
     print(f"rank {rank}: last iteration {again.current_learning_iteration}", flush=True)
     if rank == 1:
         os._exit(0)  # as simulators do

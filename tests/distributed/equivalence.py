@@ -107,7 +107,7 @@ def trained(case: str, envs: list[int], seed: int = 0) -> dict[str, Any]:
     runner.learn(ITERATIONS)
     tensors = {
         f"{index}.{name}": tensor.clone()
-        for index, model in enumerate(runner.alg._models())
+        for index, model in enumerate(runner.alg.models().values())
         for name, tensor in model.state_dict().items()
     }
     return {

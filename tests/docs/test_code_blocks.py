@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 import torch
 
-from rsl_rl.cli.sweep.file import read_sweep
+from rsl_rl.cli.sweep.sweep_file import read_sweep
 from rsl_rl.config.options import resolve_runner_config
 from rsl_rl.config.schema import RunnerConfig
 from rsl_rl.config.task import TaskConfig, _checked_runner_section, parse_yaml_text, read_task

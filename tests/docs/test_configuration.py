@@ -14,15 +14,13 @@ from typing import Any
 import pytest
 
 from rsl_rl.cli.train import TrainArguments
-from rsl_rl.config.options import _PROVIDED
-from rsl_rl.config.schema import SCHEMAS, RunnerConfig
+from rsl_rl.config.schema import CONFIGURABLE, PROVIDED, RunnerConfig, schema_of
 from rsl_rl.config.task import TaskConfig
 from rsl_rl.extensions import RandomNetworkDistillation, Symmetry
 from rsl_rl.modules import CNN
 from rsl_rl.telemetry import MlflowLogWriter, NeptuneLogWriter, WandbLogWriter
 from tests.docs.blocks import ROOT
 
-pytest.importorskip("griffe", reason='the tables need: pip install "rsl-rl-lib[docs]"')
 _SPEC = importlib.util.spec_from_file_location("configuration_reference", ROOT / "scripts/configuration_reference.py")
 assert _SPEC is not None
 assert _SPEC.loader is not None
@@ -31,7 +29,7 @@ _SPEC.loader.exec_module(reference)
 
 PAGE = (ROOT / "docs" / "configuration.md").read_text()
 ROWS = re.findall(r"^\| `(\w+)` \| (.+?) \| (.+?) \| (.+) \|$", PAGE, flags=re.MULTILINE)
-DATACLASSES = [*SCHEMAS.values(), RunnerConfig, TaskConfig, TrainArguments]
+DATACLASSES = [*map(schema_of, CONFIGURABLE), RunnerConfig, TaskConfig, TrainArguments]
 CONSTRUCTORS = [
     *(CNN, RandomNetworkDistillation, Symmetry),
     *(WandbLogWriter, NeptuneLogWriter, MlflowLogWriter),
@@ -66,7 +64,7 @@ def test_every_field_appears_with_its_default(section: type) -> None:
 def test_every_option_of_a_constructor_appears(configured: type) -> None:
     names = {name for name, *_ in ROWS}
     for name in list(inspect.signature(configured.__init__).parameters)[1:]:
-        assert name in names | _PROVIDED | {"log_dir"}, name
+        assert name in names | PROVIDED | {"log_dir"}, name
 
 
 def test_every_key_has_a_type_and_a_meaning() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rsl_rl.config.legacy import modernize_config
+from rsl_rl.compat.configurations import modernize_config
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "migration.md").read_text()

@@ -16,7 +16,7 @@ from tensordict import TensorDict
 from torch import nn
 
 from rsl_rl.export import EXPORTERS, export_onnx, export_pt2, export_torchscript, load_policy
-from rsl_rl.export.observations import random_observations
+from rsl_rl.export.metadata import random_observations
 from rsl_rl.models import CNNModel, MLPModel, RNNModel
 
 GROUPS = {"actor": ["a", "b"], "seeing": ["a", "front", "b", "back"], "images": ["back", "front"]}

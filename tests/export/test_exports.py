@@ -14,8 +14,8 @@ from tensordict import TensorDict
 from torch import nn
 
 from rsl_rl.export import export_onnx, export_torchscript, load_onnx, load_policy, load_torchscript
-from rsl_rl.export.check import random_observations
 from rsl_rl.export.inference import OnnxPolicy, TorchPolicy
+from rsl_rl.export.metadata import random_observations
 from rsl_rl.models import MLPModel
 
 EXPORTS = [(export_torchscript, load_torchscript, "policy.pt"), (export_onnx, load_onnx, "policy.onnx")]

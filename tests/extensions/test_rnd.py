@@ -82,7 +82,7 @@ def test_the_reward_is_the_weighted_error_and_falls_where_it_was_learned() -> No
     torch.testing.assert_close(before, 10.0 * error)
     for _ in range(200):
         rnd.compute_loss(obs).backward()
-        rnd.step(torch.tensor(False))
+        rnd.optimized()[0].step_unless(torch.tensor(False))
     known, new = rnd.get_intrinsic_reward(obs), rnd.get_intrinsic_reward(states(64, seed=5))
     assert known.mean() < 0.1 * before.mean()
     assert new.mean() > 3 * known.mean()

@@ -48,15 +48,14 @@ def test_collecting_and_learning_wait_once_each(request: pytest.FixtureRequest) 
     runner = OnPolicyRunner(DeviceEnv(), point_config(), device="cuda")
     runner.learn(2)
     alg, env = runner.alg, runner.env
-    alg.whole_rollout.is_wanted = True
-    end = alg._update_steps.end
+    end = alg.gradient_step.end
     request.getfixturevalue("no_synchronization")
 
-    def waiting_end() -> list[float]:
+    def waiting_end(rows: list[torch.Tensor]) -> dict[str, float]:
         torch.cuda.set_sync_debug_mode("default")
-        return end()
+        return end(rows)
 
-    alg._update_steps.end = waiting_end
+    alg.gradient_step.end = waiting_end
     with torch.inference_mode():
         obs = env.get_observations()
         for _ in range(8):

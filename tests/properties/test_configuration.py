@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from tensordict import TensorDict
 
 from rsl_rl.config import resolve_runner_config
-from rsl_rl.config.schema import SCHEMAS
+from rsl_rl.config.schema import schema_of
 from rsl_rl.config.task import read_task
 from rsl_rl.runners import OnPolicyRunner
 from tests.envs import PointEnv, point_config
@@ -52,7 +52,7 @@ def mirror(env: Any, obs: Any, actions: Any) -> tuple[Any, Any]:
 
 def section(class_name: str, **changes: Any) -> dict[str, Any]:
     """Return the section of a class with all of its options, as plain data."""
-    return json.loads(json.dumps(dataclasses.asdict(SCHEMAS[class_name]()))) | changes
+    return json.loads(json.dumps(dataclasses.asdict(schema_of(class_name)()))) | changes
 
 
 def runner_section(**changes: Any) -> dict[str, Any]:

@@ -15,9 +15,9 @@ from safetensors.torch import load_file
 
 from rsl_rl.algorithms import Distillation
 from rsl_rl.runners import DistillationRunner, OnPolicyRunner
-from tests.checkpoint.test_releases import HERE as RELEASES
-from tests.checkpoint.test_releases import ScriptedEnv
-from tests.config.test_legacy import legged_gym, with_policy
+from tests.compat.test_configurations import legged_gym, with_policy
+from tests.compat.test_releases import HERE as RELEASES
+from tests.compat.test_releases import ScriptedEnv
 from tests.env.layouts import Point1x, Point2x
 from tests.envs import PointEnv, point_config
 

@@ -80,7 +80,7 @@ def runner_of(kind: str, env: PointEnv, log_dir: Path | None = None, **options: 
 
 
 def all_finite(runner: OnPolicyRunner) -> bool:
-    tensors = [tensor for model in runner.alg._models() for tensor in model.state_dict().values()]
+    tensors = [tensor for model in runner.alg.models().values() for tensor in model.state_dict().values()]
     tensors += [value for entry in runner.alg.optimizer.state.values() for value in entry.values()]
     hidden = runner.alg.get_policy().get_hidden_state()
     tensors += hidden if isinstance(hidden, tuple) else [] if hidden is None else [hidden]
@@ -96,7 +96,7 @@ def test_bad_numbers_of_an_environment_stay_out_of_what_is_learned(kind: str, pl
     assert all_finite(runner)
     assert runner.current_learning_iteration == 5
     # Not one mini-batch was bad: what must not be learned from never came there.
-    assert runner.alg.diagnostics["skipped"] == 0
+    assert runner.alg.metrics["Update/skipped"] == 0
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")

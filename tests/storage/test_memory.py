@@ -11,7 +11,7 @@ from tensordict import TensorDict
 
 from rsl_rl.algorithms import PPO
 from rsl_rl.storage import RolloutStorage, memory
-from rsl_rl.storage.memory import MemoryPlan, free_memory, readable
+from rsl_rl.storage.memory import check_memory, free_memory, readable
 from tests.algorithms.test_combinations import CameraEnv
 from tests.algorithms.test_ppo import rollout
 from tests.envs import point_config
@@ -24,18 +24,20 @@ def observations(image: torch.dtype = torch.float32) -> TensorDict:
     return TensorDict(groups, [N])
 
 
-def test_the_plan_is_what_the_buffers_take() -> None:
-    storage = RolloutStorage("rl", N, T, observations(), [A])
-    buffers = [storage.actions, storage.rewards, storage.dones, storage.values, storage.returns]
-    buffers += [storage.cut_off, storage.advantages, storage.actions_log_prob, *storage.observations.values()]
-    taken = sum(buffer.untyped_storage().nbytes() for buffer in buffers)
-    # By hand: per sample 5 + 64 observations, 2 actions, 5 numbers of 4 bytes, and 2 bytes.
-    assert taken == T * N * (4 * (5 + 64 + 2 + 5) + 2)
-    assert sum(storage.memory.bytes_of.values()) == taken
+def test_what_is_checked_is_what_the_buffers_and_the_copies_of_an_update_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    # By hand: per sample 5 + 64 observations, 2 actions, 5 numbers of 4 bytes, and a byte.
+    taken = T * N * (4 * (5 + 64 + 2 + 5) + 1)
     # The update keeps copies of vectors, actions, values, log-probabilities, advantages and returns.
-    assert storage.memory.total == taken + T * N * 4 * (5 + 2 + 4)
-    assert str(storage.memory).startswith("rollout: 3.59 KiB (observation camera 3 KiB, observation policy 240 B")
-    assert str(storage.memory).endswith("...), 528 B more while learning")
+    monkeypatch.setattr(memory, "free_memory", lambda device: taken + T * N * 4 * (5 + 2 + 4))
+    storage = RolloutStorage("rl", N, T, observations(), [A])
+    assert storage.memory.startswith("rollout: 3.57 KiB (observation camera 3 KiB, observation policy 240 B")
+    assert storage.memory.endswith("...), 528 B more while learning")
+    buffers = [storage.actions, storage.rewards, storage.dones, storage.values, storage.returns]
+    buffers += [storage.advantages, storage.actions_log_prob, *storage.observations.values()]
+    assert sum(buffer.untyped_storage().nbytes() for buffer in buffers) == taken
+    monkeypatch.setattr(memory, "free_memory", lambda device: taken + T * N * 4 * (5 + 2 + 4) - 1)
+    with pytest.raises(MemoryError, match="528 B more while learning"):
+        RolloutStorage("rl", N, T, observations(), [A])
 
 
 @pytest.mark.parametrize(("given", "kept"), [(torch.float32, torch.float16), (torch.uint8, torch.uint8)])
@@ -62,10 +64,10 @@ def test_what_does_not_fit_is_refused_with_the_reason_and_what_helps() -> None:
         "observation camera": ((24, 4096, 3, 224, 224), torch.float32),
         "observation policy": ((24, 4096, 48), torch.float32),
     }
-    plan = MemoryPlan.of(specs, copied=["observation policy"])
-    plan.check(specs, "cpu", available=plan.total)
+    total = 4 * 24 * 4096 * (3 * 224 * 224 + 2 * 48)
+    check_memory(specs, "cpu", ["observation policy"], available=total)
     with pytest.raises(MemoryError) as error:
-        plan.check(specs, "cpu", available=plan.total - 1)
+        check_memory(specs, "cpu", ["observation policy"], available=total - 1)
     text = str(error.value)
     # 24 * 4096 * 3 * 224 * 224 * 4 bytes.
     assert "observation camera" in text.splitlines()[1]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from rsl_rl.telemetry.report import IterationReport
+from rsl_rl.telemetry.iteration_report import IterationReport
 from tests.telemetry.test_logger import make_logger, run_iteration
 
 ROOT = Path(__file__).parents[2]
@@ -68,7 +68,7 @@ def test_a_terminal_gets_a_live_table() -> None:
 def test_a_name_that_looks_like_markup_is_shown_as_it_is() -> None:
     text = shown_on_a_terminal(
         "from rsl_rl.telemetry.console import LiveConsole\n"
-        "from rsl_rl.telemetry.report import IterationReport\n"
+        "from rsl_rl.telemetry.iteration_report import IterationReport\n"
         "console = LiveConsole()\n"
         "console.show(IterationReport(0, 0, 1, 1, 1.0, 0.5, 0.5, 1.0, {'[/x]': 0.5}, 1e-3, None))\n"
         "console.close()\n"

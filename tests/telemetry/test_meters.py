@@ -44,7 +44,7 @@ def test_episode_statistics_equal_a_plain_loop(seed: int, iterations: int, dtype
     for iteration in range(iterations):
         for step in range(iteration * steps, (iteration + 1) * steps):
             statistics.step(rewards[step], dones[step])
-        statistics.read()
+        statistics.add(statistics.finished())
     returns, lengths = plain_loop(rewards, dones)
     assert list(statistics.returns) == returns
     assert list(statistics.lengths) == lengths
@@ -54,7 +54,7 @@ def test_intrinsic_rewards_are_kept_apart() -> None:
     statistics = EpisodeStatistics(1, "cpu", num_steps=2, with_intrinsic_rewards=True)
     statistics.step(torch.tensor([1.0]), torch.tensor([0]), torch.tensor([0.5]))
     statistics.step(torch.tensor([2.0]), torch.tensor([1]), torch.tensor([0.25]))
-    statistics.read()
+    statistics.add(statistics.finished())
     assert list(statistics.extrinsic_returns) == [3.0]
     assert list(statistics.intrinsic_returns) == [0.75]
     assert list(statistics.returns) == [3.75]
@@ -66,7 +66,7 @@ def test_intrinsic_rewards_that_come_late_split_the_return_from_then_on() -> Non
     statistics.step(torch.tensor([2.0]), torch.tensor([0]), torch.tensor([0.5]))
     # And a step without any: it adds to the extrinsic return only.
     statistics.step(torch.tensor([4.0]), torch.tensor([1]))
-    statistics.read()
+    statistics.add(statistics.finished())
     assert list(statistics.returns) == [7.5]
     assert list(statistics.extrinsic_returns) == [7.0]
     assert list(statistics.intrinsic_returns) == [0.5]
@@ -77,7 +77,7 @@ def test_episodes_that_ended_before_intrinsic_rewards_came_are_kept() -> None:
     statistics = EpisodeStatistics(1, "cpu", num_steps=2)
     statistics.step(torch.tensor([1.0]), torch.tensor([1]))
     statistics.step(torch.tensor([2.0]), torch.tensor([1]), torch.tensor([0.5]))
-    statistics.read()
+    statistics.add(statistics.finished())
     assert list(statistics.returns) == [1.0, 2.5]
     assert list(statistics.intrinsic_returns) == [0.0, 0.5]
 
@@ -88,7 +88,7 @@ def test_buffers_that_grew_in_inference_mode_can_be_written_outside_of_it() -> N
         for _ in range(3):
             statistics.step(torch.tensor([1.0]), torch.tensor([0]), torch.tensor([0.5]))
     statistics.step(torch.tensor([1.0]), torch.tensor([1]), torch.tensor([0.5]))
-    statistics.read()
+    statistics.add(statistics.finished())
     assert list(statistics.returns) == [6.0]
 
 
@@ -96,10 +96,10 @@ def test_buffers_that_grew_in_inference_mode_can_be_written_outside_of_it() -> N
 def test_statistics_go_on_when_intrinsic_rewards_are_switched(saved_with: bool, loaded_with: bool) -> None:
     first, second = (EpisodeStatistics(1, "cpu", 2, with_intrinsic_rewards=w) for w in (saved_with, loaded_with))
     first.step(torch.tensor([1.0]), torch.tensor([0]), torch.tensor([0.5]) if saved_with else None)
-    first.read()
+    first.add(first.finished())
     second.load_state_dict(first.state_dict())
     second.step(torch.tensor([2.0]), torch.tensor([1]), torch.tensor([0.25]))
-    second.read()
+    second.add(second.finished())
     assert list(second.extrinsic_returns) == [3.0]
     assert list(second.intrinsic_returns) == [0.75 if saved_with else 0.25]
 
@@ -112,12 +112,12 @@ def test_statistics_of_another_number_of_environments_are_refused() -> None:
 def test_saved_statistics_go_on() -> None:
     first, second = (EpisodeStatistics(2, "cpu", num_steps=2) for _ in range(2))
     first.step(torch.tensor([1.0, 1.0]), torch.tensor([1, 0]))
-    first.read()
-    first.read()
+    first.add(first.finished())
+    first.add(first.finished())
     second.load_state_dict(first.state_dict())
     for statistics in (first, second):
         statistics.step(torch.tensor([2.0, 2.0]), torch.tensor([1, 1]))
-        statistics.read()
+        statistics.add(statistics.finished())
     assert list(second.returns) == list(first.returns) == [1.0, 2.0, 3.0]
 
 

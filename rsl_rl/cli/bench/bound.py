@@ -9,14 +9,14 @@ Legend: T steps, N environments, B samples of a mini-batch.
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.utils.benchmark import Timer
 
-from rsl_rl.cli.bench.worker import NUM_ACTIONS, NUM_EPOCHS, NUM_MINI_BATCHES, NUM_OBS
+from rsl_rl.cli.bench.timed_training import NUM_ACTIONS, NUM_EPOCHS, NUM_MINI_BATCHES, NUM_OBS, now
 
 _GATES = {"lstm": 4, "gru": 3}
 _MEASURE_SECONDS = 0.1
@@ -80,31 +80,18 @@ class BareProducts:
         self._products = [
             product for layer in mini_batch_layers(case) for product in _products_of(layer, self._device, dtype)
         ]
-        self._pass()
+        self._threads = torch.get_num_threads()
+        self._run()
 
     @torch.no_grad()
     def seconds(self) -> float:
         """Return the time of an update's products, from at least 0.1 s of measuring."""
-        repeats, elapsed = 1, self._timed(1)
-        while elapsed < _MEASURE_SECONDS:
-            repeats = max(2 * repeats, int(repeats * _MEASURE_SECONDS / max(elapsed, 1e-6)))
-            elapsed = self._timed(repeats)
-        return NUM_EPOCHS * NUM_MINI_BATCHES * elapsed / repeats
+        timer = Timer("run()", globals={"run": self._run}, timer=lambda: now(self._device), num_threads=self._threads)
+        return NUM_EPOCHS * NUM_MINI_BATCHES * timer.blocked_autorange(min_run_time=_MEASURE_SECONDS).median
 
-    def _timed(self, repeats: int) -> float:
-        started = self._now()
-        for _ in range(repeats):
-            self._pass()
-        return self._now() - started
-
-    def _pass(self) -> None:
+    def _run(self) -> None:
         for product in self._products:
             product()
-
-    def _now(self) -> float:
-        if self._device.startswith("cuda"):
-            torch.cuda.synchronize(self._device)
-        return time.perf_counter()
 
 
 def _products_of(layer: Layer, device: str, dtype: torch.dtype) -> list[Callable[[], Any]]:

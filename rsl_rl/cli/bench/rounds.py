@@ -18,13 +18,12 @@ import sys
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
-import rsl_rl
 from rsl_rl.cli.main import UserError
+from rsl_rl.cli.own_process import own_environment
 
-WORKER = Path(__file__).with_name("worker.py")
+WORKER = Path(__file__).with_name("timed_training.py")
 ROUND_SECONDS = 1.0
 """How long a round should take; a short iteration is repeated, at most :data:`MAX_ITERATIONS` times."""
 MAX_ITERATIONS = 20
@@ -43,8 +42,8 @@ class Variant:
         Args:
             name: What the user calls it.
             python: Its interpreter.
-            case: What to train, see ``worker.py``.
-            worker: The program, which speaks as ``worker.py`` does.
+            case: What to train, see ``timed_training.py``.
+            worker: The program, which speaks as ``timed_training.py`` does.
 
         Raises:
             UserError: There is no such interpreter.
@@ -106,7 +105,7 @@ class Variant:
         raise UserError(f"{self.name} cannot be measured: {reason}")
 
 
-class Turns:
+class Turns(contextlib.AbstractContextManager["Turns"]):
     """Variants that are measured against each other; their processes end with the ``with`` block."""
 
     def __init__(self, variants: Sequence[Variant]) -> None:
@@ -115,11 +114,7 @@ class Turns:
         self.warm_up: dict[str, dict[str, float]] = {}
         """By variant: seconds of the first iterations, ``warm_up``, and of the last of them, ``iteration``."""
 
-    def __enter__(self) -> Turns:
-        """Begin."""
-        return self
-
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         """End all processes."""
         for variant in self.variants:
             variant.close()
@@ -154,5 +149,4 @@ def _environment(python: str) -> dict[str, str]:
     """Return the environment of a process: ours finds this very library, another one only what is installed there."""
     if python != sys.executable:
         return {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
-    paths = [str(Path(rsl_rl.__file__).parents[1]), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
+    return own_environment()

@@ -18,11 +18,11 @@ from pathlib import Path
 import torch
 
 import rsl_rl
-from rsl_rl.cli.doctor.check import Check
+from rsl_rl.cli.doctor.health_check import Check
 from rsl_rl.cli.run_folder import RUNS
-from rsl_rl.distributed.backends import available_backends
-from rsl_rl.telemetry.provenance import hardware, versions
-from rsl_rl.utils.files import replaced_when_complete
+from rsl_rl.distributed.start import available_backends
+from rsl_rl.telemetry.provenance import hardware, installed_version, versions
+from rsl_rl.utils.atomic_files import write_whole
 
 DISTRIBUTION = "rsl-rl-lib"
 _EXTRAS = {
@@ -71,7 +71,7 @@ def requirements() -> Iterator[Check]:
     for requirement in needed:
         if requirement.marker is not None:
             continue  # Of an extra.
-        version = _version(requirement.name)
+        version = installed_version(requirement.name)
         if version is None:
             yield Check(requirement.name, "failed", "is not installed", f'pip install "{requirement}"')
         elif not requirement.specifier.contains(version, prereleases=True):
@@ -84,7 +84,7 @@ def optional_packages() -> Iterator[Check]:
     """What more can be installed."""
     tested = _tested_versions()
     for name, extra in _EXTRAS.items():
-        version = _version(name)
+        version = installed_version(name)
         if version is not None:
             yield Check(name, "ok", version + _unlike(tested.get(name), version))
         elif name == "envpool" and sys.version_info < (3, 11):
@@ -92,7 +92,7 @@ def optional_packages() -> Iterator[Check]:
         else:
             yield Check(name, "missing", "", f'pip install "{DISTRIBUTION}[{extra}]"')
     for name in _CLIENTS:
-        version = _version(name)
+        version = installed_version(name)
         yield Check(name, "missing" if version is None else "ok", version or "only for its own tasks")
 
 
@@ -129,8 +129,8 @@ def folder() -> Iterator[Check]:
     """Where runs are kept, and what text files are written in."""
     place = RUNS if RUNS.is_dir() else Path()
     try:
-        with tempfile.TemporaryDirectory(dir=place) as trial, replaced_when_complete(Path(trial) / "file") as partial:
-            Path(partial).write_text("whole", encoding="utf-8")
+        with tempfile.TemporaryDirectory(dir=place) as trial:
+            write_whole(Path(trial) / "file", "whole")
     except OSError as error:
         yield Check("runs", "failed", f"{place.resolve()} cannot be written: {error}", "go to another folder")
         return
@@ -173,13 +173,6 @@ def nvidia_driver() -> str | None:
     except OSError:
         return None
     return next((word for word in words if word[0].isdigit() and "." in word), "of unknown version")
-
-
-def _version(name: str) -> str | None:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def _unlike(tested: str | None, version: str) -> str:

@@ -113,7 +113,8 @@ def train_and_check(folder: str, device: str) -> str:
     resumed = make_runner(Reach(device, seed=1), None, device)
     resumed.load(checkpoint)
     resumed.learn(2)
-    if difference := largest_difference(runner, resumed):
+    pairs = zip(runner.alg.get_policy().parameters(), resumed.alg.get_policy().parameters(), strict=True)
+    if difference := max((one - other).abs().max().item() for one, other in pairs):
         if device == "cpu":
             raise RuntimeError(
                 f"a resumed training is not the one that was interrupted: it differs by {difference:.0e}"
@@ -131,12 +132,6 @@ def train_and_check(folder: str, device: str) -> str:
 def mean_reward(runner: OnPolicyRunner) -> float:
     """Return the mean return of the last episodes."""
     return sum(runner.logger.rewbuffer) / max(1, len(runner.logger.rewbuffer))
-
-
-def largest_difference(one: OnPolicyRunner, other: OnPolicyRunner) -> float:
-    """Return the largest difference of a parameter of the two policies."""
-    pairs = zip(one.alg.get_policy().parameters(), other.alg.get_policy().parameters(), strict=True)
-    return max((a - b).abs().max().item() for a, b in pairs)
 
 
 def try_environment(name: str) -> str:

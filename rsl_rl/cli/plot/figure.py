@@ -14,13 +14,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rsl_rl.cli.plot.runs import Group
-from rsl_rl.telemetry.history import Axis
-from rsl_rl.utils.files import replaced_when_complete
+from rsl_rl.cli.plot.runs import Group, PlottedRun
+from rsl_rl.cli.run_folder import CURVE
+from rsl_rl.telemetry.history import Axis, read_history
+from rsl_rl.utils.atomic_files import replaced_when_complete
 
 SUFFIXES = (".png", ".svg")
-# Okabe and Ito's colours, which people with any colour vision tell apart; without yellow, which is faint on white.
-_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Okabe and Ito's, which people with any colour vision tell apart; without yellow, which is faint on white."""
 _STYLES = ("-", "--", ":", "-.")
 _MOST_POINTS = 2000
 _LABELS = {
@@ -67,7 +68,43 @@ def smoothed(values: np.ndarray, width: int) -> np.ndarray:
     return (sums[high] - sums[low]) / (high - low)
 
 
-def draw(groups: Sequence[Group], tags: Sequence[str], axis: Axis, path: Path, smooth: int = 1) -> None:
+def import_matplotlib(purpose: str) -> Any:
+    """Return matplotlib, with the module of its figures.
+
+    Args:
+        purpose: What it is needed for, for the error.
+
+    Raises:
+        ImportError: It is not installed.
+    """
+    try:
+        import matplotlib.figure
+    except ImportError as error:
+        raise ImportError(f'{purpose} needs: pip install "rsl-rl-lib[plot]"') from error
+    return matplotlib
+
+
+def draw_learning_curve(folder: Path, title: str) -> Path:
+    """Draw reward and episode length of a run over environment steps.
+
+    Args:
+        folder: The run; the picture is written into it.
+        title: Title of the picture.
+
+    Raises:
+        ImportError: matplotlib is not installed.
+        OSError: The run has no numbers, or the picture cannot be written.
+    """
+    history = read_history(folder)
+    seconds = max((history.series(tag, "seconds")[0][-1] for tag in history.tags), default=0.0)
+    group = Group(f"{title} ({seconds / 60:.1f} minutes)", [PlottedRun(folder, history, None)])
+    draw([group], ("Train/mean_reward", "Train/mean_episode_length"), "steps", folder / CURVE, title=group.label)
+    return folder / CURVE
+
+
+def draw(
+    groups: Sequence[Group], tags: Sequence[str], axis: Axis, path: Path, smooth: int = 1, title: str | None = None
+) -> None:
     """Draw one panel a tag with one curve a group.
 
     The mean of a group is drawn as far as all of its runs go; the runs themselves as thin lines to their ends.
@@ -78,33 +115,32 @@ def draw(groups: Sequence[Group], tags: Sequence[str], axis: Axis, path: Path, s
         axis: Over what.
         path: The picture; its suffix says which kind.
         smooth: Points over which a mean is taken.
+        title: Above all; None for the name of the task, if it is that of all runs.
 
     Raises:
         ImportError: matplotlib is not installed.
         OSError: The picture cannot be written.
     """
-    try:
-        from matplotlib import rc_context
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError('Drawing curves needs: pip install "rsl-rl-lib[plot]"') from error
+    matplotlib = import_matplotlib("Drawing curves")
     columns = min(len(tags), 2 if len(tags) in (2, 4) else 3)
     rows = -(-len(tags) // columns)
     # Text stays text, also where it holds $, and the same runs give the same file.
     style: Any = {"svg.fonttype": "none", "svg.hashsalt": "rsl-rl", "font.size": 10, "text.parse_math": False}
-    with rc_context(style):
-        figure = Figure(figsize=(max(6.4, 4.6 * columns), 3.4 * rows + 0.35 * -(-len(groups) // columns) + 0.2))
+    with matplotlib.rc_context(style):
+        figure = matplotlib.figure.Figure(
+            figsize=(max(6.4, 4.6 * columns), 3.4 * rows + 0.35 * -(-len(groups) // columns) + 0.2)
+        )
         figure.set_layout_engine("constrained", h_pad=0.08, w_pad=0.08)
         panels = figure.subplots(rows, columns, squeeze=False).ravel()
         handles: dict[str, Any] = {}
-        tasks = {run.task for group in groups for run in group.runs}
-        if len(tasks) == 1:
-            figure.suptitle(*tasks)
+        titles = {title or run.task for group in groups for run in group.runs}
+        if len(titles) == 1:
+            figure.suptitle(*titles)
         for panel, tag in zip(panels, tags, strict=False):
             _draw_panel(panel, groups, tag, axis, smooth, handles)
         for panel in panels[len(tags) :]:
             panel.set_visible(False)
-        if set(handles) != tasks:  # otherwise the title has said it
+        if set(handles) != titles:  # otherwise the title has said it
             figure.legend(handles.values(), handles.keys(), loc="outside lower center", frameon=False, ncols=columns)
         with replaced_when_complete(path) as partial:
             is_svg = path.suffix.lower() == ".svg"
@@ -119,8 +155,8 @@ def _draw_panel(
     for index, (group, curves) in enumerate(zip(groups, members, strict=True)):
         if not curves:
             continue
-        color = _COLORS[index % len(_COLORS)]
-        style = _STYLES[index // len(_COLORS) % len(_STYLES)]
+        color = COLORS[index % len(COLORS)]
+        style = _STYLES[index // len(COLORS) % len(_STYLES)]
         smooth_curves = [(x / unit, smoothed(y, smooth)) for x, y in curves]
         if len(curves) > 1 or smooth > 1:
             for x, y in curves if len(curves) == 1 else [(x * unit, y) for x, y in smooth_curves]:

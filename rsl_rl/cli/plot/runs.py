@@ -18,6 +18,7 @@ from rsl_rl.cli.run_folder import CONFIG, RUNS
 from rsl_rl.config.task import parse_yaml_text
 from rsl_rl.telemetry.history import EVENTS, History, read_history
 from rsl_rl.telemetry.metrics_csv import FILE_NAME
+from rsl_rl.telemetry.plain_values import flattened
 from rsl_rl.utils import listed
 
 # Where programs keep a run's configuration: ours, Isaac Lab's and mjlab's.
@@ -136,17 +137,6 @@ def _parsed_environment(text: str) -> dict[str, Any]:
     return {"env_file": hashlib.sha256(text.encode()).hexdigest()[:8]}
 
 
-def flattened(section: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested mappings as one, under keys such as ``runner.algorithm.gamma``; lists stay whole."""
-    flat: dict[str, Any] = {}
-    for key, value in section.items():
-        if isinstance(value, Mapping) and value:
-            flat |= flattened(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
-
-
 def grouped(runs: Sequence[PlottedRun], rules: Sequence[str]) -> list[Group]:
     """Return the curves to draw, in the order of their first runs.
 
@@ -159,16 +149,14 @@ def grouped(runs: Sequence[PlottedRun], rules: Sequence[str]) -> list[Group]:
     Raises:
         ValueError: A rule has another form, or no run fits its pattern.
     """
-    if list(rules) == ["none"]:
-        return _labelled([Group("", [run]) for run in runs], is_single=True)
-    if list(rules) in (["auto"], ["task"]):
+    if list(rules) in (["none"], ["auto"], ["task"]):
         by_key: dict[Any, Group] = {}
         for run in runs:
             known = run.folder if run.config is None else repr((run.task, sorted(run.compared.items(), key=str)))
-            by_key.setdefault(run.task if list(rules) == ["task"] else known, Group("")).runs.append(run)
-        if list(rules) == ["task"]:
-            return [Group(group.runs[0].task, group.runs) for group in by_key.values()]
-        return _labelled(list(by_key.values()))
+            key = {"none": run.folder, "auto": known, "task": run.task}[rules[0]]
+            by_key.setdefault(key, Group(run.task)).runs.append(run)
+        found = list(by_key.values())
+        return found if rules[0] == "task" else _labelled(found, is_single=rules[0] == "none")
     groups = []
     for rule in rules:
         label, separator, pattern = rule.partition("=")

@@ -17,12 +17,12 @@ from typing import Any
 
 from rsl_rl.checkpoint import newest_checkpoint, numbered_checkpoints, read_checkpoint
 from rsl_rl.cli.export_record import recorded_check
-from rsl_rl.cli.plot.runs import flattened
 from rsl_rl.cli.run_folder import CONFIG, EXPORTS
+from rsl_rl.cli.sweep.space import task_document
 from rsl_rl.cli.warning_log import read_warnings
-from rsl_rl.config.task import TaskConfig, load_task, parse_yaml_text, task_names
+from rsl_rl.config.task import load_task, parse_yaml_text, task_names
 from rsl_rl.telemetry.history import LENGTH_TAGS, RETURN_TAGS, History, read_history
-from rsl_rl.telemetry.plain import plain
+from rsl_rl.telemetry.plain_values import flattened
 from rsl_rl.telemetry.provenance import read_starts
 
 _FOREIGN_CONFIGS = ("params/agent.yaml", "params/env.yaml")
@@ -66,7 +66,8 @@ class RunFacts:
     baseline: dict[str, Any] | None
     """What the configuration is compared with, under dotted keys."""
     baseline_name: str
-    history: History | None
+    history: History
+    """Without tags where nothing was logged."""
     starts: list[dict[str, Any]]
     warnings: list[dict[str, Any]]
     code: list[CodeState]
@@ -85,18 +86,19 @@ class RunFacts:
     @property
     def reward_tag(self) -> str | None:
         """The tag of the return of episodes."""
-        return self._first(RETURN_TAGS)
+        return next((tag for tag in RETURN_TAGS if tag in self.history.tags), None)
 
     @property
     def length_tag(self) -> str | None:
         """The tag of the length of episodes."""
-        return self._first(LENGTH_TAGS)
+        return next((tag for tag in LENGTH_TAGS if tag in self.history.tags), None)
 
     def end(self, axis: str) -> float | None:
         """Return the last iteration, steps or seconds of the history; None where it does not tell."""
-        if self.history is None or axis not in self.history.axes:
+        if axis not in self.history.axes:
             return None
-        return max(self.history.series(tag, axis)[0][-1] for tag in self.history.tags)  # type: ignore[arg-type]
+        ends = (self.history.series(tag, axis)[0][-1] for tag in self.history.tags)  # type: ignore[arg-type]
+        return max(ends, default=None)
 
     def changed(self) -> list[tuple[str, Any, Any]]:
         """Return key, value and baseline for every value that differs from the baseline."""
@@ -105,18 +107,11 @@ class RunFacts:
         mine, theirs = flattened(self.config), self.baseline
         # A key that this run lacks altogether is of a release that did not have it.
         lacking = [key for key in theirs if key not in mine and any(key.startswith(f"{leaf}.") for leaf in mine)]
-        keys = [key for key in (*mine, *lacking) if self._is_compared(key) and (key in theirs or mine.get(key) != {})]
+        # The defaults are those of any environment, and groups are filled from the one that is given.
+        left_out = (*_NOT_COMPARED, "env") if self.baseline_name == _DEFAULTS else _NOT_COMPARED
+        keys = [key for key in (*mine, *lacking) if key not in left_out and not key.startswith("runner.obs_groups")]
         pairs = [(key, mine.get(key, NOT_SET), theirs.get(key, NOT_SET)) for key in keys]
-        return [pair for pair in pairs if pair[1] != pair[2]]
-
-    def _is_compared(self, key: str) -> bool:
-        # Groups are filled from the environment, and the defaults are those of any environment.
-        is_given = key == "env" and self.baseline_name == _DEFAULTS
-        return not (is_given or key in _NOT_COMPARED or key.startswith("runner.obs_groups"))
-
-    def _first(self, tags: tuple[str, ...]) -> str | None:
-        known = [] if self.history is None else self.history.tags
-        return next((tag for tag in tags if tag in known), None)
+        return [(key, own, other) for key, own, other in pairs if own != other and (own, other) != ({}, NOT_SET)]
 
 
 def gather(folder: Path) -> RunFacts:
@@ -127,11 +122,11 @@ def gather(folder: Path) -> RunFacts:
     try:
         history = read_history(folder)
     except (OSError, ValueError, ImportError) as error:
-        history = None
+        history = History(folder, {})
         problems.append(str(error))
-    if history is not None and not history.tags:
-        problems.append(f"'{history.source}' holds no number that is finite.")
-        history = None
+    else:
+        if not history.tags:
+            problems.append(f"'{history.source}' holds no number that is finite.")
     return RunFacts(
         folder=folder,
         config=config,
@@ -174,14 +169,8 @@ def _baseline(config: Mapping[str, Any] | None) -> tuple[dict[str, Any] | None, 
         return None, ""
     name = str(config.get("name"))
     if name in task_names():
-        return _flat(load_task(name)), f"preset '{name}'"
-    return _flat(load_task("gym:any")), _DEFAULTS
-
-
-def _flat(task: TaskConfig) -> dict[str, Any]:
-    values = {key: value for key, value in vars(task).items() if key != "runner"}
-    # As they are after a file: tuples are lists.
-    return flattened(json.loads(json.dumps(plain(values | {"runner": task.runner.to_dict()}))))
+        return flattened(task_document(load_task(name))), f"preset '{name}'"
+    return flattened(task_document(load_task("gym:any"))), _DEFAULTS
 
 
 def _versions_of_checkpoint(folder: Path, problems: list[str]) -> list[dict[str, Any]]:

@@ -37,16 +37,26 @@ def element(name: str, *children: object, **attributes: object) -> Html:
 
 def joined(children: Iterable[object], separator: str = "") -> Html:
     """Return several texts as one, escaped where needed."""
-    return Html(separator.join(_escaped(child) for child in children if child is not None))
+    texts = (child if isinstance(child, Html) else html.escape(str(child)) for child in children if child is not None)
+    return Html(separator.join(texts))
 
 
 def table(header: Sequence[object], rows: Iterable[Sequence[object]], numbers: bool = True) -> Html:
     """Return a table that scrolls within its frame; with numbers all columns but the first are set to the right."""
     kind = "numbers" if numbers else None
     head = element("tr", *(element("th", cell, scope="col") for cell in header))
-    body = [element("tr", *(_cell(index, cell) for index, cell in enumerate(row))) for row in rows]
+    body = [
+        element("tr", element("th", first, scope="row"), *(element("td", cell) for cell in others))
+        for first, *others in rows
+    ]
     whole = element("table", element("thead", head), element("tbody", *body), class_=kind)
     return element("div", whole, class_="scroll", tabindex="0", role="region", aria_label="table")
+
+
+def definitions(rows: Iterable[tuple[object, object]], kind: str) -> Html:
+    """Return names and what they stand for, as a list of a class."""
+    lines = (element("div", element("dt", name), element("dd", value)) for name, value in rows)
+    return element("dl", *lines, class_=kind)
 
 
 def details(summary: object, *body: object, is_open: bool = False) -> Html:
@@ -84,11 +94,3 @@ def size(num_bytes: int) -> str:
 def when(stat: os.stat_result) -> str:
     """Return the time at which a file was written."""
     return datetime.fromtimestamp(stat.st_mtime).strftime("%Y-%m-%d %H:%M")
-
-
-def _cell(index: int, cell: object) -> Html:
-    return element("td", cell) if index else element("th", cell, scope="row")
-
-
-def _escaped(text: object) -> str:
-    return text if isinstance(text, Html) else html.escape(str(text))

@@ -10,14 +10,14 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from rsl_rl.cli.sweep.file import Sweep
 from rsl_rl.cli.sweep.space import task_of, with_values
 from rsl_rl.cli.sweep.study import Trials, import_optuna
+from rsl_rl.cli.sweep.sweep_file import Sweep
 from rsl_rl.cli.sweep.trials import Plan
 from rsl_rl.cli.table import as_table
 from rsl_rl.config.task import write_task
 from rsl_rl.telemetry.console import number
-from rsl_rl.utils.files import replaced_when_complete
+from rsl_rl.utils.atomic_files import replaced_when_complete
 
 BEST = "best.yaml"
 _SHOWN = 5
@@ -43,6 +43,11 @@ def write_best(study: Any, plan: Plan) -> None:
         write_task(task_of(document), partial)
 
 
+def short(value: Any) -> str:
+    """Return a value for a line of text."""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
 def summary(study: Any, sweep: Sweep, folder: Path, trials: Trials) -> str:
     """Return the state of a sweep: counts, the best trials, and which parameters mattered."""
     names = {"COMPLETE": "trained to the end", "PRUNED": "pruned", "FAIL": "failed"}
@@ -63,10 +68,7 @@ def summary(study: Any, sweep: Sweep, folder: Path, trials: Trials) -> str:
         [
             f"trial_{trial.number:04d}{' (the task itself)' if 'is_as_given' in trial.user_attrs else ''}",
             number(trial.value),
-            *(
-                f"{value:.3g}" if isinstance(value, float) else value
-                for value in (trial.params.get(key, "") for key in keys)
-            ),
+            *(short(trial.params.get(key, "")) for key in keys),
         ]
         for trial in best[:_SHOWN]
     ]

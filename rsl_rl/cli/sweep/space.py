@@ -9,14 +9,16 @@ import copy
 import json
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rsl_rl.config.schema import SCHEMAS
+from rsl_rl.config.schema import CONFIGURABLE
 from rsl_rl.config.task import TaskConfig, parse_yaml_text, read_task, write_task
+from rsl_rl.telemetry.plain_values import flattened
 from rsl_rl.utils import did_you_mean, listed
+from rsl_rl.utils.yaml_text import as_yaml
 
 _KEYS = ("low", "high", "log", "step", "choices")
 _FORMS = "low..high, log:low..high or a,b,c"
@@ -36,14 +38,9 @@ class Parameter:
     is_integer: bool = False
 
     @property
-    def limits(self) -> tuple[Any, ...]:
-        """The values that stand for all: every choice, or both ends."""
-        return self.choices or (self.low, self.high)
-
-    @property
     def labels(self) -> list[Any]:
-        """The choices as a database keeps them: numbers and text, for lists their text."""
-        return [_label(choice) for choice in self.choices]
+        """The choices as a database keeps them."""
+        return [label_of(choice) for choice in self.choices]
 
     def holds(self, value: Any) -> bool:
         """Return whether a value is one of those that are tried."""
@@ -52,10 +49,6 @@ class Parameter:
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
         steps = (value - self.low) / self.step if is_number and self.step else 0
         return is_number and self.low <= value <= self.high and steps == int(steps)
-
-    def label_of(self, value: Any) -> Any:
-        """Return what the database keeps for what the task takes."""
-        return _label(value) if self.choices else value
 
     def suggest(self, trial: Any) -> Any:
         """Return the value that an Optuna trial takes."""
@@ -70,7 +63,8 @@ class Parameter:
         return self.choices[self.labels.index(suggested)] if self.choices else suggested
 
 
-def _label(choice: Any) -> Any:
+def label_of(choice: Any) -> Any:
+    """Return what a database keeps for a value: numbers and text as they are, for lists their text."""
     return choice if choice is None or isinstance(choice, (bool, int, float, str)) else json.dumps(choice)
 
 
@@ -128,20 +122,19 @@ def _checked(name: str, section: Any, document: Mapping[str, Any]) -> Parameter:
             raise ValueError(f"{place} has an unknown key '{key}'.{did_you_mean(key, _KEYS)} Keys: {listed(_KEYS)}.")
     if ("choices" in section) == ("low" in section or "high" in section):
         raise ValueError(f"{place} needs either 'low' and 'high' or 'choices'.")
-    parameter = _choices(name, section) if "choices" in section else _range(name, section, document)
-    for value in parameter.limits:
+    if "choices" in section:
+        choices = section["choices"]
+        if not isinstance(choices, (list, tuple)) or len(choices) < 2:
+            raise ValueError(f"{place} needs a list of at least two choices, got {choices!r}.")
+        parameter = Parameter(name, choices=tuple(choices))
+    else:
+        parameter = _range(name, section, document)
+    for value in parameter.choices or (parameter.low, parameter.high):
         try:
             task_of(with_values(document, {name: value}))
         except (ValueError, TypeError) as error:
             raise type(error)(f"{place} cannot be {value!r}: {error}") from error
     return parameter
-
-
-def _choices(name: str, section: Mapping[str, Any]) -> Parameter:
-    choices = section["choices"]
-    if not isinstance(choices, (list, tuple)) or len(choices) < 2:
-        raise ValueError(f"The parameter '{name}' needs a list of at least two choices, got {choices!r}.")
-    return Parameter(name, choices=tuple(choices))
 
 
 def _range(name: str, section: Mapping[str, Any], document: Mapping[str, Any]) -> Parameter:
@@ -188,25 +181,17 @@ def check_name(name: str, document: Mapping[str, Any]) -> None:
         within = ".".join(parents[:depth])
         is_last = depth == len(parents)
         if is_last and isinstance(section, Mapping):
-            is_known = within == "runner" or section.get("class_name") in SCHEMAS
+            is_known = within == "runner" or section.get("class_name") in CONFIGURABLE
             if within == "env_options" or ("class_name" in section and not is_known):
                 return  # Of a user's own class, which says itself whether it takes this.
         elif section is None:
             raise ValueError(
                 f"The task has no '{name}': '{within}' is not set in it. Set it in the task's file, or as an override."
             )
-        known = list(_leaves(document))
+        known = [leaf for leaf in flattened(document) if leaf.rpartition(".")[2] != "class_name"]
         same = [leaf for leaf in known if leaf.rpartition(".")[2] == last]
         hint = f" Did you mean {' or '.join(map(repr, same[:3]))}?" if same else did_you_mean(name, known)
         raise ValueError(f"The task has no '{name}'.{hint} Its values are those of: rsl-rl train TASK --help")
-
-
-def _leaves(section: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    for key, value in section.items():
-        if isinstance(value, Mapping) and value:
-            yield from _leaves(value, f"{prefix}{key}.")
-        elif key != "class_name":
-            yield f"{prefix}{key}"
 
 
 def with_values(document: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -243,10 +228,8 @@ def task_of(document: Mapping[str, Any]) -> TaskConfig:
     Raises:
         ValueError, TypeError: A value is wrong; says where.
     """
-    import yaml
-
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # What there is to say was said when the task was read first.
         path = Path(folder) / "task.yaml"
-        path.write_text(yaml.safe_dump(dict(document), sort_keys=False), encoding="utf-8")
+        path.write_text(as_yaml(document), encoding="utf-8")
         return read_task(path)

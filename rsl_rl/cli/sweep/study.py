@@ -170,13 +170,15 @@ def make_pruner(pruner: Any, steps: int) -> Any:
     """
     if pruner in (None, "none"):
         return import_optuna().pruners.NopPruner()
-    if pruner == "median":
+    least = {"min_resource": max(1, steps // 16)}
+    tuned = {
         # Some trials to compare with, and a third of a training in which nothing is decided: first rewards say little.
-        pruner = {"class_name": "MedianPruner", "n_startup_trials": 4, "n_warmup_steps": steps // 3}
-    elif pruner == "halving":
-        pruner = {"class_name": "SuccessiveHalvingPruner", "min_resource": max(1, steps // 16)}
-    elif pruner == "hyperband":
-        pruner = {"class_name": "HyperbandPruner", "min_resource": max(1, steps // 16), "max_resource": steps}
+        "median": {"class_name": "MedianPruner", "n_startup_trials": 4, "n_warmup_steps": steps // 3},
+        "halving": {"class_name": "SuccessiveHalvingPruner", **least},
+        "hyperband": {"class_name": "HyperbandPruner", **least, "max_resource": steps},
+    }
+    if isinstance(pruner, str):
+        pruner = tuned.get(pruner, pruner)
     return _made(pruner, "pruners", [*PRUNERS, "none"], {})
 
 

@@ -15,8 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from rsl_rl.cli.main import UserError
 from rsl_rl.cli.own_process import own_command, own_environment
 from rsl_rl.cli.sweep.space import Parameter, with_values
@@ -24,7 +22,8 @@ from rsl_rl.cli.sweep.study import BEAT_SECONDS, Trials, while_ours
 from rsl_rl.telemetry.console import duration, number
 from rsl_rl.telemetry.metrics_csv import FILE_NAME
 from rsl_rl.utils import did_you_mean, listed
-from rsl_rl.utils.files import replaced_when_complete
+from rsl_rl.utils.atomic_files import write_whole
+from rsl_rl.utils.yaml_text import as_yaml
 
 
 @dataclass(frozen=True)
@@ -88,6 +87,7 @@ class RunningTrial:
         self._process.kill()
         self._process.wait()
 
+    @while_ours()
     def poll(self) -> str | None:
         """Take in what the training has logged; return what there is to say once the trial has ended.
 
@@ -95,10 +95,6 @@ class RunningTrial:
             UserError: The training was complete, and the metric was not among its numbers.
             TakenOverError: Another machine holds this trial for lost.
         """
-        with while_ours():
-            return self._poll()
-
-    def _poll(self) -> str | None:
         code = self._process.poll()
         self._report()
         if time.monotonic() - self._beaten > BEAT_SECONDS:
@@ -134,12 +130,11 @@ class RunningTrial:
         self.trial.set_user_attr("run", str(run))
         self._table, self._log = _Table(run / FILE_NAME, self._plan.metric), stem.with_suffix(".txt")
         file = stem.with_suffix(".yaml")
-        with replaced_when_complete(file) as partial:
-            Path(partial).write_text(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), encoding="utf-8")
+        write_whole(file, as_yaml(document))
         command = ["train", str(file), "--run-dir", str(run), "--export", "False"]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                own_command("rsl_rl.cli.sweep.worker", self.place.cores, *command),
+                own_command("rsl_rl.cli.sweep.trial_process", self.place.cores, *command),
                 # Closed when this process ends, however it does, which ends the training.
                 stdin=subprocess.PIPE,
                 stdout=log,

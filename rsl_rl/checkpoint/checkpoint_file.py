@@ -1,0 +1,161 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Checkpoint files: written whole or not at all, verified when read, and read without executing anything."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import pickle
+import re
+import warnings
+import zipfile
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from rsl_rl.utils.atomic_files import replaced_when_complete
+
+FORMAT_VERSION = 1
+"""Of the documents written here; they carry it under the key ``format_version``."""
+TRUST_VARIABLE = "RSL_RL_TRUST_CHECKPOINTS"
+"""Set to 1, this environment variable lets files execute code while they are read."""
+
+# A checkpoint is a zip archive, whose trailing comment any reader skips: the SHA-256 of all bytes before its digits.
+_MARK = b"rsl_rl sha256="
+_COMMENT_LENGTH = len(_MARK) + 64
+# Exact types: a subclass, an enumeration for example, is an object of a class of its own.
+_PLAIN_TYPES = {str, int, float, complex, bool, bytes, bytearray, type(None), torch.Size, torch.dtype, torch.device}
+_PLAIN_TYPES |= {torch.Tensor, torch.nn.Parameter}
+
+
+def write_checkpoint(document: dict[str, Any], path: str | os.PathLike[str]) -> None:
+    """Write a checkpoint atomically, with its format version and its SHA-256 inside.
+
+    A temporary file in the same folder is written, forced to the disk and renamed; a file that was there before
+    survives until that moment. Missing folders are created.
+
+    Args:
+        document: Tensors and plain data. Numbers and arrays of NumPy become numbers and tensors.
+        path: Where to write.
+
+    Raises:
+        OSError: The folder cannot be written, or the disk is full.
+
+    Warns:
+        UserWarning: It holds other objects, and reading it will be refused.
+    """
+    buffer = io.BytesIO()
+    torch.save({**_plain(document, ""), "format_version": FORMAT_VERSION}, buffer)
+    # The archive ends with the length of its comment, two bytes, and the comment.
+    content = buffer.getvalue()[:-2] + _COMMENT_LENGTH.to_bytes(2, "little") + _MARK
+    with replaced_when_complete(path) as partial, open(partial, "wb") as file:
+        file.write(content)
+        file.write(hashlib.sha256(content).hexdigest().encode())
+
+
+def read_checkpoint(path: str | os.PathLike[str], map_location: Any = None) -> dict[str, Any]:
+    """Read a checkpoint of any release. Only tensors and plain data are accepted: nothing in the file is executed.
+
+    A file with a SHA-256 is verified; those of other releases have none.
+
+    Args:
+        path: The file.
+        map_location: Where to put the tensors, as in ``torch.load``.
+
+    Raises:
+        FileNotFoundError: There is no such file; names the checkpoints beside it.
+        ValueError: The file is not a checkpoint, is damaged, or holds something other than tensors and plain data
+            (and the user did not set ``RSL_RL_TRUST_CHECKPOINTS=1``).
+    """
+    path = Path(path)
+    if not path.is_file():
+        beside = sorted(file.name for file in path.parent.glob("*.pt")) if path.parent.is_dir() else []
+        raise FileNotFoundError(
+            f"No checkpoint at '{path}'. Checkpoints in that folder: {', '.join(beside) or 'none'}."
+        )
+    # Read first and parse then: a disk that fails and a file that is damaged are two different messages.
+    content = path.read_bytes()
+    is_verified = content[-_COMMENT_LENGTH:-64] == _MARK
+    if is_verified and hashlib.sha256(content[:-64]).hexdigest().encode() != content[-64:]:
+        raise ValueError(f"'{path}' is damaged: its content does not have the SHA-256 that it was written with.")
+    document = _parsed(content, path, map_location)
+    if not isinstance(document, dict):
+        raise ValueError(f"'{path}' is not a checkpoint: it holds a {type(document).__name__} instead of a dict.")
+    # An archive says how long its comment is: 0 in one that was written anew by other means.
+    end = content.rfind(b"PK\x05\x06")
+    if "format_version" in document and not is_verified and content[end + 20 : end + 22] != b"\0\0":
+        raise ValueError(f"'{path}' is damaged: the SHA-256 at its end is missing.")
+    version = document.get("format_version", 0)
+    if not isinstance(version, int) or version > FORMAT_VERSION:
+        raise ValueError(
+            f"'{path}' was written by a newer version of this library (format {version}, this one reads up to "
+            f"{FORMAT_VERSION})."
+        )
+    return document
+
+
+def is_plain(value: Any) -> bool:
+    """Return whether a nested value consists of tensors and plain data, so that a checkpoint with it can be read."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        _plain(value, "")
+    return not caught
+
+
+def is_ours(path: str | os.PathLike[str]) -> bool:
+    """Return whether a file ends like those that are written here."""
+    with open(path, "rb") as file:
+        file.seek(0, os.SEEK_END)
+        file.seek(max(0, file.tell() - _COMMENT_LENGTH))
+        return file.read(len(_MARK)) == _MARK
+
+
+def _plain(value: Any, place: str) -> Any:
+    """Return tensors and plain data without NumPy's numbers and arrays."""
+    if isinstance(value, np.ndarray) and value.ndim:
+        try:
+            return torch.from_numpy(value.astype(value.dtype.newbyteorder("="), order="C"))  # a copy
+        except TypeError:  # texts or objects
+            value = value.tolist()
+    elif isinstance(value, (np.ndarray, np.generic)):
+        value = value.item()
+    if type(value) in (dict, OrderedDict):
+        return {
+            _plain(key, f"{place} (a key)"): _plain(item, f"{place}.{key}" if place else str(key))
+            for key, item in value.items()
+        }
+    if type(value) in (list, tuple, set):
+        return type(value)(_plain(item, f"{place}[{index}]") for index, item in enumerate(value))
+    if type(value) not in _PLAIN_TYPES:
+        warnings.warn(
+            f"The checkpoint holds a {type(value).__name__} at '{place}', neither a tensor nor plain data: reading it "
+            "will be refused, since that would execute code from the file.",
+            stacklevel=4,
+        )
+    return value
+
+
+def _parsed(content: bytes, path: Path, map_location: Any) -> Any:
+    try:
+        if not zipfile.is_zipfile(io.BytesIO(content)):
+            raise ValueError("it is no zip archive")
+        return torch.load(io.BytesIO(content), map_location=map_location, weights_only=True)
+    except Exception as error:  # a damaged file fails anywhere
+        found = re.search(r"GLOBAL (\S+)", str(error)) if isinstance(error, pickle.UnpicklingError) else None
+        if found is None:
+            raise ValueError(f"'{path}' is not a checkpoint, or it is damaged (cut off?): {error}") from error
+        if os.environ.get(TRUST_VARIABLE) != "1":
+            raise ValueError(
+                f"'{path}' is refused: it holds something other than tensors and plain data ({found[1]}), and reading "
+                f"that would execute code from the file. If you trust whoever wrote it: set {TRUST_VARIABLE}=1."
+            ) from error
+    try:
+        return torch.load(io.BytesIO(content), map_location=map_location, weights_only=False)
+    except Exception as error:
+        raise ValueError(f"'{path}' cannot be read, although it is trusted: {error!r}") from error

@@ -1,0 +1,183 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""The checkpoints of one run: which are kept, which is the best, and which is the newest that can be read."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import re
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+from rsl_rl.checkpoint.checkpoint_file import is_ours, read_checkpoint
+from rsl_rl.utils.atomic_files import remove_partial_files, replaced_when_complete
+
+# Not "model_...": launchers look for the newest file of that pattern.
+BEST, LATEST = "best.pt", "latest.pt"
+TRAINING_REWARD = "Train/mean_reward"
+
+
+def numbered_checkpoints(folder: str | os.PathLike[str]) -> dict[int, Path]:
+    """Return the files ``model_<iteration>.pt`` of a folder by their iteration, the newest first."""
+    found = {int(m[1]): file for file in Path(folder).iterdir() if (m := re.fullmatch(r"model_(\d+)\.pt", file.name))}
+    return dict(sorted(found.items(), reverse=True))
+
+
+def newest_checkpoint(folder: str | os.PathLike[str]) -> Path:
+    """Return the newest checkpoint of a folder that can be read; damaged ones are skipped.
+
+    Raises:
+        FileNotFoundError: There is none.
+        ValueError: There are some, and all of them are damaged.
+
+    Warns:
+        UserWarning: A file was skipped; says why.
+    """
+    files = numbered_checkpoints(folder) if Path(folder).is_dir() else {}
+    for file in files.values():
+        try:
+            read_checkpoint(file, map_location="cpu")
+        except (ValueError, OSError) as error:
+            warnings.warn(f"Skipped a checkpoint: {error}", stacklevel=2)
+            continue
+        return file
+    if files:
+        raise ValueError(f"None of the {len(files)} checkpoints in '{folder}' can be read.")
+    raise FileNotFoundError(f"There is no checkpoint in '{folder}': no file model_<iteration>.pt.")
+
+
+class CheckpointFolder:
+    """Where a run saves: retries when that fails, and keeps ``latest.pt``, ``best.pt`` and the last few.
+
+    These two are copies of files ``model_<iteration>.pt``, and always whole. What other programs write under these
+    names is left alone. One run at a time may save into a folder.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], keep: int | None = None) -> None:
+        """Remove what a killed process left half written.
+
+        Args:
+            folder: The run's folder; made when something is saved.
+            keep: How many of the newest checkpoints stay, beside the best; None for all.
+        """
+        self._folder = Path(folder)
+        self._keep = keep
+        self._failed = False
+        self.best_reward: float | None = None
+        """What the checkpoint ``best.pt`` was chosen by."""
+        self.best_by = TRAINING_REWARD
+        """The tag of that number: the mean reward of the training, or the mean return of an evaluation."""
+        remove_partial_files(self._folder)
+        with contextlib.suppress(ValueError, OSError):
+            best = read_checkpoint(self._folder / BEST, map_location="cpu")
+            self.best_reward, self.best_by = best.get("best_reward"), best.get("best_by", TRAINING_REWARD)
+
+    def begin_after(self, iteration: int) -> None:
+        """Go on after a checkpoint that may not be the newest: later ones are of a branch that was given up.
+
+        They are renamed to ``abandoned_<iteration>.pt``, so that they are not taken for the newest of this one.
+        """
+        with contextlib.suppress(OSError):
+            for number, file in numbered_checkpoints(self._folder).items():
+                if number > iteration:
+                    file.replace(file.with_name(f"abandoned_{number}.pt"))
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the last attempt failed, so that another should be made soon."""
+        return self._failed
+
+    def is_best(self, score: float | None, by: str = TRAINING_REWARD) -> bool:
+        """Return whether a checkpoint would be the best so far; an evaluation outweighs the rewards of the training.
+
+        Args:
+            score: What is compared; None if nothing is known yet, what is not finite counts as that.
+            by: Its tag.
+        """
+        if score is None or not math.isfinite(score):
+            return False
+        if self.best_reward is None or by == self.best_by:
+            return self.best_reward is None or score > self.best_reward
+        return self.best_by == TRAINING_REWARD
+
+    def save(
+        self,
+        write: Callable[[str], None],
+        iteration: int,
+        score: float | None,
+        is_last: bool,
+        by: str = TRAINING_REWARD,
+    ) -> None:
+        """Save one checkpoint; a disk that is full or read-only is reported, and never ends a training.
+
+        Args:
+            write: Writes a checkpoint to the path that it is given.
+            iteration: Of the checkpoint.
+            score: What ``best.pt`` is chosen by; see :meth:`is_best`.
+            is_last: Whether no later attempt will be made: the checkpoint then goes to a temporary folder instead.
+            by: Tag of the score.
+
+        Raises:
+            OSError: It is the last, and cannot be written anywhere.
+        """
+        path = self._folder / f"model_{iteration}.pt"
+        is_best, before = self.is_best(score, by), (self.best_reward, self.best_by)
+        if is_best:
+            # Part of what is written.
+            self.best_reward, self.best_by = score, by
+        try:
+            write(str(path))
+        except (OSError, RuntimeError) as error:
+            self.best_reward, self.best_by = before
+            # torch reports a full disk as a RuntimeError of its own.
+            if isinstance(error, RuntimeError) and not re.search("PytorchStreamWriter|iostream", str(error)):
+                raise
+            self._failed = True
+            if not is_last:
+                warnings.warn(
+                    f"The checkpoint '{path}' could not be written, training goes on and tries again after the next "
+                    f"iteration: {error}",
+                    stacklevel=3,
+                )
+                return
+            rescue = os.path.join(tempfile.mkdtemp(prefix="rsl_rl_rescue_"), path.name)
+            write(rescue)
+            warnings.warn(
+                f"The last checkpoint could not be written to '{path}' ({error}). It lies in '{rescue}': keep it.",
+                stacklevel=3,
+            )
+            return
+        self._failed = False
+        self._name(path, LATEST)
+        if is_best:
+            self._name(path, BEST)
+        if self._keep is not None:
+            for file in list(numbered_checkpoints(self._folder).values())[self._keep :]:
+                # Of a run that went back to an earlier checkpoint there may be newer ones.
+                with contextlib.suppress(OSError):
+                    if file != path:
+                        file.unlink()
+
+    def protect_latest(self, name: str) -> Path | None:
+        """Give the newest checkpoint a second name, under which it is never deleted; None if there is none."""
+        files = list(numbered_checkpoints(self._folder).values()) if self._folder.is_dir() else []
+        if not files:
+            return None
+        with contextlib.suppress(OSError), replaced_when_complete(self._folder / name) as partial:
+            shutil.copyfile(files[0], partial)
+        return self._folder / name
+
+    def _name(self, path: Path, name: str) -> None:
+        place = self._folder / name
+        # A missing name is not worth a warning where the disk is full: the checkpoint itself is there.
+        with contextlib.suppress(OSError):
+            if is_ours(path) and (not place.exists() or is_ours(place)):
+                # Not a link: a program that writes to one name would change what the other means.
+                with replaced_when_complete(place) as partial:
+                    shutil.copyfile(path, partial)

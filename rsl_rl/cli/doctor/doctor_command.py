@@ -1,0 +1,166 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""``rsl-rl doctor``."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import itertools
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import torch
+import tyro
+
+from rsl_rl.cli.doctor.health_check import Check, Look, ProbeError, looked, probe
+from rsl_rl.cli.doctor.system import devices, folder, library, optional_packages, requirements
+
+_COLORS = {"ok": "green", "note": "yellow", "missing": "yellow", "failed": "bold red"}
+# Way to draw, and the package of Debian and Ubuntu that it needs.
+_DRAWING = {"egl": "libegl1", "osmesa": "libosmesa6", "glfw": "libglfw3"}
+
+
+@dataclass(frozen=True)
+class DoctorArguments:
+    """Look at this installation and this machine, try out what the library needs, and say what to do where it fails.
+
+    The exit code is 1 where something that is needed does not work. What is optional and missing is no failure.
+    """
+
+    quick: bool = False
+    """Only look: compile, draw and train nothing."""
+    json: bool = False
+    """Print the result as JSON."""
+
+
+def run(arguments: list[str]) -> None:
+    """Look at everything, and say what was found."""
+    chosen = tyro.cli(DoctorArguments, args=arguments, prog="rsl-rl doctor", config=(tyro.conf.FlagCreatePairsOff,))
+    say: Callable[..., None] = (lambda *_: None) if chosen.json else _say
+    found: dict[str, list[Check]] = {}
+    if not chosen.quick:
+        say("Compiling, drawing and training take about a minute; --quick leaves them out.")
+    for title, look in sections(chosen.quick).items():
+        say(f"[bold]{title}[/]")
+        found[title] = []
+        for check in looked(look):
+            found[title].append(check)
+            text = ": ".join(part for part in (check.text, check.hint) if part)
+            say(f"  [{_COLORS[check.status]}]{check.status:8}[/]", f"{check.name:16}{text}".rstrip())
+    names: dict[str, list[str]] = {"failed": [], "missing": []}
+    for check in itertools.chain(*found.values()):
+        names.setdefault(check.status, []).append(check.name)
+    if chosen.json:
+        as_dicts = {title: [dataclasses.asdict(check) for check in section] for title, section in found.items()}
+        print(json.dumps({"ok": not names["failed"], "sections": as_dicts}))
+    optional = f" Optional and missing: {', '.join(dict.fromkeys(names['missing']))}." if names["missing"] else ""
+    if names["failed"]:
+        say(f"[bold red]Does not work: {', '.join(names['failed'])}.[/]{optional}")
+        raise SystemExit(1)
+    say(f"[green]Everything that is needed works.[/]{optional}")
+
+
+def sections(quick: bool) -> dict[str, Look]:
+    """Return what is looked at, by title."""
+    only_looks: dict[str, Look] = {
+        "This library": library,
+        "What it needs": requirements,
+        "Devices": devices,
+        "Optional packages": optional_packages,
+        "Folder": folder,
+        "torch.compile": compiler,
+    }
+    tries: dict[str, Look] = {
+        "torch.compile": compilation,
+        **({"GPUs": gpus} if torch.cuda.is_available() else {}),
+        "Pictures without a screen": drawing,
+        "Self-test": self_test,
+    }
+    return only_looks if quick else only_looks | tries
+
+
+def compiler() -> Iterator[Check]:
+    """Is there what torch.compile needs?"""
+    # As torch looks for it.
+    names = [os.environ["CXX"]] if "CXX" in os.environ else ["g++", "clang++"]
+    found = [path for path in map(shutil.which, names) if path]
+    if found:
+        yield Check("C++ compiler", "ok", found[0])
+    else:
+        yield Check("C++ compiler", "missing", "only for 'torch_compile_mode'", "apt-get install g++")
+
+
+def compilation() -> Iterator[Check]:
+    """Compile something."""
+    checks = list(compiler())
+    yield from checks
+    if checks[0].status != "ok":
+        return
+    # Processes of the compiler may still be writing.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as cache:
+        try:
+            yield Check("compiling", "ok", probe("compile", seconds=180, env={"TORCHINDUCTOR_CACHE_DIR": cache}))
+        except ProbeError as error:
+            hint = "apt-get install python3-dev" if "Python.h" in str(error) else ""
+            yield Check("compiling", "missing", f"only for 'torch_compile_mode', which does not work: {error}", hint)
+
+
+def gpus() -> Iterator[Check]:
+    """Compute on every GPU."""
+    for index in range(torch.cuda.device_count()):
+        yield _tried(f"cuda:{index}", "gpu", f"cuda:{index}")
+    yield _tried("training on cuda:0", "learn", "cuda:0")
+
+
+def drawing() -> Iterator[Check]:
+    """Draw a picture in each way that MuJoCo knows."""
+    if importlib.util.find_spec("mujoco") is None:
+        yield Check("mujoco", "missing", "nothing to draw with", 'pip install "rsl-rl-lib[envs]"')
+        return
+
+    def draw(way: str) -> Check:
+        if way == "glfw" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+            return Check(way, "missing", "there is no screen")
+        # Of one of these two, MuJoCo wants that PYOPENGL_PLATFORM says the same; the user's may say otherwise.
+        env = {"MUJOCO_GL": way} | ({"PYOPENGL_PLATFORM": way} if way in ("egl", "osmesa") else {})
+        try:
+            return Check(way, "ok", f"{probe('render', seconds=60, env=env)} (MUJOCO_GL={way})")
+        except ProbeError as error:
+            hint = f"apt-get install {_DRAWING[way]}" if sys.platform.startswith("linux") else ""
+            return Check(way, "missing", str(error), hint)
+
+    with ThreadPoolExecutor() as pool:
+        yield from pool.map(draw, _DRAWING)
+
+
+def self_test() -> Iterator[Check]:
+    """Train, save, resume, export; and let the simulators that are there make some steps."""
+    yield _tried("learning", "learn", "cpu")
+    if importlib.util.find_spec("gymnasium") is not None and importlib.util.find_spec("mujoco") is not None:
+        yield _tried("gymnasium", "simulate", "gym:InvertedPendulum-v5")
+    if importlib.util.find_spec("envpool") is not None:
+        yield _tried("envpool", "simulate", "envpool:CartpoleBalance-v1")
+
+
+def _tried(name: str, part: str, argument: str) -> Check:
+    try:
+        return Check(name, "ok", probe(part, argument, seconds=180))
+    except ProbeError as error:
+        return Check(name, "failed", str(error))
+
+
+def _say(markup: str, plain: str = "") -> None:
+    from rich.console import Console
+    from rich.markup import escape
+
+    # Lines as they are, however narrow the screen: they are pasted elsewhere.
+    Console(highlight=False, soft_wrap=True, emoji=False).print(markup + escape(plain))
+    sys.stdout.flush()

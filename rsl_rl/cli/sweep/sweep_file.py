@@ -1,0 +1,137 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""A sweep as a YAML file: what is varied, how often, and what counts."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from rsl_rl.cli.run_folder import RUNS
+from rsl_rl.config.options import check_type
+from rsl_rl.config.task import parse_yaml_text, read_task
+from rsl_rl.telemetry.plain_values import flattened
+from rsl_rl.utils import did_you_mean, listed
+
+SWEEPS = RUNS / "sweeps"
+FILE = "sweep.yaml"
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A search for better values of a task."""
+
+    task: str
+    """A task's name, its YAML file, or an environment."""
+    parameters: dict[str, Any] = field(default_factory=dict)
+    """By the value's place in the task: {low, high, log, step} or {choices}."""
+    name: str = ""
+    trials: int = 20
+    metric: str = "Train/mean_reward"
+    direction: Literal["maximize", "minimize"] = "maximize"
+    overrides: dict[str, Any] = field(default_factory=dict)
+    """By its place a value of the task that all trials share."""
+    sampler: str | dict[str, Any] = "tpe"
+    pruner: str | dict[str, Any] = "median"
+    seeds: list[int] = field(default_factory=list)
+
+    def check_same(self, study: Any, document: Mapping[str, Any]) -> None:
+        """Note in a new study what it is about.
+
+        Args:
+            study: The study of this sweep's name.
+            document: The task with the overrides.
+
+        Raises:
+            ValueError: The study is about something else, and its results cannot be compared; says what differs.
+        """
+        mine = {
+            "task": dict(document),
+            "parameters": self.parameters,
+            "metric": self.metric,
+            "direction": self.direction,
+            "seeds": list(self.seeds),
+        }
+        if (theirs := study.user_attrs.get("sweep")) is None:
+            study.set_user_attr("sweep", mine)
+            return
+        ours, others = flattened(mine), flattened(theirs)
+        different = [name for name in dict.fromkeys([*ours, *others]) if ours.get(name) != others.get(name)]
+        different = [name for name in different if not name.startswith(("task.name", "task.desc"))]
+        if different:
+            raise ValueError(
+                f"The sweep '{self.name}' was begun with other settings: {listed(different[:5])}. Its trials cannot be "
+                f"compared with new ones. Choose another --name, or go on as it was: rsl-rl sweep {SWEEPS / self.name}"
+            )
+
+
+def read_sweep(what: str) -> Sweep:
+    """Return a sweep by what a user calls it.
+
+    Args:
+        what: A sweep's file, the folder of one, or a task, of which nothing is varied yet.
+
+    Raises:
+        ValueError: The file is wrong; says where.
+        TypeError: A value has the wrong type.
+    """
+    path = Path(what)
+    if (path / FILE).is_file():
+        return _read(path / FILE, path.resolve().name)
+    if (SWEEPS / what / FILE).is_file():
+        return _read(SWEEPS / what / FILE, what)
+    if path.is_dir():
+        raise ValueError(f"'{what}' is no sweep: it holds no {FILE}.")
+    if path.suffix in (".yaml", ".yml") and path.is_file():
+        document = parse_yaml_text(path.read_text(encoding="utf-8"))
+        if not isinstance(document, Mapping) or "runner" not in document:
+            return _read(path, path.stem)
+        return Sweep(task=what, name=read_task(path).name)
+    return Sweep(task=what)
+
+
+def _read(path: Path, name: str) -> Sweep:
+    try:
+        document = parse_yaml_text(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"'{path}' is no readable YAML file: {error}") from error
+    types = typing.get_type_hints(Sweep)
+    if not isinstance(document, Mapping) or "task" not in document:
+        raise ValueError(f"'{path}' is no sweep: it needs the keys 'task' and 'parameters'.")
+    for key, value in document.items():
+        if key not in types:
+            raise ValueError(f"'{path}' has an unknown key '{key}'.{did_you_mean(key, types)} Keys: {listed(types)}.")
+        check_type(value, types[key], key)
+    return Sweep(**{"name": name, **document})
+
+
+def changed_by(sweep: Sweep, parameters: Mapping[str, Any], chosen: Any) -> Sweep:
+    """Return a sweep with what the command line says otherwise.
+
+    Raises:
+        ValueError: A value is none of those that are possible.
+    """
+    names = ("name", "trials", "metric", "direction", "seeds", "sampler", "pruner")
+    given = {name: getattr(chosen, name) for name in names if getattr(chosen, name) not in (None, ())}
+    for name in ("sampler", "pruner"):
+        if name in given:
+            given[name] = parse_yaml_text(given[name])
+    given["seeds"] = list(given.get("seeds", sweep.seeds))
+    overrides = {name.replace("-", "_"): value for name, value in chosen.overrides.items()}
+    sweep = dataclasses.replace(
+        sweep,
+        **given,
+        parameters={**sweep.parameters, **parameters},
+        overrides={**sweep.overrides, **overrides},
+    )
+    if not sweep.name:
+        label = "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in sweep.task)
+        sweep = dataclasses.replace(sweep, name=label)
+    if not set(sweep.name) <= set("._-") | {letter for letter in sweep.name if letter.isalnum()}:
+        raise ValueError(f"'{sweep.name}' is no name of a folder: use letters, digits, '.', '_' and '-'.")
+    return sweep

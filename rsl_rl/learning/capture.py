@@ -1,0 +1,105 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""CUDA graphs: the hundreds of kernels of a gradient step are launched with one call."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any
+
+import torch
+from tensordict.nn import CudaGraphModule
+
+from rsl_rl.learning.engines import Batch, Options, as_batch, named_tensors
+
+# The graph's calls of a shape, of which the last one captures: before that optimizers allocate their state, and
+# libraries choose their kernels.
+_WARM_UP = 3
+
+
+class CapturedStep:
+    """Replays a whole gradient step as a CUDA graph.
+
+    The first replay is compared with the eager step from the same state. A step that waits for the device cannot be
+    captured (a function of the user's that looks at a tensor, for one); it stays eager, which is said once.
+    """
+
+    def __init__(
+        self,
+        step: Callable[[Batch], torch.Tensor],
+        state: Callable[[], list[torch.Tensor]],
+        options: Options,
+        graph: Callable[..., Any] = CudaGraphModule,
+    ) -> None:
+        """Set up.
+
+        Args:
+            step: Learns from a mini-batch without waiting for the device, and returns its row of numbers.
+            state: Returns every tensor that a step changes.
+            options: The law's numbers.
+            graph: Makes a captured function, called as ``graph(function, warmup=...)``.
+        """
+        self._step, self._state, self._options, self._graph = step, state, options, graph
+        self._is_possible = True
+        self._key: Hashable = None
+        self._addresses: list[int] | None = None
+        self._replays: dict[Hashable, Any] = {}
+        self._num_calls: dict[Hashable, int] = {}
+
+    def begin(self, key: Hashable) -> None:
+        """Start an update. If what a graph holds has changed (``key``, options, addresses), it is captured anew."""
+        key = (key, self._options.others())
+        if key != self._key or self._addresses not in (None, self._current_addresses()):
+            self._key, self._addresses = key, None
+            self._replays, self._num_calls = {}, {}
+
+    def __call__(self, batch: Batch) -> torch.Tensor:
+        """Make a step; its mini-batch may lie anywhere. Returns its row of numbers."""
+        if not self._is_possible:
+            return self._step(batch)
+        tensors = named_tensors(batch)
+        shapes = tuple((name, value.shape, value.dtype) for name, value in tensors.items())
+        if shapes not in self._replays:
+            self._replays[shapes] = self._graph(lambda **tensors: self._step(as_batch(tensors)), warmup=_WARM_UP)
+            self._num_calls[shapes] = 0
+        self._num_calls[shapes] += 1
+        with self._options.as_tensors():
+            if self._num_calls[shapes] == _WARM_UP:
+                return self._prove(batch, self._replays[shapes], tensors)
+            return self._replays[shapes](**tensors)
+
+    def _current_addresses(self) -> list[int]:
+        return [tensor.data_ptr() for tensor in self._state()]
+
+    def _prove(self, batch: Batch, replay: Any, tensors: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Capture, and compare the first replay with the eager step; return the row of the latter."""
+        state = self._state()
+        before = [tensor.clone() for tensor in state]
+        row = self._step(batch).clone()
+        after = [tensor.clone() for tensor in state]
+        try:
+            _put(state, before)
+            replay(**tensors)  # captures
+            _put(state, before)
+            found = replay(**tensors)
+            changes = [float((a - b).abs().max()) for a, b in zip(after, before, strict=True) if a.numel()]
+            errors = [float((a - b).abs().max()) for a, b in zip(state, after, strict=True) if a.numel()]
+            if any(error > 1e-2 * change + 1e-6 for error, change in zip(errors, changes, strict=True)):
+                raise ValueError("The replay gives other numbers than the step itself.")
+            if not torch.allclose(found, row, rtol=1e-2, atol=1e-6, equal_nan=True):
+                raise ValueError("The replay returns other numbers than the step itself.")
+            self._addresses = self._current_addresses()
+        except Exception as error:  # whatever it is, the step can be made without
+            self._is_possible = False
+            reason = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+            warnings.warn(f"The mini-batch step cannot be captured as a graph and stays eager. {reason}", stacklevel=4)
+        _put(state, after)
+        return row
+
+
+@torch.no_grad()
+def _put(state: list[torch.Tensor], values: list[torch.Tensor]) -> None:
+    for tensor, value in zip(state, values, strict=True):
+        tensor.copy_(value)

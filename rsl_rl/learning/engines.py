@@ -1,0 +1,349 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""What makes losses and gradients fast: ``torch.compile``, and pieces that fit the cache.
+
+No engine knows an algorithm. Each runs the law's own ``loss``, proves itself once against the eager way, and differs
+from it in nothing but time; one that fails is replaced by the next slower one, which is said once.
+
+Legend: B samples of a mini-batch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import types
+import warnings
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+import torch
+from tensordict import TensorDict
+from torch import nn
+from torch.func import functional_call, grad_and_value
+
+from rsl_rl.storage import RolloutStorage
+from rsl_rl.utils import check_compile_mode
+
+Batch = RolloutStorage.Batch
+LossAndMetrics = tuple[torch.Tensor, dict[str, torch.Tensor]]
+"""A scalar to differentiate, and scalars without gradient by name."""
+
+# What a layer holds of a piece: 4 MiB, which a processor's cache keeps until the backward pass needs it.
+NUMBERS_IN_PIECE = 1 << 20
+# Of the largest gradient. Compilers round differently, bfloat16 rounds coarsely; a wrong program is far off.
+_TOLERANCE, _TOLERANCE_MIXED = 1e-3, 0.1
+
+
+class Law(Protocol):
+    """What a gradient step needs of an algorithm; see :class:`rsl_rl.algorithms.algorithm.Algorithm`."""
+
+    device: str
+    use_mixed_precision: bool
+
+    @property
+    def max_grad_norm(self) -> float | None: ...  # noqa: D102
+    def loss(self, batch: Batch) -> LossAndMetrics: ...  # noqa: D102
+    def adapt_learning_rate(self, rate: torch.Tensor, metrics: Mapping[str, torch.Tensor]) -> torch.Tensor: ...  # noqa: D102
+    def models(self) -> dict[str, nn.Module]: ...  # noqa: D102
+    def owners_of_options(self) -> list[Any]: ...  # noqa: D102
+
+
+class Options:
+    """The law's plain numbers as 0-d tensors: a schedule may change them without a new compilation or capture.
+
+    The law reads ``self.entropy_coef`` as always. While a compiled or captured loss runs, the attribute is a tensor.
+    """
+
+    def __init__(self, owners: Sequence[Any], device: str) -> None:
+        """Watch the attributes of type float of some objects."""
+        self._owners = owners
+        self._device = device
+        self._known: dict[tuple[int, str], tuple[float, torch.Tensor]] = {}
+
+    @contextlib.contextmanager
+    def as_tensors(self) -> Iterator[None]:
+        """Let the attributes be tensors in this block, with the values that they have now."""
+        numbers = [
+            (vars(owner), name, value)
+            for owner in self._owners
+            for name, value in vars(owner).items()
+            if type(value) is float
+        ]
+        for attributes, name, value in numbers:
+            key = (id(attributes), name)
+            known = self._known.get(key)
+            if known is None:
+                known = (value, torch.tensor(value, dtype=torch.float32, device=self._device))
+            elif known[0] != value:
+                known[1].fill_(value)
+            self._known[key] = (value, known[1])
+            attributes[name] = known[1]
+        try:
+            yield
+        finally:
+            for attributes, name, value in numbers:
+                attributes[name] = value
+
+    def others(self) -> Hashable:
+        """Return what a graph holds as it was when it was captured: the attributes that are no floats."""
+        kinds = (bool, int, str, type(None))
+        return tuple(
+            (name, value) for owner in self._owners for name, value in vars(owner).items() if type(value) in kinds
+        )
+
+
+def program_of(law: Law) -> Hashable:
+    """Return what a compiled or captured loss does beside its numbers: replaced methods, layers, and their hooks.
+
+    torch looks for most of that when a compiled function is called, but not for hooks.
+    """
+    methods = [id(value) for value in vars(law).values() if callable(value) and not isinstance(value, nn.Module)]
+    modules = [module for model in law.models().values() for module in model.modules()]
+    kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    hooks = [number for module in modules for kind in kinds for number in getattr(module, kind)]
+    return (*methods, *map(id, modules), *hooks)
+
+
+Way = Callable[[Batch, float], LossAndMetrics]
+"""Adds the gradients of a piece of a mini-batch, weighted by its share of the samples, to those that there are."""
+
+
+class Gradients:
+    """Leaves the gradients of a mini-batch in the parameters; eagerly or compiled, at once or in pieces.
+
+    Large mini-batches of feed-forward models are taken in pieces on the CPU, whose gradients add up to the same.
+    """
+
+    def __init__(self, law: Law, options: Options) -> None:
+        """Set up, without compilation."""
+        self._law = law
+        self._options = options
+        self._compiled: list[tuple[str, Way]] = []
+        self._parameters: list[nn.Parameter] = []
+        self._mode: str | None = None
+        self._program: Hashable = None
+        self._is_proven = True
+        self._mode: str | None = None
+        self._program: Hashable = None
+        self._largest_piece: int | None = None
+        self.divides = True
+        """Whether mini-batches may be taken in pieces."""
+
+    def compile(self, mode: str | None) -> None:
+        """Compile with a mode of ``torch.compile``; None for not at all.
+
+        Feed-forward models: losses and gradients as one function. Recurrent ones: the loss, since torch does not
+        compile their layers.
+        """
+        check_compile_mode(mode)
+        self._mode, self._compiled, self._is_proven = mode, [], mode is None
+        if mode is None:
+            return
+        self._program = program_of(self._law)
+        is_recurrent = any(getattr(model, "is_recurrent", False) for model in self._law.models().values())
+        if not is_recurrent:
+            whole = _CompiledGradients(self._law, self._options, mode)
+            self._compiled.append(("its loss and their gradients are compiled", whole))
+        loss = _compiled_loss(self._law, self._options, mode, is_recurrent)
+        self._compiled.append(("only its loss is compiled", loss))
+
+    def begin(self, parameters: Sequence[nn.Parameter]) -> None:
+        """Look at the models anew before an update: programs freeze, add and replace parts of them.
+
+        Args:
+            parameters: Everything that is optimized.
+        """
+        if self._mode is not None and self._program != program_of(self._law):
+            torch.compiler.reset()  # Functions within the loss were compiled for themselves.
+            self.compile(self._mode)
+        for parameter in parameters:
+            parameter.grad = None  # One that does not learn any more must not be stepped with its last gradient.
+        learning = [parameter for parameter in parameters if parameter.requires_grad]
+        largest = self._fitting_piece() if self.divides else None
+        if [id(p) for p in learning] != [id(p) for p in self._parameters] or largest != self._largest_piece:
+            self._parameters, self._largest_piece = learning, largest
+            self._is_proven = not self._compiled and largest is None
+
+    def __call__(self, batch: Batch) -> LossAndMetrics:
+        """Compute losses and gradients; the gradients that the parameters have are replaced.
+
+        Args:
+            batch: Samples [B, ...], or whole trajectories of recurrent models.
+
+        Returns:
+            The loss, without gradient, and the metrics.
+
+        Warns:
+            UserWarning: The mini-batch cannot be compiled, or taken in pieces.
+        """
+        for parameter in self._parameters:
+            parameter.grad = None
+        if not self._is_proven:
+            return self._prove(batch)
+        if self._compiled or (self._largest_piece is not None and len(batch.actions) > self._largest_piece):
+            return self._in_pieces(self._compiled[0][1] if self._compiled else self._eager, batch)
+        loss, metrics = self._law.loss(batch)
+        loss.backward()
+        return loss.detach(), metrics
+
+    def _eager(self, batch: Batch, share: float) -> LossAndMetrics:
+        loss, metrics = self._law.loss(batch)
+        (loss * share).backward()
+        return loss.detach() * share, {name: value * share for name, value in metrics.items()}
+
+    def _in_pieces(self, way: Way, batch: Batch) -> LossAndMetrics:
+        results = [way(piece, share) for piece, share in _pieces(batch, self._largest_piece)]
+        if len(results) == 1:
+            return results[0]
+        sums = {name: torch.stack([metrics[name] for _, metrics in results]).sum(dim=0) for name in results[0][1]}
+        return torch.stack([loss for loss, _ in results]).sum(dim=0), sums
+
+    def _prove(self, batch: Batch) -> LossAndMetrics:
+        """Choose the fastest way that gives the gradients of the eager one, and return those."""
+        result = self._eager(batch, 1.0)
+        expected = [parameter.grad for parameter in self._parameters]
+        # What is not finite proves nothing.
+        if all(bool(gradient.isfinite().all()) for gradient in expected if gradient is not None):
+            is_divided = len(_pieces(batch, self._largest_piece)) > 1
+            if is_divided and (reason := self._failure(self._eager, batch, expected)):
+                self._largest_piece, self.divides = None, False
+                warnings.warn(f"Mini-batches are not taken in pieces, which is slower. {reason}", stacklevel=4)
+            while self._compiled and (reason := self._failure(self._compiled[0][1], batch, expected)):
+                del self._compiled[0]
+                slower = self._compiled[0][0] if self._compiled else "it is not compiled"
+                warnings.warn(f"The mini-batch cannot be compiled as it was meant, {slower}. {reason}", stacklevel=4)
+            self._is_proven = True
+        for parameter, gradient in zip(self._parameters, expected, strict=True):
+            parameter.grad = gradient
+        return result
+
+    def _failure(self, way: Way, batch: Batch, expected: list[torch.Tensor | None]) -> str | None:
+        """Return why a way does not give the expected gradients; None if it does."""
+        for parameter in self._parameters:
+            parameter.grad = None
+        if isinstance(way, _CompiledGradients):
+            reached = zip(self._parameters, expected, strict=True)
+            way.begin([parameter for parameter, gradient in reached if gradient is not None])
+        try:
+            self._in_pieces(way, batch)
+        except Exception as error:  # whatever the compiler says, there is another way
+            return f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+        pairs = [(parameter.grad, wanted) for parameter, wanted in zip(self._parameters, expected, strict=True)]
+        if any((found is None) != (wanted is None) for found, wanted in pairs):
+            return "It does not reach the same parameters."
+        largest = max((float(wanted.abs().max()) for _, wanted in pairs if wanted is not None), default=0.0)
+        worst = max((float((a - b).abs().max()) for a, b in pairs if a is not None and b is not None), default=0.0)
+        if worst <= (_TOLERANCE_MIXED if self._law.use_mixed_precision else _TOLERANCE) * largest:
+            return None
+        return f"Its gradients differ by {worst:.1e} from those of {largest:.1e} that they should be."
+
+    def _fitting_piece(self) -> int | None:
+        """Return how many samples fit into the cache; None where a mini-batch must not, or need not, be divided."""
+        modules = [module for model in self._law.models().values() for module in model.modules()]
+        mixes_samples = any(isinstance(module, (nn.modules.batchnorm._BatchNorm, nn.Dropout)) for module in modules)
+        layers = [module for module in modules if isinstance(module, nn.Linear)]
+        if mixes_samples or not layers or any(layer.weight.device.type != "cpu" for layer in layers):
+            return None
+        return max(1, NUMBERS_IN_PIECE // max(layer.out_features for layer in layers))
+
+
+def _compiled_loss(law: Law, options: Options, mode: str, is_recurrent: bool) -> Way:
+    """Return the eager way with a compiled loss, whose derivative torch compiles as well."""
+    # Every mini-batch has the same shape, but for the number of trajectories of recurrent models.
+    compiled = _compiled(lambda batch: law.loss(batch), mode, dynamic=None if is_recurrent else False)
+
+    def way(batch: Batch, share: float) -> LossAndMetrics:
+        with options.as_tensors():
+            loss, metrics = compiled(batch)
+        (loss * share).backward()
+        return loss.detach() * share, {name: value * share for name, value in metrics.items()}
+
+    return way
+
+
+class _LossModule(nn.Module):
+    """The law's loss as a function of the models' parameters."""
+
+    def __init__(self, law: Law) -> None:
+        super().__init__()
+        self.law = law
+        self.models = nn.ModuleDict(law.models())
+
+    def forward(self, batch: Batch) -> LossAndMetrics:
+        return self.law.loss(batch)
+
+
+class _CompiledGradients:
+    """Loss and gradients as one compiled function: no graph is recorded, no Python runs between its operations."""
+
+    def __init__(self, law: Law, options: Options, mode: str) -> None:
+        self._options = options
+        self._module = _LossModule(law)
+        self._gradients = _compiled(self._gradients_of, mode, dynamic=False)
+        self._reached: list[nn.Parameter] = []
+        self._names: list[str] = []
+
+    def begin(self, reached: Sequence[nn.Parameter]) -> None:
+        """Note which parameters the loss reaches."""
+        names = {parameter: name for name, parameter in self._module.named_parameters()}
+        self._reached = [parameter for parameter in reached if parameter in names]
+        self._names = [names[parameter] for parameter in self._reached]
+
+    def __call__(self, batch: Batch, share: float) -> LossAndMetrics:
+        with self._options.as_tensors():
+            values = [parameter.detach() for parameter in self._reached]
+            gradients, loss, metrics = self._gradients(values, named_tensors(batch), share)
+        for parameter, gradient in zip(self._reached, gradients, strict=True):
+            parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
+        return loss, metrics
+
+    def _gradients_of(
+        self, values: list[torch.Tensor], named: dict[str, torch.Tensor], share: float
+    ) -> tuple[list[torch.Tensor], torch.Tensor, dict[str, torch.Tensor]]:
+        def loss_of(values: list[torch.Tensor]) -> LossAndMetrics:
+            parameters = dict(zip(self._names, values, strict=True))
+            loss, metrics = functional_call(self._module, parameters, (as_batch(named),))
+            return loss * share, {name: value * share for name, value in metrics.items()}
+
+        gradients, (loss, metrics) = grad_and_value(loss_of, has_aux=True)(values)
+        return gradients, loss, metrics
+
+
+def _compiled(function: Callable[..., Any], mode: str, dynamic: bool | None) -> Callable[..., Any]:
+    # torch counts compilations by code object and gives up after eight of them: every training has its own.
+    plain = getattr(function, "__func__", function)
+    own: Any = types.FunctionType(
+        plain.__code__.replace(), plain.__globals__, plain.__name__, plain.__defaults__, plain.__closure__
+    )
+    own = types.MethodType(own, function.__self__) if isinstance(function, types.MethodType) else own
+    return torch.compile(own, mode=mode, dynamic=dynamic)
+
+
+def _pieces(batch: Batch, largest: int | None) -> list[tuple[Batch, float]]:
+    """Return pieces of a mini-batch of at most so many samples, each with its share of the samples."""
+    num_samples = len(batch.actions)
+    if largest is None or num_samples <= largest or batch.masks is not None:
+        return [(batch, 1.0)]
+    fewest = -(-num_samples // largest)
+    # Equal ones where possible: every other size would be compiled anew.
+    num_pieces = next((n for n in range(fewest, 2 * fewest) if num_samples % n == 0), fewest)
+    size = -(-num_samples // num_pieces)
+    parts = [slice(start, min(start + size, num_samples)) for start in range(0, num_samples, size)]
+    return [(batch.map(lambda v, part=part: v[part]), (part.stop - part.start) / num_samples) for part in parts]
+
+
+def named_tensors(batch: Batch) -> dict[str, torch.Tensor]:
+    """Return every tensor of a mini-batch of a feed-forward model under a name."""
+    named = {name: value for name, value in vars(batch).items() if isinstance(value, torch.Tensor)}
+    named |= {f"observations.{group}": value for group, value in batch.observations.items()}
+    return named | {f"param.{index}": value for index, value in enumerate(batch.old_distribution_params or ())}
+
+
+def as_batch(named: Mapping[str, torch.Tensor]) -> Batch:
+    """Return the mini-batch with these tensors."""
+    groups = {name.partition(".")[2]: value for name, value in named.items() if name.startswith("observations.")}
+    params = tuple(value for name, value in named.items() if name.startswith("param."))
+    fields: dict[str, Any] = {name: value for name, value in named.items() if "." not in name}
+    observations = TensorDict(groups, [len(fields["actions"])])
+    return Batch(observations=observations, old_distribution_params=params, **fields)

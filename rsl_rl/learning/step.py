@@ -1,0 +1,243 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""The gradient step of every algorithm: loss, gradients, mean over processes, finite?, clip, optimizer, metrics.
+
+Legend: M metrics of a mini-batch, G groups of parameters.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import torch
+from tensordict.nn import CudaGraphModule
+from torch import nn
+
+from rsl_rl.distributed import World
+from rsl_rl.learning.capture import CapturedStep
+from rsl_rl.learning.engines import Batch, Gradients, Law, Options, program_of
+from rsl_rl.learning.optimizer import Optimizer
+from rsl_rl.learning.undo import LastGoodState
+
+
+class GradientStep:
+    """Applies a law to mini-batches. One whose loss or gradient is not finite changes nothing; too many undo an update.
+
+    Whether a mini-batch is bad is decided on the device; the host learns of it once, at the end of the update::
+
+        step, rows = gradient_step.begin(), []
+        for batch in mini_batches:
+            rows.append(step(batch))
+        means = gradient_step.end(rows)
+    """
+
+    def __init__(
+        self,
+        law: Law,
+        groups: Mapping[str, Sequence[nn.Parameter]],
+        optimizers: Sequence[Optimizer],
+        world: World,
+        max_bad_updates: int = 10,
+        unclipped_groups: Mapping[str, Sequence[nn.Parameter]] | None = None,
+        stepped_twice: Iterable[nn.Parameter] = (),
+    ) -> None:
+        """Set up.
+
+        Args:
+            law: The algorithm.
+            groups: By name the parameters whose gradients are clipped together, to the law's ``max_grad_norm``.
+            optimizers: That of the algorithm, whose learning rate the law adapts, then those of extensions.
+            world: The processes that learn together.
+            max_bad_updates: So many bad mini-batches in a row restore the last good state and halve the learning rate.
+            unclipped_groups: Groups whose norm is only measured, e.g. those of extensions.
+            stepped_twice: Parameters that the first optimizer steps once more, as release 5.5.1 did with shared ones.
+
+        Raises:
+            ValueError: ``max_bad_updates`` is not positive.
+        """
+        if max_bad_updates < 1:
+            raise ValueError(f"max_bad_updates must be at least 1, got {max_bad_updates}.")
+        self._law = law
+        self._clipped = {name: list(parameters) for name, parameters in groups.items()}
+        self._unclipped = {name: list(parameters) for name, parameters in (unclipped_groups or {}).items()}
+        self.optimizers = list(optimizers)
+        """The optimizer of the law, then those of extensions."""
+        self._world = world
+        self._max_bad_updates = max_bad_updates
+        self._stepped_twice = set(stepped_twice)
+        optimized = {p for o in self.optimizers for group in o.torch_optimizer.param_groups for p in group["params"]}
+        modules = [m for m in law.models().values() if any(parameter in optimized for parameter in m.parameters())]
+        self._modules = modules
+        self._projections = _projections(modules)
+        self._last_good = LastGoodState(modules, [optimizer.torch_optimizer for optimizer in self.optimizers])
+        self._options = Options(law.owners_of_options(), law.device)
+        self.gradients = Gradients(law, self._options)
+        """The engine that computes losses and gradients."""
+        self._captured: CapturedStep | None = None
+        self._groups: dict[str, list[nn.Parameter]] = {}
+        self._frozen: list[nn.Parameter] = []
+        self._clips = False
+        self._names: list[str] = []
+        self._bad_in_a_row = 0
+        self.num_skipped = 0
+        """Mini-batches of the last update that were bad."""
+        self.went_back = False
+        """Whether the last update was undone."""
+
+    def capture(self, graph: Callable[..., Any] = CudaGraphModule) -> None:
+        """Make the steps of feed-forward models as CUDA graphs, in a single process."""
+        is_recurrent = any(getattr(model, "is_recurrent", False) for model in self._law.models().values())
+        if not is_recurrent and self._world.size == 1:
+            self._captured = CapturedStep(self.__call__, self.tensors, self._options, graph)
+
+    def replace_optimizer(self, optimizer: Optimizer) -> None:
+        """Let another optimizer take the place of the law's."""
+        self.optimizers[0] = optimizer
+        self._last_good = LastGoodState(self._modules, [each.torch_optimizer for each in self.optimizers])
+
+    def begin(self, frozen: Iterable[nn.Parameter] = ()) -> Callable[[Batch], torch.Tensor]:
+        """Start an update.
+
+        Args:
+            frozen: Parameters that do not learn in it.
+
+        Returns:
+            What makes a step, from a mini-batch to its row of numbers.
+        """
+        self._frozen = list(frozen)
+        # Asked here: in a captured step the norm is a tensor, and to ask it would wait for the device.
+        self._clips = bool(self._law.max_grad_norm)
+        self.optimizers[0].adopt_rate()
+        optimized = [p for o in self.optimizers for group in o.torch_optimizer.param_groups for p in group["params"]]
+        # A program may freeze, unfreeze or add some between two updates.
+        groups = (self._clipped | self._unclipped).items()
+        self._groups = {name: [p for p in group if p.requires_grad] for name, group in groups}
+        known = {p for group in self._groups.values() for p in group}
+        if others := [p for p in optimized if p.requires_grad and p not in known]:
+            self._groups["other"] = others
+        self.gradients.begin(list(dict.fromkeys([*optimized, *known])))
+        if self._last_good.is_empty:
+            self._last_good.begin()
+        if self._captured is None:
+            return self
+        learning = (tuple(map(id, self._frozen)), tuple(map(id, known)))
+        self._captured.begin((self._clips, learning, program_of(self._law)))
+        return self._captured
+
+    def __call__(self, batch: Batch) -> torch.Tensor:
+        """Learn from a mini-batch, without waiting for the device.
+
+        Returns:
+            [1 + 1 + M + G]: whether it was bad, the loss, the metrics, the gradients' norms before clipping.
+        """
+        loss, metrics = self.gradients(batch)
+        for parameter in self._frozen:
+            parameter.grad = None
+        self._names = list(metrics)
+        numbers = torch.stack([loss.float(), *(value.detach().float() for value in metrics.values())])
+        if self._world.size > 1:
+            parameters = dict.fromkeys(p for group in self._groups.values() for p in group)
+            # Another process may reach a parameter that this one does not.
+            gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+            self._world.average_together_([*gradients, numbers])
+            metrics = dict(zip(metrics, numbers[1:].unbind(), strict=True))
+        norms = torch.stack([self._clip(name, group) for name, group in self._groups.items()])
+        # A sum is finite when its terms are.
+        is_bad = ~torch.isfinite(norms.sum() + numbers[0])
+        optimizer = self.optimizers[0]
+        rate = optimizer.learning_rate
+        adapted = self._law.adapt_learning_rate(rate, metrics)
+        if adapted is not rate:
+            optimizer.set_rate(torch.where(is_bad, rate, adapted))
+        for each in self.optimizers:
+            each.step_unless(is_bad)
+        if self._stepped_twice:
+            for parameter in optimizer.torch_optimizer.param_groups[0]["params"]:
+                parameter.grad = parameter.grad if parameter in self._stepped_twice else None
+            optimizer.step_unless(is_bad)
+        for project in self._projections:
+            project()
+        return torch.cat([is_bad.float().view(1), numbers, norms])
+
+    def _clip(self, name: str, group: list[nn.Parameter]) -> torch.Tensor:
+        """Scale the gradients of a group down to the largest norm allowed; return their norm before."""
+        gradients = [parameter.grad for parameter in group if parameter.grad is not None]
+        if not gradients:
+            return torch.zeros((), device=self._law.device)
+        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)).float())  # type: ignore[attr-defined]
+        largest = self._law.max_grad_norm if self._clips and name in self._clipped else None
+        if largest is not None:
+            torch._foreach_mul_(gradients, (largest / (norm + 1e-6)).clamp(max=1.0))  # type: ignore[attr-defined]
+        return norm
+
+    def end(self, rows: Sequence[torch.Tensor]) -> dict[str, float]:
+        """Conclude the update: keep it, or go back to the last good state. The only transfer from the device.
+
+        Args:
+            rows: What the steps returned.
+
+        Returns:
+            By name the means of the metrics over the mini-batches that were learned from, NaN if there were none; the
+            gradients' norms as ``Update/<group>_gradient``; ``Update/skipped``, the number of bad mini-batches.
+
+        Warns:
+            UserWarning: Mini-batches were skipped, or the last good state was restored.
+        """
+        table = torch.stack(list(rows)).double()
+        *flat, is_finite = torch.cat([table.flatten(), self._last_good.is_finite().double().view(1)]).tolist()
+        width = table.shape[1]
+        read = [flat[start : start + width] for start in range(0, len(flat), width)]
+        good = [row for row in read if row[0] == 0]
+        for row in read:
+            self._bad_in_a_row = 0 if row[0] == 0 else self._bad_in_a_row + 1
+            if self._bad_in_a_row >= self._max_bad_updates:
+                break
+        self.num_skipped = len(read) - len(good)
+        self.went_back = not is_finite or self._bad_in_a_row >= self._max_bad_updates
+        if self.went_back:
+            reason = f"{self._bad_in_a_row} mini-batches in a row had a loss or gradient that is not finite"
+            self._go_back(reason if is_finite else "parameters, statistics or optimizer are not finite")
+        elif self.num_skipped:
+            warnings.warn(
+                f"{self.num_skipped} of {len(read)} mini-batches had a loss or gradient that is not finite; they "
+                "changed nothing.",
+                stacklevel=3,
+            )
+        else:
+            self._last_good.keep()
+        names = [*self._names, *(f"Update/{name}_gradient" for name in self._groups)]
+        columns = list(zip(*good, strict=True))[2:] or [[math.nan]] * len(names)
+        means = {name: sum(column) / len(column) for name, column in zip(names, columns, strict=True)}
+        return means | {"Update/skipped": float(self.num_skipped)}
+
+    def forget(self) -> None:
+        """Start anew with what is there now: a checkpoint was loaded."""
+        self._last_good.forget()
+        self._bad_in_a_row = 0
+
+    def tensors(self) -> list[torch.Tensor]:
+        """Return every tensor that a step changes."""
+        rates = [rate for optimizer in self.optimizers for rate in optimizer.rates()]
+        return [*self._last_good.tensors().values(), *rates]
+
+    def _go_back(self, reason: str) -> None:
+        optimizer = self.optimizers[0]
+        self._last_good.restore()
+        self._bad_in_a_row = 0
+        halved = float(optimizer.learning_rate) / 2
+        optimizer.set_rate(halved)
+        warnings.warn(
+            f"{reason[0].upper()}{reason[1:]}. The last good parameters, statistics and optimizer were restored, and "
+            f"the learning rate is halved to {halved:.2e}.",
+            stacklevel=4,
+        )
+
+
+def _projections(modules: Iterable[nn.Module]) -> list[Callable[[], Any]]:
+    """Return what keeps parameters within their range."""
+    projections = [getattr(getattr(module, "distribution", None), "project", None) for module in modules]
+    return [project for project in projections if project is not None]

@@ -1,0 +1,82 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""The parameters to go back to when learning has gone wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import nn
+
+
+class LastGoodState:
+    """Keeps a copy of models and optimizers from before the last update that went well.
+
+    A state counts as good when a whole update started from it without trouble; so two copies are kept, the older one
+    proven, the newer one on trial.
+    """
+
+    def __init__(self, modules: Iterable[nn.Module], optimizers: Iterable[torch.optim.Optimizer]) -> None:
+        """Remember whose state to keep; the first copy is made by :meth:`begin`."""
+        self._modules = list(modules)
+        self._optimizers = list(optimizers)
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop the copies: a checkpoint was loaded."""
+        self.is_empty = True
+        self._proven: dict[Any, torch.Tensor] = {}
+        self._trial: dict[Any, torch.Tensor] = {}
+
+    def begin(self) -> None:
+        """Copy the state that the first update starts from."""
+        self._proven, self.is_empty = self._copied({}), False
+
+    def keep(self) -> None:
+        """Copy the state after an update without trouble, which proves the state it started from."""
+        if self._trial:
+            self._proven, self._trial = self._trial, self._proven
+        self._trial = self._copied(self._trial)
+
+    def restore(self) -> None:
+        """Put the proven state back."""
+        for key, tensor in self.tensors().items():
+            if key in self._proven:
+                tensor.copy_(self._proven[key])
+        known = {key[1] for key in self._proven if key[0] == "optimizer"}
+        for optimizer in self._optimizers:
+            # What was allocated since then starts anew.
+            for parameter in [p for p in optimizer.state if id(p) not in known]:
+                del optimizer.state[parameter]
+        self._trial = {}
+
+    def is_finite(self) -> torch.Tensor:
+        """Return whether everything is finite, a scalar on the device."""
+        tensors = [tensor for tensor in self.tensors().values() if tensor.is_floating_point() and tensor.numel() > 0]
+        # A sum is finite when its terms are; float64 cannot overflow on float32 terms. Some counters are on the host.
+        sums = [tensor.sum(dtype=torch.float64).to(tensors[0].device) for tensor in tensors]
+        return torch.isfinite(torch.stack(sums)).all()
+
+    @torch.no_grad()
+    def _copied(self, into: dict[Any, torch.Tensor]) -> dict[Any, torch.Tensor]:
+        """Return copies of all tensors, in the memory of earlier ones where there are any."""
+        now = self.tensors()
+        copies = {key: into[key] if key in into else torch.empty_like(tensor) for key, tensor in now.items()}
+        torch._foreach_copy_(list(copies.values()), list(now.values()))  # type: ignore[attr-defined]
+        return copies
+
+    def tensors(self) -> dict[Any, torch.Tensor]:
+        """Return every tensor under a key that it keeps, whenever an optimizer allocates its state."""
+        found: dict[Any, torch.Tensor] = {}
+        for index, module in enumerate(self._modules):
+            named = (*module.named_parameters(), *module.named_buffers())
+            # The shape is part of the key: a program may put another tensor in the place of one.
+            found |= {("module", index, name, tensor.shape): tensor.data for name, tensor in named}
+        for optimizer in self._optimizers:
+            for parameter, state in optimizer.state.items():
+                tensors = {name: value for name, value in state.items() if torch.is_tensor(value)}
+                found |= {("optimizer", id(parameter), name, value.shape): value for name, value in tensors.items()}
+        return found

@@ -1,0 +1,69 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def replaced_when_complete(path: str | os.PathLike[str]) -> Iterator[str]:
+    """Give the name of a temporary file that takes the place of ``path`` when the block ends without an exception.
+
+    The temporary file lies in the same folder (made if missing), is forced to the disk and then renamed, so that
+    whoever reads ``path`` sees the old content or the new one, also after a kill or a power cut.
+
+    Args:
+        path: The file to write.
+
+    Raises:
+        OSError: The folder cannot be written, or the disk is full; the old file is untouched.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, partial = tempfile.mkstemp(
+        dir=path.parent, prefix=f".rsl_rl.{path.stem}.", suffix=f".partial{path.suffix}"
+    )
+    os.close(descriptor)
+    try:
+        yield partial
+        with open(partial, "rb+") as file:
+            os.fsync(file.fileno())
+        os.chmod(partial, 0o666 & ~_umask())
+        os.replace(partial, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(partial)
+        raise
+    # Without this a power cut can undo the rename; some file systems do not offer it.
+    with contextlib.suppress(OSError):
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def write_whole(path: str | os.PathLike[str], content: str | bytes) -> None:
+    """Write a file as :func:`replaced_when_complete` does, text as UTF-8."""
+    with replaced_when_complete(path) as partial:
+        Path(partial).write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def remove_partial_files(folder: str | os.PathLike[str]) -> None:
+    """Remove what processes that were killed while writing left in a folder, if there is such a folder."""
+    for file in Path(folder).glob(".rsl_rl.*.partial*"):
+        with contextlib.suppress(OSError):
+            file.unlink()
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

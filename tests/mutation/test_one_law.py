@@ -1,0 +1,146 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""There is one law: whoever edits one of its lines has edited it for every model and every engine.
+
+By default every pair (edit, model), (edit, engine) and (model, engine) is trained: all models with all edits eagerly,
+captured and in two processes, one model per edit in both modes of ``torch.compile``, which takes the time.
+``RSL_RL_FULL_MATRIX=1`` compiles all models with all edits.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import torch
+
+from tests.distributed.launching import torchrun
+from tests.mutation.training import COMPILE_MODES, MODELS, Learned
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+AGREE, DIFFER = 1e-5, 1e-4
+GAUSSIANS = tuple(model for model in MODELS if model != "beta")
+
+
+class Edit(NamedTuple):
+    """One line of the law, and another one."""
+
+    file: str
+    old: str
+    new: str
+    compiled: str
+    """The model that is compiled with this edit."""
+    concerns: tuple[str, ...] = tuple(MODELS)
+    """The models that must learn something else."""
+
+
+EDITS = {
+    "value loss": Edit(
+        "algorithms/ppo.py",
+        "value_loss = value_error.mean()",
+        "value_loss = (value_error / (1 + value_error)).mean()",
+        "mlp",
+    ),
+    "surrogate clip": Edit("algorithms/ppo.py", "surrogate = torch.max(", "surrogate = torch.min(", "cnn"),
+    "entropy sign": Edit("algorithms/ppo.py", "- self.entropy_coef * entropy", "+ self.entropy_coef * entropy", "lstm"),
+    "advantage normalization": Edit(
+        "algorithms/ppo.py", "storage.advantages.copy_(normalized(", "storage.advantages.copy_(0.5 * normalized(", "gru"
+    ),
+    "time-out rule": Edit(
+        "algorithms/ppo.py",
+        "rewards + self.gamma * self.value_at_time_outs(",
+        "rewards - self.value_at_time_outs(",
+        "gru",
+    ),
+    "learning-rate rule": Edit("algorithms/ppo.py", "(rate / 1.5)", "(rate / 1.2)", "mlp"),
+    "log-density of the Gaussian": Edit(
+        "modules/distribution_values.py",
+        "-0.5 * deviation.square().sum(dim=-1)",
+        "-0.5 * deviation.abs().sum(dim=-1)",
+        "mlp",
+        GAUSSIANS,
+    ),
+    "log-density of the Beta": Edit(
+        "modules/distribution_values.py", "(self.alpha - 1) * x.log()", "2 * self.alpha * x.log()", "beta", ("beta",)
+    ),
+}
+COPIES = ["unedited", *EDITS]
+
+
+def copy_package(folder: Path, edit: Edit | None) -> None:
+    """Copy the package, with the edit made."""
+    shutil.copytree(ROOT / "rsl_rl", folder / "rsl_rl", ignore=shutil.ignore_patterns("__pycache__"))
+    if edit is not None:
+        file = folder / "rsl_rl" / edit.file
+        text = file.read_text()
+        assert text.count(edit.old) == 1, f"'{edit.old}' must occur once in {edit.file}."
+        file.write_text(text.replace(edit.old, edit.new))
+
+
+def engines(edit: str, model: str) -> list[str]:
+    """Return the engines of a single process to train with."""
+    modes: list[str] = []
+    if os.environ.get("RSL_RL_FULL_MATRIX"):
+        modes = list(COMPILE_MODES)
+    elif edit in EDITS and EDITS[edit].compiled == model:
+        # Compiling is what takes long: every edit in one mode, in turns.
+        modes = [COMPILE_MODES[list(EDITS).index(edit) % len(COMPILE_MODES)]]
+    return ["eager", "capture", *modes]
+
+
+def start_worker(folder: Path, file: Path, models: list[str]) -> subprocess.Popen[bytes]:
+    jobs = [f"{edit}:{model}:{engine}" for edit in COPIES for model in models for engine in engines(edit, model)]
+    variables = {
+        **{"OMP_NUM_THREADS": "1", "TORCHINDUCTOR_COMPILE_THREADS": "1", "CXX": str(HERE / "cxx.sh")},
+        **{"TMPDIR": str(folder / "tmp"), "TORCHINDUCTOR_CACHE_DIR": str(folder / "tmp" / "inductor")},
+    }
+    command = [sys.executable, str(HERE / "worker.py"), str(folder), str(file), *jobs]
+    return subprocess.Popen(command, env={**os.environ, **variables})
+
+
+def difference(found: Learned, expected: Learned) -> float:
+    """Return the largest difference of any parameter or statistic, or of the learning rate."""
+    assert found.keys() == expected.keys()
+    return max(float((found[name] - expected[name]).abs().max()) for name in expected)
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a compiler")
+def test_whoever_edits_the_law_edits_it_for_every_model_and_engine(tmp_path: Path) -> None:
+    (tmp_path / "tmp").mkdir()
+    for name in COPIES:
+        copy_package(tmp_path / name, EDITS.get(name))
+    # Two processes that share out the models, each of which is compiled anew.
+    workers = [
+        start_worker(tmp_path, tmp_path / f"worker_{index}", models)
+        for index, models in enumerate((["mlp", "gru"], ["cnn", "lstm", "beta"]))
+    ]
+    assert [worker.wait() for worker in workers] == [0, 0]
+    shutil.rmtree(tmp_path / "tmp")  # Precompiled headers are large, and pytest keeps the folders of three runs.
+    jobs = [f"{edit}:{model}:eager" for edit in COPIES for model in MODELS]
+    code, output = torchrun(HERE / "worker.py", tmp_path, tmp_path / "together", *jobs)
+    assert code == 0, output
+    alone: dict[str, Learned] = torch.load(tmp_path / "worker_0.0") | torch.load(tmp_path / "worker_1.0")
+    together: list[dict[str, Learned]] = [torch.load(tmp_path / f"together.{rank}") for rank in range(2)]
+
+    failures: list[str] = []
+    for edit in COPIES:
+        for model in MODELS:
+            expected = alone[f"{edit}:{model}:eager"]
+            found = {engine: alone[f"{edit}:{model}:{engine}"] for engine in engines(edit, model)}
+            for rank, learned in enumerate(together):
+                found[f"process {rank} of 2"] = learned[f"{edit}:{model}:eager"]
+            for engine, learned in found.items():
+                if (error := difference(learned, expected)) > AGREE:
+                    failures.append(f"{edit}, {model}, {engine}: not what the eager way learns, off by {error:.1e}")
+                change = difference(learned, alone[f"unedited:{model}:eager"])
+                if edit in EDITS and (change > DIFFER) != (model in EDITS[edit].concerns):
+                    failures.append(f"{edit}, {model}, {engine}: the edit changes parameters by {change:.1e}")
+    assert not failures, "\n".join(failures)
