@@ -81,6 +81,7 @@ def test_the_reward_is_the_weighted_error_and_falls_where_it_was_learned() -> No
     before = rnd.get_intrinsic_reward(obs)
     torch.testing.assert_close(before, 10.0 * error)
     for _ in range(200):
+        rnd.optimizer.zero_grad()
         rnd.compute_loss(obs).backward()
         rnd.optimized()[0].step_unless(torch.tensor(False))
     known, new = rnd.get_intrinsic_reward(obs), rnd.get_intrinsic_reward(states(64, seed=5))
