@@ -8,6 +8,7 @@ Legend: T steps, N environments, A actions.
 
 from __future__ import annotations
 
+import copy
 import functools
 import hashlib
 from abc import ABC, abstractmethod
@@ -80,6 +81,8 @@ class Algorithm(ABC):
     _world: World = SOLO
     _initial_numbers: Mapping[str, float] = {}
     _to_resume: Mapping[str, Any] | None = None
+    _before_load: tuple[dict[str, Any], dict[str, float]] = ({}, {})
+    """Schedules and numbers from before a checkpoint was loaded, for a run that does not go on with its progress."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Let constructors note the plain numbers that they leave: those that change later belong to the progress."""
@@ -213,7 +216,7 @@ class Algorithm(ABC):
     @property
     def learning_rate(self) -> float:
         """Learning rate after the last update; may be set."""
-        return float(self._main_optimizer.learning_rate)
+        return self._main_optimizer.host_rate
 
     @learning_rate.setter
     def learning_rate(self, learning_rate: float) -> None:
@@ -261,8 +264,8 @@ class Algorithm(ABC):
     def save(self) -> dict[str, Any]:
         """Return everything that :meth:`load` needs to go on, as tensors and plain data."""
         state: dict[str, Any] = {key: part.state_dict() for key, part in self.parts().items()}
-        initial = self._initial_numbers
-        state["numbers"] = {name: value for name, value in self._numbers().items() if initial.get(name) != value}
+        now, initial = self._numbers(), self._initial_numbers
+        state["numbers"] = {name: value for name, value in now.items() if initial.get(name) != value}
         return state | {"process_state": self.process_state()}
 
     def load(self, loaded_dict: dict[str, Any], load_cfg: dict[str, bool] | None = None, strict: bool = True) -> bool:
@@ -288,14 +291,16 @@ class Algorithm(ABC):
         of_extensions = [(f"{each.loss_name}_state_dict", *each.parts()) for each in self.extensions]
         optional = {key for keys in of_extensions for key in keys} if load_cfg is None else set()
         chosen = {key: part for key, part in parts.items() if wanted[asked_for_by(key, names)]}
+        progress = [key for key in chosen if asked_for_by(key, names) == "iteration"]
+        before = {key: copy.deepcopy(parts[key].state_dict()) for key in progress}
         required = [key for key in chosen if key.removesuffix("_state_dict") in names and key not in optional]
-        report = load_parts(chosen, document, required, strict)
+        self.load_report = report = load_parts(chosen, document, required, strict)
         report += [f"{name}: not taken" for name in names if not wanted[name] and self._has_part(name, parts)]
-        self.load_report = report
         if self.gradient_step is not None:
             self.gradient_step.forget()
-        numbers = document.get("numbers", {}) if wanted["iteration"] else {}
-        for name in (name for name in self._numbers() if name in numbers):
+        numbers, own = document.get("numbers", {}) if wanted["iteration"] else {}, self._numbers()
+        self._before_load = before, {name: own[name] for name in own if name in numbers}
+        for name in self._before_load[1]:
             setattr(self, name, numbers[name])
         # Not now: who only plays the policy keeps a random state of its own.
         self._to_resume = document.get("process_state") if wanted["iteration"] else None
@@ -341,7 +346,11 @@ class Algorithm(ABC):
 
     def forget_progress(self) -> None:
         """Keep the models and optimizers that were loaded, but begin a run of one's own with them."""
-        self._to_resume = None
+        (states, numbers), self._before_load, self._to_resume = self._before_load, ({}, {}), None
+        for key, state in states.items():
+            self.parts()[key].load_state_dict(state)
+        for name, value in numbers.items():
+            setattr(self, name, value)
 
     def conclude_update(self, rows: list[torch.Tensor]) -> dict[str, float]:
         """Conclude the gradient step's update; return the mean losses, and keep the other metrics for the log."""

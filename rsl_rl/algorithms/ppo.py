@@ -373,6 +373,11 @@ class PPO(Algorithm):
             self.load_report.append("rnd: not taken, this run has none")
         return takes_iteration
 
+    def forget_progress(self) -> None:  # noqa: D102
+        # That the critic has been warmed up is known of the critic, whichever run it is in.
+        self._before_load[1].pop("critic_warmup_left", None)
+        super().forget_progress()
+
     @staticmethod
     def construct_algorithm(obs: TensorDict, env: VecEnv, cfg: dict[str, Any], device: str) -> PPO:
         """Build models, storage and algorithm from a runner's configuration, which is not changed.

@@ -124,8 +124,6 @@ class Gradients:
         self._mode: str | None = None
         self._program: Hashable = None
         self._is_proven = True
-        self._mode: str | None = None
-        self._program: Hashable = None
         self._largest_piece: int | None = None
         self.divides = True
         """Whether mini-batches may be taken in pieces."""
@@ -183,6 +181,7 @@ class Gradients:
             return self._prove(batch)
         if self._compiled or (self._largest_piece is not None and len(batch.actions) > self._largest_piece):
             return self._in_pieces(self._compiled[0][1] if self._compiled else self._eager, batch)
+        # As in _eager(), without another call between a reader and backward().
         loss, metrics = self._law.loss(batch)
         loss.backward()
         return loss.detach(), metrics

@@ -38,6 +38,7 @@ class Optimizer:
         positions = {parameter: index for index, parameter in enumerate(group["params"])}
         self._saved_positions = [positions[parameter] for parameter in listed or group["params"]]
         device = group["params"][0].device
+        self._host_rate: float | None = float(group["lr"])
         self.learning_rate = torch.tensor(float(group["lr"]), dtype=torch.float64, device=device)
         # CUDA kernels read the rate as float32.
         self._applied_rate = self.learning_rate if device.type == "cpu" else self.learning_rate.float()
@@ -67,6 +68,17 @@ class Optimizer:
         unique = list(dict.fromkeys(listed))
         return cls(optimizer_class(unique, lr=learning_rate, **switches), listed)  # type: ignore[call-arg]
 
+    @property
+    def host_rate(self) -> float:
+        """The learning rate as a number; waits for the device if it was changed there and not read since."""
+        if self._host_rate is None:
+            self._host_rate = float(self.learning_rate)
+        return self._host_rate
+
+    @host_rate.setter
+    def host_rate(self, learning_rate: float) -> None:
+        self._host_rate = learning_rate
+
     def adopt_rate(self) -> None:
         """Take over a learning rate that a program has written into the torch optimizer."""
         for group in self.torch_optimizer.param_groups:
@@ -77,8 +89,10 @@ class Optimizer:
     def set_rate(self, learning_rate: float | torch.Tensor) -> None:
         """Set the learning rate, from the host or (without waiting for it) from the device."""
         if isinstance(learning_rate, torch.Tensor):
+            self._host_rate = None
             self.learning_rate.copy_(learning_rate)
         else:
+            self._host_rate = learning_rate
             self.learning_rate.fill_(learning_rate)
         if self._applied_rate is not self.learning_rate:
             self._applied_rate.copy_(self.learning_rate)

@@ -188,7 +188,9 @@ class GradientStep:
             UserWarning: Mini-batches were skipped, or the last good state was restored.
         """
         table = torch.stack(list(rows)).double()
-        *flat, is_finite = torch.cat([table.flatten(), self._last_good.is_finite().double().view(1)]).tolist()
+        optimizer = self.optimizers[0]
+        extra = torch.stack([self._last_good.is_finite().double(), optimizer.learning_rate])
+        *flat, is_finite, optimizer.host_rate = torch.cat([table.flatten(), extra]).tolist()
         width = table.shape[1]
         read = [flat[start : start + width] for start in range(0, len(flat), width)]
         good = [row for row in read if row[0] == 0]
@@ -228,7 +230,7 @@ class GradientStep:
         optimizer = self.optimizers[0]
         self._last_good.restore()
         self._bad_in_a_row = 0
-        halved = float(optimizer.learning_rate) / 2
+        halved = optimizer.host_rate / 2
         optimizer.set_rate(halved)
         warnings.warn(
             f"{reason[0].upper()}{reason[1:]}. The last good parameters, statistics and optimizer were restored, and "

@@ -33,6 +33,7 @@ from rsl_rl.runners.run_state import ResumedRun, config_differences, process_sta
 from rsl_rl.runners.runaway import RunawayWatch
 from rsl_rl.telemetry import Logger
 from rsl_rl.telemetry.plain_values import plain
+from rsl_rl.utils import listed
 
 
 class OnPolicyRunner:
@@ -123,7 +124,7 @@ class OnPolicyRunner:
                         self.alg.compute_returns(obs)
                     self.losses = self.alg.update()
                 self.is_between_iterations = True
-                self._log(start, end, collected - started, time.perf_counter() - collected)
+                self._log(start, end, collected - started, time.perf_counter() - collected, is_usable)
                 for callback in self._replacing("on_iteration_end"):
                     callback.on_iteration_end(self)
                 if self.is_last_iteration:
@@ -152,8 +153,8 @@ class OnPolicyRunner:
                 alg.discard_rollout()
         return obs, all(verdicts)
 
-    def _log(self, start: int, end: int, collect_time: float, learn_time: float) -> None:
-        self.logger.metrics = dict(self.alg.metrics) if self.losses else {}
+    def _log(self, start: int, end: int, collect_time: float, learn_time: float, has_learned: bool) -> None:
+        self.logger.metrics = dict(self.alg.metrics) if has_learned else {}
         for callback in self._replacing("on_update_end"):
             callback.on_update_end(self)
         self.logger.log(
@@ -315,9 +316,12 @@ class OnPolicyRunner:
             self.current_learning_iteration, self.is_between_iterations = document["iter"], True
             self._resumed = resumed
             resumed.continue_log(self.logger)
+            states = dict(document.get("callbacks", {}))
             for name, part in self._stateful_callbacks():
-                if name in document.get("callbacks", {}):
-                    part.load_state_dict(document["callbacks"][name])
+                if name in states:
+                    part.load_state_dict(states.pop(name))
+            if states:
+                print(f"'{path}' holds the state of callbacks that this runner does not have: {listed(states)}.")
             if differences := config_differences(document.get("config"), self.cfg):
                 print("The configuration is not that of the checkpoint:\n  " + "\n  ".join(differences))
         report = self.alg.load_report

@@ -55,7 +55,7 @@ def test_a_part_of_the_programs_own_acts_before_the_checkpoint_that_holds_its_st
     assert read_checkpoint(tmp_path / "model_1.pt")["callbacks"] == {"0 Counter": {"count": 2}}
 
 
-def test_a_part_of_the_programs_own_is_resumed(tmp_path: Path) -> None:
+def test_a_part_of_the_programs_own_is_resumed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runner = runner_of(tmp_path)
     runner.add_callback(Counter(tmp_path))
     runner.learn(2)
@@ -63,12 +63,14 @@ def test_a_part_of_the_programs_own_is_resumed(tmp_path: Path) -> None:
     again.add_callback(part)
     again.load(str(tmp_path))
     assert part.count == 2
-    # Without the part, and with another one in its place, the checkpoint loads as well.
+    # Without the part, and with another one in its place, the checkpoint loads as well, and what it lacks is said.
     for others in ([], [lambda runner: None]):
         again = runner_of(tmp_path)
         for other in others:
             again.add_callback(other)
+        capsys.readouterr()
         again.load(str(tmp_path))
+        assert "holds the state of callbacks that this runner does not have: 0 Counter." in capsys.readouterr().out
 
 
 def test_a_function_is_called_after_every_update() -> None:
@@ -93,6 +95,38 @@ def test_numbers_that_change_are_resumed_and_others_are_those_of_the_configurati
     only_actor = runner_of(entropy_coef=0.08)
     only_actor.load(str(tmp_path), load_cfg={"actor": True})
     assert only_actor.alg.entropy_coef == 0.08
+
+
+class Ramp:
+    """A schedule that remembers how far it is."""
+
+    def __init__(self) -> None:
+        self.step = 0
+
+    def state_dict(self) -> dict[str, int]:
+        return {"step": self.step}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self.step = state["step"]
+
+
+def test_a_run_that_begins_with_the_models_of_another_does_not_go_on_with_its_schedules(tmp_path: Path) -> None:
+    def with_ramp(**options: Any) -> OnPolicyRunner:
+        runner = runner_of(tmp_path, entropy_coef=0.08, **options)
+        runner.alg.ramp = Ramp()  # type: ignore[attr-defined]
+        return runner
+
+    runner = with_ramp(critic_warmup_iterations=1)
+    runner.add_callback(fade)
+    runner.alg.ramp.step = 5  # type: ignore[attr-defined]
+    runner.learn(2)
+    again = with_ramp(critic_warmup_iterations=1)
+    again.load(str(tmp_path))
+    assert (again.alg.entropy_coef, again.alg.ramp.step) == (0.02, 5)  # type: ignore[attr-defined]
+    again.forget_progress()
+    assert (again.alg.entropy_coef, again.alg.ramp.step) == (0.08, 0)  # type: ignore[attr-defined]
+    assert again.alg.critic_warmup_left == 0  # type: ignore[attr-defined] (the critic that was taken over is warm)
+    assert torch.equal(parameters(again), parameters(runner))
 
 
 def test_a_run_with_a_schedule_goes_on_as_if_it_had_not_been_interrupted(tmp_path: Path) -> None:
