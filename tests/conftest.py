@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,6 +15,10 @@ from hypothesis import settings
 
 # Also in the processes that tests start: several tests run at once, and threads that wait keep cores busy.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+if shutil.which("g++"):
+    # torch.compile spends most of its time in the compiler of its kernels, which need not be fast here.
+    os.environ.setdefault("CXX", str(Path(__file__).parent / "cxx.sh"))
+    os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
 torch.set_num_threads(1)  # The tensors are small, and sums then have one order.
 settings.register_profile("repeatable", deadline=None, derandomize=True)  # No example fails for being slow.
 settings.load_profile("repeatable")

@@ -27,7 +27,7 @@ from rsl_rl.env import VecEnv
 from rsl_rl.extensions import Extension
 from rsl_rl.learning import GradientStep, Optimizer
 from rsl_rl.models import MLPModel
-from rsl_rl.modules import as_hidden_state
+from rsl_rl.modules import changed_state
 from rsl_rl.storage import RolloutStorage
 
 Metrics = dict[str, torch.Tensor]
@@ -334,10 +334,10 @@ class Algorithm(ABC):
         if state is None or state.get("rank", 0) != self._world.rank:
             return
         for model, hidden_state in zip(self._remembering(), state["hidden_states"], strict=False):
-            parts = hidden_state if isinstance(hidden_state, (tuple, list)) else [hidden_state]
+            first = hidden_state[0] if isinstance(hidden_state, (tuple, list)) else hidden_state
             # A run with another number of environments starts with an empty memory.
-            if parts[0] is not None and (self.storage is None or parts[0].shape[1] == self.storage.num_envs):
-                model.reset(None, as_hidden_state([part.to(self.device) for part in parts]))
+            if first is not None and (self.storage is None or first.shape[1] == self.storage.num_envs):
+                model.reset(None, changed_state(hidden_state, lambda state: state.to(self.device)))
         for extension in self.extensions:
             beginning = f"{extension.loss_name}_"
             extension.resume({key.removeprefix(beginning): v for key, v in state.items() if key.startswith(beginning)})
@@ -360,10 +360,7 @@ class Algorithm(ABC):
         if self.gradient_step.num_skipped or self.gradient_step.went_back:
             # What a model remembers may not be finite either.
             for model in self._remembering():
-                hidden_state = model.get_hidden_state()
-                if hidden_state is not None:
-                    parts = hidden_state if isinstance(hidden_state, tuple) else (hidden_state,)
-                    model.reset(None, as_hidden_state([torch.nan_to_num(part) for part in parts]))
+                model.reset(None, changed_state(model.get_hidden_state(), torch.nan_to_num))
         return {name: value for name, value in means.items() if "/" not in name}
 
     def autocast(self) -> torch.autocast:

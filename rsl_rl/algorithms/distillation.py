@@ -24,9 +24,9 @@ from rsl_rl.algorithms.construction import construct_student_teacher
 from rsl_rl.env import VecEnv
 from rsl_rl.learning import GradientStep, Optimizer
 from rsl_rl.models import MLPModel
-from rsl_rl.modules import HiddenState
+from rsl_rl.modules import HiddenState, changed_state
 from rsl_rl.storage import RolloutStorage
-from rsl_rl.utils import did_you_mean, listed
+from rsl_rl.utils import check_choice, did_you_mean
 
 _LOSSES = {"mse": functional.mse_loss, "huber": functional.huber_loss}
 
@@ -91,9 +91,7 @@ class Distillation(Algorithm):
         for name in kwargs:
             if hint := did_you_mean(name, own, cutoff=0.85):
                 warnings.warn(f"Distillation ignores the option '{name}'.{hint}", stacklevel=2)
-        if loss_type not in _LOSSES:
-            hint = did_you_mean(loss_type, _LOSSES)
-            raise ValueError(f"Unknown loss_type {loss_type!r}.{hint} Valid: {listed(_LOSSES)}.")
+        check_choice("loss_type", loss_type, _LOSSES)
         if num_learning_epochs < 1 or gradient_length < 1:
             raise ValueError("num_learning_epochs and gradient_length must be at least 1.")
         super().__init__(device, multi_gpu_cfg)
@@ -172,7 +170,8 @@ class Distillation(Algorithm):
         """
         step, rows = self.gradient_step.begin(), []
         for _ in range(self.num_learning_epochs):
-            hidden_state = _copied(self._first_hidden_state)
+            # A copy may be learned through: states of a rollout were made in inference mode.
+            hidden_state = changed_state(self._first_hidden_state, lambda state: state.detach().clone())
             for chunk in self.storage.chunk_generator(self.gradient_length):
                 rows.append(step(dataclasses.replace(chunk, hidden_states=(hidden_state, None))))
                 self.student.detach_hidden_state()
@@ -242,10 +241,3 @@ class Distillation(Algorithm):
             ValueError, TypeError: The configuration is wrong, or that checkpoint does not fit the teacher; says where.
         """
         return construct_student_teacher(obs, env, cfg, device)
-
-
-def _copied(hidden_state: HiddenState) -> HiddenState:
-    """Return a copy that may be learned through; states of a rollout were made in inference mode."""
-    if isinstance(hidden_state, tuple):
-        return hidden_state[0].detach().clone(), hidden_state[1].detach().clone()
-    return None if hidden_state is None else hidden_state.detach().clone()

@@ -26,9 +26,9 @@ from rsl_rl.env.finite_guard import final_observations
 from rsl_rl.extensions import Extension, RandomNetworkDistillation, Symmetry
 from rsl_rl.learning import GradientStep, Optimizer
 from rsl_rl.models import MLPModel
-from rsl_rl.modules import as_hidden_state
+from rsl_rl.modules import changed_state
 from rsl_rl.storage import RolloutStorage
-from rsl_rl.utils import did_you_mean
+from rsl_rl.utils import check_choice
 
 
 class PPO(Algorithm):
@@ -110,9 +110,7 @@ class PPO(Algorithm):
         Raises:
             ValueError: An option is out of range or not available.
         """
-        if schedule not in ("adaptive", "fixed"):
-            hint = did_you_mean(schedule, ["adaptive", "fixed"])
-            raise ValueError(f"Unknown schedule {schedule!r}.{hint} Valid: adaptive, fixed")
+        check_choice("schedule", schedule, ("adaptive", "fixed"))
         if schedule == "adaptive" and not (desired_kl is not None and desired_kl > 0):
             raise ValueError(f"The adaptive schedule needs a positive desired_kl, got {desired_kl}.")
         if num_learning_epochs < 1 or num_mini_batches < 1:
@@ -261,9 +259,8 @@ class PPO(Algorithm):
             env_ids: [k], the environments they come from; None for all of them.
         """
         hidden_state = self.critic.get_hidden_state()
-        if env_ids is not None and hidden_state is not None:
-            parts = hidden_state if isinstance(hidden_state, tuple) else (hidden_state,)
-            self.critic.reset(None, as_hidden_state([part[:, env_ids] for part in parts]))
+        if env_ids is not None:
+            self.critic.reset(None, changed_state(hidden_state, lambda state: state[:, env_ids]))
         values = self.critic(obs)
         self.critic.reset(None, hidden_state)
         return values

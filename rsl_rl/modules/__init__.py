@@ -13,7 +13,7 @@ from rsl_rl.modules.distribution import (
 from rsl_rl.modules.distribution_values import DiagGaussian, ScaledBeta
 from rsl_rl.modules.mlp import MLP
 from rsl_rl.modules.normalization import EmpiricalDiscountedVariationNormalization, EmpiricalNormalization
-from rsl_rl.modules.rnn import RNN, HiddenState, as_hidden_state
+from rsl_rl.modules.rnn import RNN, HiddenState, as_hidden_state, changed_state
 
 __all__ = [
     "CNN",
@@ -29,4 +29,5 @@ __all__ = [
     "HiddenState",
     "ScaledBeta",
     "as_hidden_state",
+    "changed_state",
 ]

@@ -25,6 +25,13 @@ def as_hidden_state(parts: Sequence[torch.Tensor]) -> HiddenState:
     return parts[0], parts[1]
 
 
+def changed_state(state: HiddenState, change: Callable[[torch.Tensor], torch.Tensor]) -> HiddenState:
+    """Return a hidden state with every tensor of it changed."""
+    if state is None:
+        return None
+    return (change(state[0]), change(state[1])) if isinstance(state, (tuple, list)) else change(state)
+
+
 class RNN(nn.Module):
     """An LSTM or GRU, step by step over a batch of environments or over whole padded trajectories."""
 
@@ -64,7 +71,7 @@ class RNN(nn.Module):
         output, self.hidden_state = self._run(input.unsqueeze(0), self.hidden_state)
         # Autocast returns bfloat16, which the layers do not take back.
         dtype = next(self.rnn.parameters()).dtype
-        self._change(lambda state: state.to(dtype))
+        self.hidden_state = changed_state(self.hidden_state, lambda state: state.to(dtype))
         return output
 
     def _run(self, input: torch.Tensor, hidden_state: HiddenState) -> tuple[torch.Tensor, HiddenState]:
@@ -93,7 +100,7 @@ class RNN(nn.Module):
             return
         keep = (dones == 0).view(1, -1, 1)
         # Not a product: the state to forget may be NaN.
-        self._change(lambda state: torch.where(keep, state, 0.0))
+        self.hidden_state = changed_state(self.hidden_state, lambda state: torch.where(keep, state, 0.0))
 
     def detach_hidden_state(self, dones: torch.Tensor | None = None) -> None:
         """Cut the gradient history of the hidden state.
@@ -102,13 +109,7 @@ class RNN(nn.Module):
             dones: [N], non-zero for the environments whose history is cut; None for all.
         """
         if dones is None:
-            self._change(torch.Tensor.detach)
+            self.hidden_state = changed_state(self.hidden_state, torch.Tensor.detach)
         else:
             cut = (dones != 0).view(1, -1, 1)
-            self._change(lambda state: torch.where(cut, state.detach(), state))
-
-    def _change(self, change: Callable[[torch.Tensor], torch.Tensor]) -> None:
-        if isinstance(self.hidden_state, tuple):
-            self.hidden_state = (change(self.hidden_state[0]), change(self.hidden_state[1]))
-        elif self.hidden_state is not None:
-            self.hidden_state = change(self.hidden_state)
+            self.hidden_state = changed_state(self.hidden_state, lambda state: torch.where(cut, state.detach(), state))

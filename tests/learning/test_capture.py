@@ -10,15 +10,13 @@ from typing import Any
 
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from rsl_rl.runners import OnPolicyRunner
 from tests.algorithms.test_combinations import build, distillation_config, rollout
 from tests.envs import PointEnv
+from tests.learning.graphs import Graphs
 from tests.learning.test_engines import (
     FADING,
-    WAITING,
     assert_same,
     change_the_loss,
     freeze,
@@ -27,62 +25,6 @@ from tests.learning.test_engines import (
     runner_of,
     trained,
 )
-
-
-class Recording(TorchDispatchMode):
-    """Keeps every operation with its tensors. Refuses what waits for the device, as a capture does."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.operations: list[tuple[Any, Any, Any, Any]] = []
-
-    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if function._schema.name.removeprefix("aten::") in WAITING:
-            raise RuntimeError("operation not permitted when stream is capturing")
-        result = function(*args, **(kwargs or {}))
-        self.operations.append((function, args, kwargs or {}, result))
-        return result
-
-    @torch.no_grad()
-    def replay(self) -> None:
-        """Run the operations again, on the same tensors: whatever Python would do between them does not happen."""
-        for function, args, kwargs, result in self.operations:
-            for old, new in zip(tree_leaves(result), tree_leaves(function(*args, **kwargs)), strict=True):
-                if (
-                    isinstance(old, torch.Tensor)
-                    and old.untyped_storage().data_ptr() != new.untyped_storage().data_ptr()
-                ):
-                    old.copy_(new)
-
-
-class Graphs:
-    """Makes graphs that are called like tensordict's ``CudaGraphModule``."""
-
-    def __init__(self, change: Callable[[torch.Tensor], Any] = lambda row: None) -> None:
-        self.captures = self.replays = 0
-        self._change = change
-
-    def __call__(self, function: Callable[..., torch.Tensor], warmup: int) -> Callable[..., torch.Tensor]:
-        state: dict[str, Any] = {"calls": 0}
-
-        def call(**tensors: torch.Tensor) -> torch.Tensor:
-            state["calls"] += 1
-            if state["calls"] < warmup:
-                return function(**{name: tensor.clone() for name, tensor in tensors.items()})
-            if state["calls"] == warmup:
-                self.captures += 1
-                state["inputs"] = {name: tensor.clone() for name, tensor in tensors.items()}
-                with Recording() as state["recording"]:
-                    state["row"] = function(**state["inputs"])
-                return state["row"].clone()
-            self.replays += 1
-            for name, tensor in tensors.items():
-                state["inputs"][name].copy_(tensor)
-            state["recording"].replay()
-            self._change(state["row"])
-            return state["row"].clone()
-
-        return call
 
 
 def captured(graphs: Graphs) -> Callable[[OnPolicyRunner], None]:

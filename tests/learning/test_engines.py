@@ -20,6 +20,7 @@ from rsl_rl.learning import engines
 from rsl_rl.runners import OnPolicyRunner
 from tests.algorithms.test_combinations import CameraEnv, build, distillation_config, rollout
 from tests.envs import PointEnv, point_config
+from tests.learning.graphs import WAITING
 
 BETA = {"class_name": "BetaDistribution", "action_range": (-2.0, 2.0)}
 PER_SAMPLE = {"class_name": "HeteroscedasticGaussianDistribution", "init_std": 0.5}
@@ -320,8 +321,6 @@ def test_every_training_of_a_process_is_compiled() -> None:
 
 
 # -- what it costs -------------------------------------------------------------------------------------------------
-
-WAITING = ("_local_scalar_dense", "nonzero", "masked_select", "_unique2", "is_nonzero", "equal")
 
 
 class NoWaiting(TorchDispatchMode):

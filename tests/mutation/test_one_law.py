@@ -98,8 +98,8 @@ def engines(edit: str, model: str) -> list[str]:
 def start_worker(folder: Path, file: Path, models: list[str]) -> subprocess.Popen[bytes]:
     jobs = [f"{edit}:{model}:{engine}" for edit in COPIES for model in models for engine in engines(edit, model)]
     variables = {
-        **{"OMP_NUM_THREADS": "1", "TORCHINDUCTOR_COMPILE_THREADS": "1", "CXX": str(HERE / "cxx.sh")},
-        **{"TMPDIR": str(folder / "tmp"), "TORCHINDUCTOR_CACHE_DIR": str(folder / "tmp" / "inductor")},
+        "TMPDIR": str(folder / "tmp"),
+        "TORCHINDUCTOR_CACHE_DIR": str(folder / "tmp" / "inductor"),
     }
     command = [sys.executable, str(HERE / "worker.py"), str(folder), str(file), *jobs]
     return subprocess.Popen(command, env={**os.environ, **variables})

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -17,6 +16,7 @@ from tensordict import TensorDict
 from rsl_rl.env import VecEnv
 from rsl_rl.modules import BetaDistribution, GaussianDistribution
 from rsl_rl.runners import OnPolicyRunner
+from tests.learning.graphs import Graphs
 
 NUM_ENVS, NUM_STEPS, ITERATIONS, EPOCHS, NUM_ACTIONS = 8, 6, 2, 5, 2
 STEPS = NUM_STEPS * ITERATIONS + 1
@@ -106,43 +106,19 @@ def config(model: str, engine: str) -> dict[str, Any]:
     }
 
 
-class StandIn:
-    """Captures as tensordict's ``CudaGraphModule`` does, where there is no GPU: replays read copies that stay in place.
-
-    Calls before the capture run the function as it is.
-    """
-
-    replays = 0
-
-    def __init__(self, function: Callable[..., torch.Tensor], warmup: int) -> None:
-        self._function, self._left = function, warmup
-        self._inputs: dict[str, torch.Tensor] = {}
-
-    def __call__(self, **tensors: torch.Tensor) -> torch.Tensor:
-        if self._left > 0:
-            self._left -= 1
-            return self._function(**tensors)
-        if not self._inputs:
-            self._inputs = {name: tensor.clone() for name, tensor in tensors.items()}
-        for name, tensor in tensors.items():
-            self._inputs[name].copy_(tensor)
-        StandIn.replays += 1
-        return self._function(**self._inputs)
-
-
 def trained(model: str, engine: str = "eager", envs: list[int] | None = None, seed: int = 0) -> Learned:
     """Return the parameters and statistics after two iterations, and the learning rate."""
     torch.manual_seed(seed)
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.filterwarnings("error", "The mini-batch")  # An engine that gives up would prove nothing.
         runner = OnPolicyRunner(ScriptedEnv(list(range(NUM_ENVS)) if envs is None else envs), config(model, engine))
-        StandIn.replays = 0
+        graphs = Graphs()
         if engine == "capture":
-            runner.alg.gradient_step.capture(StandIn)
+            runner.alg.gradient_step.capture(graphs)
         runner.learn(ITERATIONS)
     if engine == "capture" and model not in ("lstm", "gru"):
         # All but the first two mini-batches, of which the third is made eagerly as well.
-        assert StandIn.replays == ITERATIONS * EPOCHS - 2
+        assert graphs.replays == ITERATIONS * EPOCHS - 2
     tensors = {
         f"{name}.{key}": value.clone()
         for name, network in runner.alg.models().items()

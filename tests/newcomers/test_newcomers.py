@@ -17,7 +17,7 @@ from torch._dynamo.utils import counters
 from rsl_rl.runners import OnPolicyRunner
 from rsl_rl.telemetry.history import read_metrics
 from tests.envs import PointEnv, point_config
-from tests.mutation.training import StandIn
+from tests.learning.graphs import Graphs
 
 HERE = Path(__file__).parent
 
@@ -100,24 +100,15 @@ def test_an_entropy_schedule_compiles_nothing_again() -> None:
 
 
 def test_an_entropy_schedule_captures_nothing_again_and_reaches_the_graph() -> None:
-    def learned(captures: list[StandIn] | None) -> dict[str, Any]:
+    graphs, states = Graphs(), []
+    for is_captured in (True, False):
         runner = runner_of(point_config(class_name=FADING, entropy_coef=0.5, num_learning_epochs=4))
-
-        def graph(function: Any, warmup: int) -> StandIn:
-            captures.append(StandIn(function, warmup))  # type: ignore[union-attr]
-            return captures[-1]  # type: ignore[index]
-
-        if captures is not None:
-            runner.alg.gradient_step.capture(graph)  # type: ignore[union-attr]
-        runner.learn(2)  # The optimizer's state is allocated in the first.
-        before = len(captures or ())
-        runner.learn(2)
-        assert len(captures or ()) == before
-        return state(runner)
-
-    captures: list[StandIn] = []
-    assert_equal(learned(captures), learned(None))
-    assert captures
+        if is_captured:
+            runner.alg.gradient_step.capture(graphs)  # type: ignore[union-attr]
+        runner.learn(4)
+        states.append(state(runner))
+    assert graphs.captures == 1
+    assert_equal(*states)
 
 
 # -- an optimizer --------------------------------------------------------------------------------------------------
