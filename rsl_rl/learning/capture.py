@@ -10,9 +10,10 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 import torch
+from tensordict import TensorDict
 from tensordict.nn import CudaGraphModule
 
-from rsl_rl.learning.engines import Batch, Options, as_batch, named_tensors
+from rsl_rl.learning.engines import Batch, Options
 
 # The graph's calls of a shape, of which the last one captures: before that optimizers allocate their state, and
 # libraries choose their kernels.
@@ -59,10 +60,10 @@ class CapturedStep:
         """Make a step; its mini-batch may lie anywhere. Returns its row of numbers."""
         if not self._is_possible:
             return self._step(batch)
-        tensors = named_tensors(batch)
+        tensors = _named_tensors(batch)
         shapes = tuple((name, value.shape, value.dtype) for name, value in tensors.items())
         if shapes not in self._replays:
-            self._replays[shapes] = self._graph(lambda **tensors: self._step(as_batch(tensors)), warmup=_WARM_UP)
+            self._replays[shapes] = self._graph(lambda **tensors: self._step(_as_batch(tensors)), warmup=_WARM_UP)
             self._num_calls[shapes] = 0
         self._num_calls[shapes] += 1
         with self._options.as_tensors():
@@ -103,3 +104,19 @@ class CapturedStep:
 def _put(state: list[torch.Tensor], values: list[torch.Tensor]) -> None:
     for tensor, value in zip(state, values, strict=True):
         tensor.copy_(value)
+
+
+def _named_tensors(batch: Batch) -> dict[str, torch.Tensor]:
+    """Return every tensor of a mini-batch of a feed-forward model under a name."""
+    named = {name: value for name, value in vars(batch).items() if isinstance(value, torch.Tensor)}
+    named |= {f"observations.{group}": value for group, value in batch.observations.items()}
+    return named | {f"param.{index}": value for index, value in enumerate(batch.old_distribution_params or ())}
+
+
+def _as_batch(named: Mapping[str, torch.Tensor]) -> Batch:
+    """Return the mini-batch with these tensors."""
+    groups = {name.partition(".")[2]: value for name, value in named.items() if name.startswith("observations.")}
+    params = tuple(value for name, value in named.items() if name.startswith("param."))
+    fields: dict[str, Any] = {name: value for name, value in named.items() if "." not in name}
+    observations = TensorDict(groups, [len(fields["actions"])])
+    return Batch(observations=observations, old_distribution_params=params, **fields)

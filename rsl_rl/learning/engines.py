@@ -4,7 +4,7 @@
 """What makes losses and gradients fast: ``torch.compile``, and pieces that fit the cache.
 
 No engine knows an algorithm. Each runs the law's own ``loss``, proves itself once against the eager way, and differs
-from it in nothing but time; one that fails is replaced by the next slower one, which is said once.
+from it in nothing but time; one that fails gives way to the eager one, which is said once.
 
 Legend: B samples of a mini-batch.
 """
@@ -18,9 +18,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
-from tensordict import TensorDict
 from torch import nn
-from torch.func import functional_call, grad_and_value
 
 from rsl_rl.storage import RolloutStorage
 from rsl_rl.utils import check_compile_mode
@@ -28,6 +26,7 @@ from rsl_rl.utils import check_compile_mode
 Batch = RolloutStorage.Batch
 LossAndMetrics = tuple[torch.Tensor, dict[str, torch.Tensor]]
 """A scalar to differentiate, and scalars without gradient by name."""
+LossFunction = Callable[[Batch], LossAndMetrics]
 
 # What a layer holds of a piece: 4 MiB, which a processor's cache keeps until the backward pass needs it.
 NUMBERS_IN_PIECE = 1 << 20
@@ -105,10 +104,6 @@ def program_of(law: Law) -> Hashable:
     return (*methods, *map(id, modules), *hooks)
 
 
-Way = Callable[[Batch, float], LossAndMetrics]
-"""Adds the gradients of a piece of a mini-batch, weighted by its share of the samples, to those that there are."""
-
-
 class Gradients:
     """Leaves the gradients of a mini-batch in the parameters; eagerly or compiled, at once or in pieces.
 
@@ -119,7 +114,7 @@ class Gradients:
         """Set up, without compilation."""
         self._law = law
         self._options = options
-        self._compiled: list[tuple[str, Way]] = []
+        self._compiled: LossFunction | None = None
         self._parameters: list[nn.Parameter] = []
         self._mode: str | None = None
         self._program: Hashable = None
@@ -129,22 +124,15 @@ class Gradients:
         """Whether mini-batches may be taken in pieces."""
 
     def compile(self, mode: str | None) -> None:
-        """Compile with a mode of ``torch.compile``; None for not at all.
-
-        Feed-forward models: losses and gradients as one function. Recurrent ones: the loss, since torch does not
-        compile their layers.
-        """
+        """Compile the loss, and with it its derivative, with a mode of ``torch.compile``; None for not at all."""
         check_compile_mode(mode)
-        self._mode, self._compiled, self._is_proven = mode, [], mode is None
-        if mode is None:
-            return
-        self._program = program_of(self._law)
-        is_recurrent = any(getattr(model, "is_recurrent", False) for model in self._law.models().values())
-        if not is_recurrent:
-            whole = _CompiledGradients(self._law, self._options, mode)
-            self._compiled.append(("its loss and their gradients are compiled", whole))
-        loss = _compiled_loss(self._law, self._options, mode, is_recurrent)
-        self._compiled.append(("only its loss is compiled", loss))
+        self._mode, self._compiled, self._is_proven = mode, None, mode is None
+        if mode is not None:
+            law = self._law
+            self._program = program_of(law)
+            is_recurrent = any(getattr(model, "is_recurrent", False) for model in law.models().values())
+            # Every mini-batch has the same shape, but for the number of trajectories of recurrent models.
+            self._compiled = _compiled(lambda batch: law.loss(batch), mode, dynamic=None if is_recurrent else False)
 
     def begin(self, parameters: Sequence[nn.Parameter]) -> None:
         """Look at the models anew before an update: programs freeze, add and replace parts of them.
@@ -161,7 +149,7 @@ class Gradients:
         largest = self._fitting_piece() if self.divides else None
         if [id(p) for p in learning] != [id(p) for p in self._parameters] or largest != self._largest_piece:
             self._parameters, self._largest_piece = learning, largest
-            self._is_proven = not self._compiled and largest is None
+            self._is_proven = self._compiled is None and largest is None
 
     def __call__(self, batch: Batch) -> LossAndMetrics:
         """Compute losses and gradients; the gradients that the parameters have are replaced.
@@ -180,19 +168,22 @@ class Gradients:
         if not self._is_proven:
             return self._prove(batch)
         if self._compiled or (self._largest_piece is not None and len(batch.actions) > self._largest_piece):
-            return self._in_pieces(self._compiled[0][1] if self._compiled else self._eager, batch)
-        # As in _eager(), without another call between a reader and backward().
+            return self._in_pieces(batch, self._compiled)
+        # As in _in_pieces(), without another call between a reader and backward().
         loss, metrics = self._law.loss(batch)
         loss.backward()
         return loss.detach(), metrics
 
-    def _eager(self, batch: Batch, share: float) -> LossAndMetrics:
-        loss, metrics = self._law.loss(batch)
-        (loss * share).backward()
-        return loss.detach() * share, {name: value * share for name, value in metrics.items()}
-
-    def _in_pieces(self, way: Way, batch: Batch) -> LossAndMetrics:
-        results = [way(piece, share) for piece, share in _pieces(batch, self._largest_piece)]
+    def _in_pieces(self, batch: Batch, compiled: LossFunction | None) -> LossAndMetrics:
+        results = []
+        for piece, share in _pieces(batch, self._largest_piece):
+            if compiled is None:
+                loss, metrics = self._law.loss(piece)
+            else:
+                with self._options.as_tensors():
+                    loss, metrics = compiled(piece)
+            (loss * share).backward()
+            results.append((loss.detach() * share, {name: value * share for name, value in metrics.items()}))
         if len(results) == 1:
             return results[0]
         sums = {name: torch.stack([metrics[name] for _, metrics in results]).sum(dim=0) for name in results[0][1]}
@@ -200,32 +191,29 @@ class Gradients:
 
     def _prove(self, batch: Batch) -> LossAndMetrics:
         """Choose the fastest way that gives the gradients of the eager one, and return those."""
-        result = self._eager(batch, 1.0)
+        loss, metrics = self._law.loss(batch)
+        loss.backward()
         expected = [parameter.grad for parameter in self._parameters]
         # What is not finite proves nothing.
         if all(bool(gradient.isfinite().all()) for gradient in expected if gradient is not None):
             is_divided = len(_pieces(batch, self._largest_piece)) > 1
-            if is_divided and (reason := self._failure(self._eager, batch, expected)):
+            if is_divided and (reason := self._failure(batch, None, expected)):
                 self._largest_piece, self.divides = None, False
                 warnings.warn(f"Mini-batches are not taken in pieces, which is slower. {reason}", stacklevel=4)
-            while self._compiled and (reason := self._failure(self._compiled[0][1], batch, expected)):
-                del self._compiled[0]
-                slower = self._compiled[0][0] if self._compiled else "it is not compiled"
-                warnings.warn(f"The mini-batch cannot be compiled as it was meant, {slower}. {reason}", stacklevel=4)
+            if self._compiled and (reason := self._failure(batch, self._compiled, expected)):
+                self._compiled = None
+                warnings.warn(f"The mini-batch cannot be compiled, which is slower. {reason}", stacklevel=4)
             self._is_proven = True
         for parameter, gradient in zip(self._parameters, expected, strict=True):
             parameter.grad = gradient
-        return result
+        return loss.detach(), metrics
 
-    def _failure(self, way: Way, batch: Batch, expected: list[torch.Tensor | None]) -> str | None:
-        """Return why a way does not give the expected gradients; None if it does."""
+    def _failure(self, batch: Batch, compiled: LossFunction | None, expected: list[torch.Tensor | None]) -> str | None:
+        """Return why the compiled loss, or pieces, do not give the expected gradients; None if they do."""
         for parameter in self._parameters:
             parameter.grad = None
-        if isinstance(way, _CompiledGradients):
-            reached = zip(self._parameters, expected, strict=True)
-            way.begin([parameter for parameter, gradient in reached if gradient is not None])
         try:
-            self._in_pieces(way, batch)
+            self._in_pieces(batch, compiled)
         except Exception as error:  # whatever the compiler says, there is another way
             return f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
         pairs = [(parameter.grad, wanted) for parameter, wanted in zip(self._parameters, expected, strict=True)]
@@ -247,75 +235,10 @@ class Gradients:
         return max(1, NUMBERS_IN_PIECE // max(layer.out_features for layer in layers))
 
 
-def _compiled_loss(law: Law, options: Options, mode: str, is_recurrent: bool) -> Way:
-    """Return the eager way with a compiled loss, whose derivative torch compiles as well."""
-    # Every mini-batch has the same shape, but for the number of trajectories of recurrent models.
-    compiled = _compiled(lambda batch: law.loss(batch), mode, dynamic=None if is_recurrent else False)
-
-    def way(batch: Batch, share: float) -> LossAndMetrics:
-        with options.as_tensors():
-            loss, metrics = compiled(batch)
-        (loss * share).backward()
-        return loss.detach() * share, {name: value * share for name, value in metrics.items()}
-
-    return way
-
-
-class _LossModule(nn.Module):
-    """The law's loss as a function of the models' parameters."""
-
-    def __init__(self, law: Law) -> None:
-        super().__init__()
-        self.law = law
-        self.models = nn.ModuleDict(law.models())
-
-    def forward(self, batch: Batch) -> LossAndMetrics:
-        return self.law.loss(batch)
-
-
-class _CompiledGradients:
-    """Loss and gradients as one compiled function: no graph is recorded, no Python runs between its operations."""
-
-    def __init__(self, law: Law, options: Options, mode: str) -> None:
-        self._options = options
-        self._module = _LossModule(law)
-        self._gradients = _compiled(self._gradients_of, mode, dynamic=False)
-        self._reached: list[nn.Parameter] = []
-        self._names: list[str] = []
-
-    def begin(self, reached: Sequence[nn.Parameter]) -> None:
-        """Note which parameters the loss reaches."""
-        names = {parameter: name for name, parameter in self._module.named_parameters()}
-        self._reached = [parameter for parameter in reached if parameter in names]
-        self._names = [names[parameter] for parameter in self._reached]
-
-    def __call__(self, batch: Batch, share: float) -> LossAndMetrics:
-        with self._options.as_tensors():
-            values = [parameter.detach() for parameter in self._reached]
-            gradients, loss, metrics = self._gradients(values, named_tensors(batch), share)
-        for parameter, gradient in zip(self._reached, gradients, strict=True):
-            parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
-        return loss, metrics
-
-    def _gradients_of(
-        self, values: list[torch.Tensor], named: dict[str, torch.Tensor], share: float
-    ) -> tuple[list[torch.Tensor], torch.Tensor, dict[str, torch.Tensor]]:
-        def loss_of(values: list[torch.Tensor]) -> LossAndMetrics:
-            parameters = dict(zip(self._names, values, strict=True))
-            loss, metrics = functional_call(self._module, parameters, (as_batch(named),))
-            return loss * share, {name: value * share for name, value in metrics.items()}
-
-        gradients, (loss, metrics) = grad_and_value(loss_of, has_aux=True)(values)
-        return gradients, loss, metrics
-
-
 def _compiled(function: Callable[..., Any], mode: str, dynamic: bool | None) -> Callable[..., Any]:
     # torch counts compilations by code object and gives up after eight of them: every training has its own.
-    plain = getattr(function, "__func__", function)
-    own: Any = types.FunctionType(
-        plain.__code__.replace(), plain.__globals__, plain.__name__, plain.__defaults__, plain.__closure__
-    )
-    own = types.MethodType(own, function.__self__) if isinstance(function, types.MethodType) else own
+    code = function.__code__.replace()
+    own = types.FunctionType(code, function.__globals__, function.__name__, closure=function.__closure__)
     return torch.compile(own, mode=mode, dynamic=dynamic)
 
 
@@ -330,19 +253,3 @@ def _pieces(batch: Batch, largest: int | None) -> list[tuple[Batch, float]]:
     size = -(-num_samples // num_pieces)
     parts = [slice(start, min(start + size, num_samples)) for start in range(0, num_samples, size)]
     return [(batch.map(lambda v, part=part: v[part]), (part.stop - part.start) / num_samples) for part in parts]
-
-
-def named_tensors(batch: Batch) -> dict[str, torch.Tensor]:
-    """Return every tensor of a mini-batch of a feed-forward model under a name."""
-    named = {name: value for name, value in vars(batch).items() if isinstance(value, torch.Tensor)}
-    named |= {f"observations.{group}": value for group, value in batch.observations.items()}
-    return named | {f"param.{index}": value for index, value in enumerate(batch.old_distribution_params or ())}
-
-
-def as_batch(named: Mapping[str, torch.Tensor]) -> Batch:
-    """Return the mini-batch with these tensors."""
-    groups = {name.partition(".")[2]: value for name, value in named.items() if name.startswith("observations.")}
-    params = tuple(value for name, value in named.items() if name.startswith("param."))
-    fields: dict[str, Any] = {name: value for name, value in named.items() if "." not in name}
-    observations = TensorDict(groups, [len(fields["actions"])])
-    return Batch(observations=observations, old_distribution_params=params, **fields)

@@ -23,6 +23,9 @@ from rsl_rl.learning.engines import Batch, Gradients, Law, Options, program_of
 from rsl_rl.learning.optimizer import Optimizer
 from rsl_rl.learning.undo import LastGoodState
 
+# glibc's limit follows the blocks that are freed, up to 32 MiB.
+_LARGE_BLOCK = 31 << 20
+
 
 class GradientStep:
     """Applies a law to mini-batches. One whose loss or gradient is not finite changes nothing; too many undo an update.
@@ -61,6 +64,9 @@ class GradientStep:
         """
         if max_bad_updates < 1:
             raise ValueError(f"max_bad_updates must be at least 1, got {max_bad_updates}.")
+        # On Linux, freed memory goes back to the system, and the next mini-batch fetches it again page by page, until a
+        # large block has been freed once. This one is freed at once, and never written to.
+        torch.empty(_LARGE_BLOCK, dtype=torch.uint8)
         self._law = law
         self._clipped = {name: list(parameters) for name, parameters in groups.items()}
         self._unclipped = {name: list(parameters) for name, parameters in (unclipped_groups or {}).items()}
@@ -72,7 +78,8 @@ class GradientStep:
         optimized = {p for o in self.optimizers for group in o.torch_optimizer.param_groups for p in group["params"]}
         modules = [m for m in law.models().values() if any(parameter in optimized for parameter in m.parameters())]
         self._modules = modules
-        self._projections = _projections(modules)
+        distributions: list[Any] = [getattr(module, "distribution", None) for module in modules]
+        self._projections = [each.project for each in distributions if hasattr(each, "project")]
         self._last_good = LastGoodState(modules, [optimizer.torch_optimizer for optimizer in self.optimizers])
         self._options = Options(law.owners_of_options(), law.device)
         self.gradients = Gradients(law, self._options)
@@ -237,9 +244,3 @@ class GradientStep:
             f"the learning rate is halved to {halved:.2e}.",
             stacklevel=4,
         )
-
-
-def _projections(modules: Iterable[nn.Module]) -> list[Callable[[], Any]]:
-    """Return what keeps parameters within their range."""
-    projections = [getattr(getattr(module, "distribution", None), "project", None) for module in modules]
-    return [project for project in projections if project is not None]

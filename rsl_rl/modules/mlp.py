@@ -12,7 +12,6 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from rsl_rl.modules.activation import ELU
 from rsl_rl.utils import resolve_nn_activation
 
 
@@ -55,7 +54,10 @@ class MLP(nn.Sequential):
         for index, (size_in, size_out) in enumerate(itertools.pairwise(sizes)):
             layers.append(nn.Linear(size_in, size_out))
             if index < len(sizes) - 2:
-                layers.append(_activation(activation))
+                layers.append(resolve_nn_activation(activation))
+                if isinstance(layers[-1], nn.ELU):
+                    # Nothing else needs the layer's output, and the derivative follows from the result.
+                    layers[-1].inplace = True
         if len(output_shape) > 1:
             layers.append(nn.Unflatten(-1, output_shape))
         if last_activation is not None:
@@ -74,8 +76,3 @@ class MLP(nn.Sequential):
             nn.init.orthogonal_(linear.weight, gain=gain)
             with torch.no_grad():
                 linear.bias.zero_()
-
-
-def _activation(name: str) -> nn.Module:
-    activation = resolve_nn_activation(name)
-    return ELU() if type(activation) is nn.ELU else activation

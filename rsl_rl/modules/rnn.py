@@ -25,11 +25,13 @@ def as_hidden_state(parts: Sequence[torch.Tensor]) -> HiddenState:
     return parts[0], parts[1]
 
 
-def changed_state(state: HiddenState, change: Callable[[torch.Tensor], torch.Tensor]) -> HiddenState:
+def changed_state(
+    state: HiddenState | Sequence[torch.Tensor], change: Callable[[torch.Tensor], torch.Tensor]
+) -> HiddenState:
     """Return a hidden state with every tensor of it changed."""
     if state is None:
         return None
-    return (change(state[0]), change(state[1])) if isinstance(state, (tuple, list)) else change(state)
+    return change(state) if isinstance(state, torch.Tensor) else (change(state[0]), change(state[1]))
 
 
 class RNN(nn.Module):
