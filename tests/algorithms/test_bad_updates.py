@@ -152,7 +152,7 @@ def test_the_standard_deviation_stays_in_its_range_and_comes_back(std_type: str,
         alg.loss = lambda batch: (pulling(), loss(batch)[1])
         rollout(alg, env)
         alg.update()
-        return float(alg.actor.distribution.given(torch.zeros(1, 1)).std)
+        return float(alg.actor.distribution.given(torch.zeros(1, 1)).std.detach())
 
     end = 2.0 if direction > 0 else 0.1
     assert pull(1000.0 * direction) == pytest.approx(end, rel=1e-6)

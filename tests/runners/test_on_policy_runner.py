@@ -185,7 +185,9 @@ def test_non_finite_final_observation_stops_the_run_only_where_an_episode_ended(
 
 
 def test_check_for_nan_can_be_switched_off() -> None:
-    OnPolicyRunner(Faulty("rewards", torch.nan), point_config() | {"check_for_nan": False}).learn(1)
+    runner = OnPolicyRunner(Faulty("rewards", torch.nan), point_config() | {"check_for_nan": False})
+    with pytest.warns(UserWarning, match="mini-batches had a loss or gradient that is not finite"):
+        runner.learn(1)
 
 
 def test_stop_request_finishes_the_iteration_and_saves(tmp_path: Path) -> None:

@@ -77,6 +77,7 @@ def test_no_episode_statistics_before_an_episode_ends(tmp_path: Path) -> None:
     assert not any(tag.startswith("Train/") for tag in scalars(tmp_path))
 
 
+@pytest.mark.filterwarnings("ignore:.*holds a run already")
 def test_table_takes_new_columns_and_goes_on_after_a_restart(tmp_path: Path) -> None:
     runs: list[tuple[tuple[int, ...], dict[str, Any]]] = [((0, 1), {}), ((2,), {"late": 7.0})]
     for iterations, extra in runs:

@@ -68,6 +68,7 @@ def test_a_writer_that_does_not_start_is_reported_and_the_rest_goes_on(tmp_path:
     assert "Train/mean_reward" in scalars(tmp_path)
 
 
+@pytest.mark.filterwarnings("ignore:.*holds a run already")
 def test_a_table_that_cannot_be_written_is_reported_and_the_rest_goes_on(tmp_path: Path) -> None:
     (tmp_path / "metrics.csv").mkdir()
     logger = make_logger(tmp_path)
