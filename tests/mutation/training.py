@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import warnings
 from typing import Any
@@ -28,6 +29,7 @@ MODELS: dict[str, dict[str, Any]] = {
     "beta": {},
 }
 COMPILE_MODES = ["default", "max-autotune-no-cudagraphs"]
+# "traced" runs what torch.compile has traced, forward and backward, without generating code of it.
 
 Learned = dict[str, torch.Tensor]
 
@@ -102,13 +104,16 @@ def config(model: str, engine: str) -> dict[str, Any]:
             **{"clip_param": 0.02, "entropy_coef": 0.1},
         },
         "fast_path": "off" if engine == "eager" else "auto",
-        "torch_compile_mode": engine if engine in COMPILE_MODES else None,
+        "torch_compile_mode": engine if engine in COMPILE_MODES else "default" if engine == "traced" else None,
     }
 
 
 def trained(model: str, engine: str = "eager", envs: list[int] | None = None, seed: int = 0) -> Learned:
     """Return the parameters and statistics after two iterations, and the learning rate."""
     torch.manual_seed(seed)
+    compile_as_set = torch.compile
+    if engine == "traced":
+        torch.compile = functools.partial(torch.compile, backend="aot_eager")
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.filterwarnings("error", "The mini-batch")  # An engine that gives up would prove nothing.
         runner = OnPolicyRunner(ScriptedEnv(list(range(NUM_ENVS)) if envs is None else envs), config(model, engine))
@@ -116,6 +121,7 @@ def trained(model: str, engine: str = "eager", envs: list[int] | None = None, se
         if engine == "capture":
             runner.alg.gradient_step.capture(graphs)
         runner.learn(ITERATIONS)
+    torch.compile = compile_as_set
     if engine == "capture" and model not in ("lstm", "gru"):
         # All but the first two mini-batches, of which the third is made eagerly as well.
         assert graphs.replays == ITERATIONS * EPOCHS - 2
