@@ -22,6 +22,7 @@ from torch import nn
 from rsl_rl.algorithms.state import asked_for_by, load_parts, wanted_parts
 from rsl_rl.checkpoint import random_state, restore_random_state
 from rsl_rl.compat.checkpoints import modernize
+from rsl_rl.compat.names import RawModels
 from rsl_rl.distributed import SOLO, World, current, on_host, reduce_gradients_in_buckets
 from rsl_rl.env import VecEnv
 from rsl_rl.extensions import Extension
@@ -48,7 +49,7 @@ def is_stateful(value: Any) -> bool:
     return callable(getattr(value, "state_dict", None)) and callable(getattr(value, "load_state_dict", None))
 
 
-class Algorithm(ABC):
+class Algorithm(RawModels, ABC):
     """What a runner asks of an algorithm.
 
     A new algorithm implements :meth:`construct_algorithm`, :meth:`act`, :meth:`process_env_step`, :meth:`update` and
@@ -138,10 +139,10 @@ class Algorithm(ABC):
 
     # -- what most algorithms leave as it is ---------------------------------------------------------------------------
 
-    def check_ready(self) -> None:  # noqa: B027 (optional)
+    def check_ready(self) -> None:
         """Raise ValueError if learning cannot begin."""
 
-    def compute_returns(self, obs: TensorDict) -> None:  # noqa: B027 (optional)
+    def compute_returns(self, obs: TensorDict) -> None:
         """Conclude the rollout, after which the environment gave these observations."""
 
     def leave_out(self, invalid_TN: torch.Tensor) -> None:

@@ -174,15 +174,23 @@ def _encoders(models: Mapping[str, MLPModel]) -> Any:
     return model.cnns
 
 
-def warn_of_remainder(storage: RolloutStorage, num_mini_batches: int, is_recurrent: bool) -> None:
-    """Warn if the mini-batches do not take up the whole rollout."""
+def fitting_mini_batches(storage: RolloutStorage, num_mini_batches: int, is_recurrent: bool) -> int:
+    """Return into how many mini-batches a rollout is divided; warn if it is too small, or if something is left over."""
     kind, number = "samples", storage.num_envs * storage.num_transitions_per_env
     if is_recurrent:
         # Mini-batches of recurrent models are whole environments.
         kind, number = "environments", storage.num_envs
+    if number < num_mini_batches:
+        warnings.warn(
+            f"A rollout has only {number} {kind}: it is learned from in {number} mini-batches instead of "
+            f"num_mini_batches = {num_mini_batches}.",
+            stacklevel=3,
+        )
+        return number
     if remainder := number % num_mini_batches:
         warnings.warn(
             f"{remainder} of the {number} {kind} of every rollout are not learned from: {number} is not divisible by "
             f"num_mini_batches = {num_mini_batches}.",
             stacklevel=3,
         )
+    return num_mini_batches

@@ -21,6 +21,7 @@ from torch.nn import functional
 
 from rsl_rl.algorithms.algorithm import Algorithm, Metrics
 from rsl_rl.algorithms.construction import construct_student_teacher
+from rsl_rl.compat.names import names_of
 from rsl_rl.env import VecEnv
 from rsl_rl.learning import GradientStep, Optimizer
 from rsl_rl.models import MLPModel
@@ -115,6 +116,13 @@ class Distillation(Algorithm):
             self, groups, optimizers, self._world, max_bad_updates
         )
         self._first_hidden_state: HiddenState = None
+        self.num_updates = 0
+        """Updates made."""
+
+    @property
+    def last_hidden_states(self) -> tuple[HiddenState, HiddenState]:
+        """What student and teacher remember."""
+        return self.student.get_hidden_state(), self.teacher.get_hidden_state()
 
     # -- rollout -------------------------------------------------------------------------------------------------------
 
@@ -176,6 +184,7 @@ class Distillation(Algorithm):
                 rows.append(step(dataclasses.replace(chunk, hidden_states=(hidden_state, None))))
                 self.student.detach_hidden_state()
                 hidden_state = self.student.get_hidden_state()
+        self.num_updates += 1
         self.student.update_normalization(self.storage.observations)
         self.storage.clear()
         num_steps = self.storage.num_transitions_per_env
@@ -241,3 +250,6 @@ class Distillation(Algorithm):
             ValueError, TypeError: The configuration is wrong, or that checkpoint does not fit the teacher; says where.
         """
         return construct_student_teacher(obs, env, cfg, device)
+
+
+__getattr__ = names_of(__name__)

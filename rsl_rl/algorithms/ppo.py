@@ -19,7 +19,8 @@ import torch
 from tensordict import TensorDict
 
 from rsl_rl.algorithms.algorithm import Algorithm, Metrics
-from rsl_rl.algorithms.construction import construct_actor_critic, warn_of_remainder
+from rsl_rl.algorithms.construction import construct_actor_critic, fitting_mini_batches
+from rsl_rl.compat.names import names_of
 from rsl_rl.core import generalized_advantages, normalized
 from rsl_rl.env import VecEnv
 from rsl_rl.env.finite_guard import final_observations
@@ -124,7 +125,7 @@ class PPO(Algorithm):
         self.storage = storage  # pyright: ignore[reportIncompatibleVariableOverride] (never None here)
         self.transition = RolloutStorage.Transition()
         self.num_learning_epochs = num_learning_epochs
-        self.num_mini_batches = num_mini_batches
+        self.num_mini_batches = fitting_mini_batches(storage, num_mini_batches, self.is_recurrent)
         self.clip_param = clip_param
         self.gamma = gamma
         self.lam = lam
@@ -163,7 +164,6 @@ class PPO(Algorithm):
             unclipped_groups={name: group for name, (_, group) in of_extensions.items() if group},
             stepped_twice=twice,
         )
-        warn_of_remainder(storage, num_mini_batches, self.is_recurrent)
 
     def own_extensions(self) -> list[Extension]:
         """Return what a subclass adds to every update; asked once, before the first."""
@@ -389,3 +389,6 @@ class PPO(Algorithm):
             ValueError, TypeError: The configuration is wrong; says where.
         """
         return construct_actor_critic(obs, env, cfg, device)
+
+
+__getattr__ = names_of(__name__)

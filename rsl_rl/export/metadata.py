@@ -36,7 +36,7 @@ class PolicyMetadata:
     versions: dict[str, str]
     """Versions of this library, torch and Python, and for ONNX the operator set."""
     images: dict[str, list[int]] = field(default_factory=dict)
-    """Channels, height and width of every image group, in the order of the inputs."""
+    """Channels, height and width of every image group, or the shape of another group, in the order of the inputs."""
     image_types: dict[str, str] = field(default_factory=dict)
     """Type of every image group: uint8, or float32 for images that are scaled already."""
     hidden_state: dict[str, list[int]] = field(default_factory=dict)
@@ -85,15 +85,18 @@ class PolicyMetadata:
             raise ValueError(f"Its metadata entry '{KEY}' is not a policy's description: {error!r}") from error
 
 
-def describe_policy(model: Any, **more_versions: str) -> PolicyMetadata:
-    """Return the metadata of a model on the CPU in evaluation mode."""
+def describe_policy(model: Any, module: Any, **more_versions: str) -> PolicyMetadata:
+    """Return the metadata of a model on the CPU in evaluation mode, and of the module of it that is exported."""
     with torch.no_grad():
         model.reset()
         actions = model(random_observations(model, 1, 1.0, torch.Generator().manual_seed(0)))
     state = model.get_hidden_state()
     model.reset()
     states = state if isinstance(state, tuple) else () if state is None else (state,)
-    image_groups = getattr(model, "obs_groups_2d", [])
+    # Beside images those groups that a module of the user's takes by their names.
+    named = getattr(module, "input_names", [])
+    further = [group for group in model.obs_group_specs if group in named and group not in model.obs_groups]
+    images = {group: model.obs_group_specs[group] for group in getattr(model, "obs_groups_2d", further)}
     distribution = getattr(model, "distribution", None)
     return PolicyMetadata(
         obs_groups={group: int(size) for group, size in model.obs_group_dims.items()},
@@ -101,12 +104,8 @@ def describe_policy(model: Any, **more_versions: str) -> PolicyMetadata:
         num_actions=actions.shape[-1],
         distribution=None if distribution is None else type(distribution).__name__,
         versions={**versions(), **more_versions},
-        images={
-            group: [model.obs_channels_2d[index], *model.obs_dims_2d[index]] for index, group in enumerate(image_groups)
-        },
-        image_types={
-            group: str(model.obs_dtypes_2d[index]).removeprefix("torch.") for index, group in enumerate(image_groups)
-        },
+        images={group: shape for group, (shape, _) in images.items()},
+        image_types={group: str(dtype).removeprefix("torch.") for group, (_, dtype) in images.items()},
         hidden_state={name: [part.shape[0], part.shape[2]] for name, part in zip(STATE_INPUTS, states, strict=False)},
     )
 
@@ -126,11 +125,12 @@ def random_observations(model: Any, batch_size: int, scale: float, generator: to
         mean, std = model.obs_normalizer._mean, model.obs_normalizer._std + model.obs_normalizer.eps
     vectors = mean + scale * std * torch.randn(batch_size, model.obs_dim, generator=generator)
     groups = dict(zip(model.obs_group_dims, vectors.split(list(model.obs_group_dims.values()), dim=-1), strict=True))
-    for index, group in enumerate(getattr(model, "obs_groups_2d", [])):
-        shape = (batch_size, model.obs_channels_2d[index], *model.obs_dims_2d[index])
-        dtype = model.obs_dtypes_2d[index]
-        if dtype == torch.uint8:
-            groups[group] = torch.randint(0, 256, shape, generator=generator, dtype=dtype)
+    for group, (shape, dtype) in model.obs_group_specs.items():
+        if group in groups:
+            continue
+        if dtype.is_floating_point:
+            groups[group] = torch.rand([batch_size, *shape], generator=generator).to(dtype)
         else:
-            groups[group] = torch.rand(shape, generator=generator).to(dtype)
+            highest = 256 if dtype == torch.uint8 else 2
+            groups[group] = torch.randint(0, highest, [batch_size, *shape], generator=generator).to(dtype)
     return TensorDict(groups, [batch_size])

@@ -59,7 +59,7 @@ def export_onnx(model: Any, path: str | os.PathLike[str], verbose: bool = False)
         reference = frozen_copy(model)
         module = reference.as_onnx(verbose=verbose).cpu().eval()
         batch_sizes = _write(module, partial, verbose)
-        metadata = describe_policy(reference, onnx_opset=str(OPSET))
+        metadata = describe_policy(reference, module, onnx_opset=str(OPSET))
         _finish(partial, metadata)
         try:
             program, _ = load_onnx(partial)

@@ -38,7 +38,7 @@ def export_pt2(model: Any, path: str | os.PathLike[str]) -> ExportReport:
         warnings.simplefilter("ignore")
         reference = frozen_copy(model)
         module = reference.as_onnx(verbose=False).cpu().eval()
-        metadata = describe_policy(reference)
+        metadata = describe_policy(reference, module)
         try:
             examples, shapes = batched_examples(module, module.get_dummy_inputs())
             program = torch.export.export(module, examples, dynamic_shapes=shapes)

@@ -39,7 +39,7 @@ def export_torchscript(model: Any, path: str | os.PathLike[str]) -> ExportReport
         content = io.BytesIO()
         with _deprecation_accepted():
             # Into memory first: a file would carry the random name of the temporary file inside.
-            metadata = describe_policy(reference)
+            metadata = describe_policy(reference, module)
             torch.jit.save(torch.jit.script(module), content, _extra_files={KEY: metadata.to_json()})
         Path(partial).write_bytes(content.getvalue())
         program, _ = load_torchscript(partial)

@@ -9,7 +9,7 @@ of Joint Locomotion and Manipulation Tasks", 2023. Legend: N environments, B sam
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 import torch
@@ -82,6 +82,8 @@ class RandomNetworkDistillation(nn.Module, Extension):
         self.device = device
         self.initial_weight = self.weight = float(weight)
         self.weight_scheduler_params = _checked_schedule(weight_schedule)
+        self.weight_scheduler: Callable[..., float] | None = None if weight_schedule is None else self._scheduled_weight
+        """Called with ``step``, the steps taken per environment, and the schedule's options; may be replaced."""
         self._progress = _Progress(self)
         self.state_normalization = state_normalization
         self.reward_normalization = reward_normalization
@@ -103,20 +105,23 @@ class RandomNetworkDistillation(nn.Module, Extension):
         self.update_counter += 1
         state = self.state_normalizer(self.get_rnd_state(obs))
         error = (self.target(state) - self.predictor(state)).norm(dim=-1)
-        self.weight = self._scheduled_weight()
+        if self.weight_scheduler is not None:
+            self.weight = self.weight_scheduler(step=self.update_counter, **self.weight_scheduler_params)
         return self.weight * self.reward_normalizer(error)
 
     def intrinsic_rewards(self, obs: Mapping[str, torch.Tensor]) -> torch.Tensor:  # noqa: D102
         return self.get_intrinsic_reward(obs)  # type: ignore[arg-type]
 
-    def _scheduled_weight(self) -> float:
-        schedule, step = self.weight_scheduler_params, self.update_counter
-        if schedule["mode"] == "step":
-            return self.initial_weight if step < schedule["final_step"] else schedule["final_value"]
-        if schedule["mode"] == "linear":
-            first, last = schedule["initial_step"], schedule["final_step"]
-            progress = min(max((step - first) / (last - first), 0.0), 1.0) if last > first else float(step >= last)
-            return self.initial_weight + progress * (schedule["final_value"] - self.initial_weight)
+    def _scheduled_weight(
+        self, step: int, mode: str, initial_step: int = 0, final_step: int = 0, final_value: float = 0.0
+    ) -> float:
+        """Return the weight after so many steps per environment."""
+        if mode == "step":
+            return self.initial_weight if step < final_step else final_value
+        if mode == "linear":
+            length, done = final_step - initial_step, step - initial_step
+            progress = min(max(done / length, 0.0), 1.0) if length > 0 else float(step >= final_step)
+            return self.initial_weight + progress * (final_value - self.initial_weight)
         return self.initial_weight
 
     # -- learning ------------------------------------------------------------------------------------------------------

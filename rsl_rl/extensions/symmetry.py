@@ -9,6 +9,7 @@ mini-batch, k copies of it (the original first, then its mirror images).
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import warnings
 from collections.abc import Callable
@@ -18,6 +19,7 @@ import torch
 from tensordict import TensorDict
 from torch.nn import functional
 
+from rsl_rl.compat.names import names_of
 from rsl_rl.env import VecEnv
 from rsl_rl.extensions.extension import Extension, ExtensionLoss, checked_options
 from rsl_rl.storage import RolloutStorage
@@ -79,13 +81,17 @@ class Symmetry(Extension):
 
         Args:
             actor: The model that acts.
-            batch: Feed-forward mini-batch; with data augmentation its observations are already [k * B, ...].
+            batch: Feed-forward mini-batch; with data augmentation its observations are already [k * B, ...], otherwise
+                the mirrored ones are appended to them.
             original_batch_size: B.
+
+        Returns:
+            A scalar; without gradient where the loss is only logged.
         """
-        observations = batch.observations
         if not self.use_data_augmentation:
-            observations, _ = self._mirrored(obs=observations, actions=None)
-        return self._mirror_loss(actor(observations), original_batch_size)
+            batch.observations, _ = self._mirrored(obs=batch.observations, actions=None)
+        loss = self._mirror_loss(actor(batch.observations), original_batch_size)
+        return loss if self.use_mirror_loss else loss.detach()
 
     def prepare_batch(self, batch: RolloutStorage.Batch) -> None:  # noqa: D102
         assert batch.observations is not None
@@ -96,7 +102,7 @@ class Symmetry(Extension):
             # The update has already asked the actor about these observations.
             loss = self._mirror_loss(policy.mean, num_samples)
         else:
-            loss = self.compute_loss(actor, batch, num_samples)
+            loss = self.compute_loss(actor, dataclasses.replace(batch), num_samples)
         return ExtensionLoss(self.mirror_loss_coeff * loss if self.use_mirror_loss else None, loss.detach())
 
     def _mirror_loss(self, means: torch.Tensor, original_batch_size: int) -> torch.Tensor:
@@ -206,3 +212,6 @@ def resolve_symmetry_config(alg_cfg: dict[str, Any], env: VecEnv) -> dict[str, A
     """
     options = checked_options(alg_cfg, "symmetry_cfg", Symmetry, given=("env",))
     return alg_cfg | {"symmetry_cfg": None if options is None else options | {"env": env}}
+
+
+__getattr__ = names_of(__name__)

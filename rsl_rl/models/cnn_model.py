@@ -12,6 +12,7 @@ import torch
 from tensordict import TensorDict
 from torch import nn
 
+from rsl_rl.compat.names import names_of
 from rsl_rl.config.options import check_options
 from rsl_rl.core.trajectories import unpad_trajectories
 from rsl_rl.export.vision import VisionOnnxPolicy, VisionTorchPolicy
@@ -130,3 +131,6 @@ class CNNModel(MLPModel):
 def scaled_images(images: torch.Tensor) -> torch.Tensor:
     """Return images as float32, whatever they are stored as; bytes become 0 to 1."""
     return images.float() / 255.0 if images.dtype == torch.uint8 else images.float()
+
+
+__getattr__ = names_of(__name__)

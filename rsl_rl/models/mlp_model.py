@@ -12,12 +12,22 @@ import torch
 from tensordict import TensorDict
 from torch import nn
 
+from rsl_rl.compat.names import names_of
 from rsl_rl.config.options import check_kind, check_options
 from rsl_rl.core.trajectories import unpad_trajectories
 from rsl_rl.export.inference import OnnxPolicy, TorchPolicy
 from rsl_rl.modules import MLP, Distribution, EmpiricalNormalization, HiddenState
 from rsl_rl.modules.distribution_values import OutputDistribution
 from rsl_rl.utils import listed, resolve_class, resolve_obs_groups
+
+_ANSWERS = {
+    "mean": "output_mean",
+    "std": "output_std",
+    "entropy": "output_entropy",
+    "params": "output_distribution_params",
+    "log_prob": "get_output_log_prob",
+}
+"""What is asked of a distribution, and by what name of a model after a stochastic output."""
 
 
 class MLPModel(nn.Module):
@@ -28,6 +38,12 @@ class MLPModel(nn.Module):
     """
 
     is_recurrent: bool = False
+    _answers_itself = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Note whether a subclass has a forward pass of its own, or answers otherwise than its distribution."""
+        super().__init_subclass__(**kwargs)
+        cls._answers_itself |= not vars(cls).keys().isdisjoint({"forward", *_ANSWERS.values()})
 
     def __init__(
         self,
@@ -58,6 +74,8 @@ class MLPModel(nn.Module):
         super().__init__()
         self.obs_groups, self.obs_dim = self._get_obs_dim(obs, obs_groups, obs_set)
         self.obs_group_dims = {group: obs[group].shape[-1] for group in self.obs_groups}
+        self.obs_group_specs = {group: (list(obs[group].shape[1:]), obs[group].dtype) for group in obs_groups[obs_set]}
+        """Shape and type of every group of the set, also of those that only a subclass reads."""
         self.obs_normalization = obs_normalization
         normalized = obs_normalization and self.obs_dim > 0
         self.obs_normalizer = EmpiricalNormalization(self.obs_dim) if normalized else nn.Identity()
@@ -116,11 +134,10 @@ class MLPModel(nn.Module):
             RuntimeError: The model is deterministic.
         """
         distribution = self._require_distribution()
-        if type(self).forward is not MLPModel.forward:
-            # A subclass with a forward pass of its own is asked the only way it offers.
+        if self._answers_itself:
             self(obs, masks, hidden_state, stochastic_output=True)
-            return distribution
-        return distribution.given(self.mlp(self.get_latent(obs, masks, hidden_state)))
+            return _Answers(self)  # type: ignore[return-value] (it has everything)
+        return distribution.answering(self.mlp(self.get_latent(obs, masks, hidden_state)))
 
     def get_latent(
         self,
@@ -230,3 +247,16 @@ class MLPModel(nn.Module):
                 "one, for example {'class_name': 'GaussianDistribution'} in the section 'actor'."
             )
         return self.distribution
+
+
+class _Answers:
+    """The answers of a model about its last stochastic output, as those of a distribution."""
+
+    def __init__(self, model: MLPModel) -> None:
+        self._model = model
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, _ANSWERS[name]) if name in _ANSWERS else getattr(self._model.distribution, name)
+
+
+__getattr__ = names_of(__name__)

@@ -12,6 +12,7 @@ import torch
 from tensordict import TensorDict
 from torch import nn
 
+from rsl_rl.compat.names import names_of
 from rsl_rl.export.recurrent import RecurrentOnnxPolicy, RecurrentTorchPolicy
 from rsl_rl.models.mlp_model import MLPModel
 from rsl_rl.modules import RNN, HiddenState
@@ -94,3 +95,6 @@ class RNNModel(MLPModel):
 
     def _get_latent_dim(self) -> int:
         return self.rnn_hidden_dim
+
+
+__getattr__ = names_of(__name__)

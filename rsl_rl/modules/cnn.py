@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import nn
 
+from rsl_rl.compat.names import names_of
 from rsl_rl.utils import check_choice, get_param, listed, resolve_nn_activation
 
 _PADDINGS = ("none", "zeros", "reflect", "replicate", "circular")
@@ -78,10 +79,11 @@ class CNN(nn.Sequential):
                 raise ValueError(f"The CNN's {listed(small)} of layer {index} must be at least 1: {sizes}.")
             amount = (0, 0)
             if padding != "none":
-                amount = (_same(size[0], kernel, step, spread), _same(size[1], kernel, step, spread))
+                vertical, horizontal = same_padding(size, kernel, step, spread)
+                amount = (max(0, vertical), max(0, horizontal))
             mode: Any = "zeros" if padding == "none" else padding
             layers.append(nn.Conv2d(channels, width, kernel, step, amount, spread, padding_mode=mode))
-            size = _convolved(size, kernel, step, amount, spread)
+            size = convolved_size(size, kernel, step, spread, amount)
             layer_norm = get_param(norm, index)
             check_choice("norm", layer_norm, _NORMS, of=" of a CNN")
             if layer_norm == "batch":
@@ -91,7 +93,7 @@ class CNN(nn.Sequential):
             layers.append(resolve_nn_activation(activation))
             if get_param(max_pool, index):
                 layers.append(nn.MaxPool2d(kernel_size=3, stride=2, padding=1))
-                size = _convolved(size, 3, 2, (1, 1), 1)
+                size = convolved_size(size, 3, 2, 1, (1, 1))
             if min(size) < 1:
                 raise ValueError(
                     f"The CNN's layer {index} leaves no pixel of images of {input_dim[0]} x {input_dim[1]}. Use fewer "
@@ -119,13 +121,18 @@ class CNN(nn.Sequential):
                     nn.init.zeros_(module.bias)
 
 
-def _same(size: int, kernel: int, stride: int, dilation: int) -> int:
-    """Return the padding of either side with which a convolution divides ``size`` by its stride, rounding down."""
-    return max(0, math.ceil(((size // stride - 1) * stride + dilation * (kernel - 1) + 1 - size) / 2))
+def same_padding(size: tuple[int, int], kernel: int, stride: int, dilation: int) -> tuple[int, int]:
+    """Return the padding (height, width) with which a convolution divides a size by its stride, rounding down."""
+    height, width = ((side // stride - 1) * stride + dilation * (kernel - 1) + 1 - side for side in size)
+    return math.ceil(height / 2), math.ceil(width / 2)
 
 
-def _convolved(
-    size: tuple[int, int], kernel: int, stride: int, padding: tuple[int, int], dilation: int
+def convolved_size(
+    size: tuple[int, int], kernel: int, stride: int, dilation: int, padding: tuple[int, int], is_max_pool: bool = False
 ) -> tuple[int, int]:
-    height, width = (size[axis] + 2 * padding[axis] - dilation * (kernel - 1) - 1 for axis in (0, 1))
-    return height // stride + 1, width // stride + 1
+    """Return height and width after a convolution, and after the pooling (3x3, stride 2) that may follow it."""
+    height, width = ((size[axis] + 2 * padding[axis] - dilation * (kernel - 1) - 1) // stride + 1 for axis in (0, 1))
+    return convolved_size((height, width), 3, 2, 1, (1, 1)) if is_max_pool else (height, width)
+
+
+__getattr__ = names_of(__name__)

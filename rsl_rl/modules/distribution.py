@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -18,19 +18,31 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from rsl_rl.modules.distribution_values import DiagGaussian, OutputDistribution, ScaledBeta
+from rsl_rl.compat.names import names_of
+from rsl_rl.modules.distribution_values import DiagGaussian, OutputDistribution, ScaledBeta, TorchDistribution
 from rsl_rl.utils import check_choice
+
+_ANSWERS = {"update", "sample", "mean", "std", "entropy", "params", "log_prob"}
 
 
 class Distribution(nn.Module, ABC):
     """Turns the output of a network into a distribution over the model's outputs.
 
     A subclass gives a value for every output of the network (:meth:`given`); the distribution remembers the one of the
-    last :meth:`update` and answers for it. Or it replaces :meth:`update` and everything that is asked afterwards.
+    last :meth:`update` and answers for it. Or it replaces :meth:`update`, or some of what is asked afterwards.
     """
 
     value_of: Callable[..., Any]
     """Makes a value with parameters, each [B, A]; only for :meth:`kl_divergence`."""
+    _answers_itself = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Note whether a subclass gives a value, or answers otherwise than the value of the class it comes from."""
+        super().__init_subclass__(**kwargs)
+        if "given" in vars(cls):
+            cls._answers_itself = False
+        elif not _ANSWERS.isdisjoint(vars(cls)):
+            cls._answers_itself = True
 
     def __init__(self, output_dim: int) -> None:
         """Remember the number of output dimensions A."""
@@ -47,12 +59,13 @@ class Distribution(nn.Module, ABC):
         """Return :meth:`deterministic_output` as a module that can be exported."""
 
     def given(self, mlp_output: torch.Tensor) -> OutputDistribution:
-        """Return the distribution for a network output [B, *input_dim], as a value.
+        """Return the distribution for a network output [B, *input_dim], as a value."""
+        raise NotImplementedError(f"{type(self).__name__} needs a method given() or update() of its own.")
 
-        A subclass that offers no value of its own answers with itself.
-        """
-        if type(self).update is Distribution.update:
-            raise NotImplementedError(f"{type(self).__name__} needs a method given() or update() of its own.")
+    def answering(self, mlp_output: torch.Tensor) -> OutputDistribution:
+        """Return what answers for a network output: its value, or this distribution where a subclass answers itself."""
+        if not self._answers_itself:
+            return self.given(mlp_output)
         self.update(mlp_output)
         return self
 
@@ -97,6 +110,20 @@ class Distribution(nn.Module, ABC):
     def kl_divergence(self, old_params: tuple[torch.Tensor, ...], new_params: tuple[torch.Tensor, ...]) -> torch.Tensor:
         """KL(old || new) in nats, summed over the output dimensions, [B]."""
         return self.value_of(*new_params).kl_from(self.value_of(*old_params))
+
+    @property
+    def _distribution(self) -> torch.distributions.Distribution:
+        """What answers, as release 5.5.1 keeps it: subclasses written for it set this in their :meth:`update`."""
+        last = self._last
+        return (
+            last.distribution
+            if isinstance(last, TorchDistribution)
+            else torch.distributions.Normal(last.mean, last.std)
+        )
+
+    @_distribution.setter
+    def _distribution(self, distribution: torch.distributions.Distribution) -> None:
+        object.__setattr__(self, "_last", TorchDistribution(distribution))
 
     def init_mlp_weights(self, mlp: nn.Module) -> None:
         """Initialize the network's last layer as the distribution needs it."""
@@ -152,7 +179,7 @@ class GaussianDistribution(Distribution):
         Args:
             output_dim: Number of output dimensions A.
             init_std: Initial standard deviation, in units of the action.
-            std_range: The standard deviation stays within this range.
+            std_range: The standard deviation stays within this range, of which the low end is at least 1e-6.
             std_type: Whether the standard deviation itself or its logarithm is learned.
             learn_std: Whether the standard deviation is learned at all.
 
@@ -161,7 +188,8 @@ class GaussianDistribution(Distribution):
         """
         super().__init__(output_dim)
         self.std_type = std_type
-        self.std_range, self._param_range, initial = _checked_std(init_std, std_range, std_type)
+        self.std_range, self._inner_range, initial = _checked_std(init_std, std_range, std_type)
+        self.log_std_range = [math.log(end) for end in self.std_range]
         parameter = nn.Parameter(torch.full((output_dim,), initial), requires_grad=learn_std)
         if std_type == "scalar":
             self.std_param = parameter
@@ -169,8 +197,9 @@ class GaussianDistribution(Distribution):
             self.log_std_param = parameter
 
     @torch.no_grad()
-    def project(self) -> None:  # noqa: D102
-        (self.std_param if self.std_type == "scalar" else self.log_std_param).clamp_(*self._param_range)
+    def project(self) -> None:
+        """Move the parameter just inside its range: at the very end, the derivative of clamp is 0 with some torch."""
+        (self.std_param if self.std_type == "scalar" else self.log_std_param).clamp_(*self._inner_range)
 
     def given(self, mlp_output: torch.Tensor) -> DiagGaussian:
         """Return the Gaussian around the network's output [B, A], as a value."""
@@ -201,7 +230,7 @@ class HeteroscedasticGaussianDistribution(_TwoRows):
         Args:
             output_dim: Number of output dimensions A.
             init_std: Initial standard deviation, in units of the action.
-            std_range: The standard deviation stays within this range.
+            std_range: The standard deviation stays within this range, of which the low end is at least 1e-6.
             std_type: Whether the network gives the standard deviation itself or its logarithm.
 
         Raises:
@@ -209,13 +238,14 @@ class HeteroscedasticGaussianDistribution(_TwoRows):
         """
         super().__init__(output_dim)
         self.std_type = std_type
-        self.std_range, self._output_range, self._second_output = _checked_std(init_std, std_range, std_type)
+        self.std_range, self._inner_range, self._second_output = _checked_std(init_std, std_range, std_type)
+        self.log_std_range = [math.log(end) for end in self.std_range]
 
     def given(self, mlp_output: torch.Tensor) -> DiagGaussian:
         """Return the Gaussian with the means and standard deviations of the network's output [B, 2, A], as a value."""
         mean, std = _in_full_precision(mlp_output).unbind(dim=-2)
         # Before the exponential, whose gradient vanishes with it.
-        std = _ReturningClamp.apply(std, *self._output_range)
+        std = _ReturningClamp.apply(std, *self._inner_range)
         return DiagGaussian(mean, std if self.std_type == "scalar" else std.exp())  # type: ignore[union-attr]
 
     def deterministic_output(self, mlp_output: torch.Tensor) -> torch.Tensor:  # noqa: D102
@@ -253,6 +283,16 @@ class BetaDistribution(_TwoRows):
         """Return the distribution with the raw alpha and beta of the network's output [B, 2, A], as a value."""
         alpha, beta = (functional.softplus(_in_full_precision(mlp_output)) + 1.0).unbind(dim=-2)
         return ScaledBeta(alpha, beta, *self.action_range)
+
+    @property
+    def _alpha(self) -> torch.Tensor:
+        """Alpha [B, A] after the last :meth:`update`, under its name in release 5.5.1."""
+        return self._last.alpha
+
+    @property
+    def _beta(self) -> torch.Tensor:
+        """Beta [B, A] after the last :meth:`update`, under its name in release 5.5.1."""
+        return self._last.beta
 
     def deterministic_output(self, mlp_output: torch.Tensor) -> torch.Tensor:
         """Return the mean [B, A]."""
@@ -298,29 +338,43 @@ class _BetaMean(nn.Module):
         return self.low + self.scale * shape[..., 0, :] / (shape[..., 0, :] + shape[..., 1, :])
 
 
-_Range = tuple[float, float]
+_SMALLEST_STD = 1e-6
 
 
-def _checked_std(init_std: float, std_range: _Range, std_type: str) -> tuple[_Range, _Range, float]:
-    """Return the range, that of what is learned, and what is learned at the initial standard deviation."""
-    low, high = std_range
-    if not 0 < low <= high:
-        raise ValueError(f"std_range needs 0 < low <= high, got {tuple(std_range)}.")
-    if not 0 < init_std <= torch.finfo(torch.float32).max:
-        raise ValueError(f"init_std must be positive and a float32 number, got {init_std}.")
+def _checked_std(
+    init_std: float, std_range: Sequence[float], std_type: str
+) -> tuple[list[float], tuple[float, float], float]:
+    """Return the range, the range just inside of it of what is learned, and what is learned at first.
+
+    Raises:
+        ValueError: The range is empty, or a number is not one that a standard deviation can have.
+    """
+    low, high = max(float(std_range[0]), _SMALLEST_STD), float(std_range[1])
+    largest, infinity = torch.finfo(torch.float32).max, torch.tensor(torch.inf)
+    high = high if high <= largest else math.inf  # Clamp takes infinity, but not what overflows.
+    if not low <= high:
+        raise ValueError(f"std_range needs low <= high, high at least {_SMALLEST_STD:g}, got {tuple(std_range)}.")
+    if not 0 <= init_std <= largest:
+        raise ValueError(f"init_std must be positive or 0, and a float32 number, got {init_std}.")
     check_choice("std_type", std_type, ("scalar", "log"))
-    low, high = float(low), float(high)
-    if std_type == "scalar":
-        return (low, high), (low, high), float(init_std)
-    # The float32 numbers whose exponentials are the ends of the range, rounded into it.
-    ends = torch.tensor([low, high], dtype=torch.float64).log().float()
-    while ends[0].exp() < torch.tensor(low):
-        ends[0] = torch.nextafter(ends[0], torch.tensor(torch.inf))
-    while ends[1].exp() > torch.tensor(high):
-        ends[1] = torch.nextafter(ends[1], torch.tensor(-torch.inf))
-    return (low, high), (float(ends[0]), float(ends[1])), math.log(init_std)
+    is_log = std_type == "log"
+    ends = torch.tensor([low, high], dtype=torch.float64).clamp(max=largest)
+    inner = (ends.log() if is_log else ends).float()
+    std_at = torch.exp if is_log else torch.clone
+    # At the very ends the derivative of clamp is 1 in torch 2.13 and 0 in torch 2.14.
+    while std_at(inner[0]) <= ends[0].float():
+        inner[0] = torch.nextafter(inner[0], infinity)
+    while std_at(inner[1]) >= ends[1].float():
+        inner[1] = torch.nextafter(inner[1], -infinity)
+    if inner[0] > inner[1]:  # There is but one value.
+        inner[:] = ends.log() if is_log else ends
+    initial = math.log(max(init_std, low)) if is_log else float(init_std)
+    return [low, high], (float(inner[0]), float(inner[1])), initial
 
 
 def _in_full_precision(mlp_output: torch.Tensor) -> torch.Tensor:
     """Return an output computed by autocast as float32: the densities would lose their last digits, and the update."""
     return mlp_output.float() if mlp_output.dtype in (torch.bfloat16, torch.float16) else mlp_output
+
+
+__getattr__ = names_of(__name__)

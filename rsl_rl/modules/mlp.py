@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from rsl_rl.compat.names import names_of
 from rsl_rl.utils import resolve_nn_activation
 
 
@@ -76,3 +77,6 @@ class MLP(nn.Sequential):
             nn.init.orthogonal_(linear.weight, gain=gain)
             with torch.no_grad():
                 linear.bias.zero_()
+
+
+__getattr__ = names_of(__name__)

@@ -18,6 +18,7 @@ from rsl_rl.algorithms.algorithm import Algorithm, is_stateful
 from rsl_rl.algorithms.construction import construct_algorithm
 from rsl_rl.checkpoint import CheckpointFolder, newest_checkpoint, read_checkpoint, write_checkpoint
 from rsl_rl.compat.checkpoints import layout_of
+from rsl_rl.compat.names import names_of
 from rsl_rl.config import resolve_runner_config
 from rsl_rl.distributed import Watch, join_world
 from rsl_rl.env import VecEnv, as_vec_env
@@ -372,3 +373,6 @@ class OnPolicyRunner:
     def add_git_repo_to_log(self, repo_file_path: str) -> None:
         """Keep the state of the git repository that holds this file with the run."""
         self.logger.git_status_repos.append(repo_file_path)
+
+
+__getattr__ = names_of(__name__)

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from tensordict import TensorDict
 
+from rsl_rl.compat.names import names_of
 from rsl_rl.modules import HiddenState
 from rsl_rl.storage.memory import Specs, check_memory
 from rsl_rl.storage.mini_batches import Batch, Transition, padded_mini_batches, shuffled_mini_batches
@@ -316,3 +317,6 @@ class RolloutStorage:
 def _stored_type(value: Any, image_dtype: torch.dtype | None) -> torch.dtype:
     is_float_image = value.ndim == 4 and value.dtype.is_floating_point
     return image_dtype if is_float_image and image_dtype is not None else value.dtype
+
+
+__getattr__ = names_of(__name__)

@@ -3,8 +3,7 @@
 
 """Small pure helpers, and the historical import path of the log writers."""
 
-from typing import Any
-
+from rsl_rl.compat.names import names_of
 from rsl_rl.core.trajectories import split_and_pad_trajectories, unpad_trajectories
 from rsl_rl.utils.checks import check_compile_mode, check_nan, check_optimizer_state, check_state_dict, compile_model
 from rsl_rl.utils.resolve import (
@@ -41,14 +40,5 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    # These live in packages that themselves use the helpers here: a plain import would be a cycle.
-    if name in ("LogWriter", "NeptuneLogWriter", "WandbLogWriter"):
-        from rsl_rl import telemetry
-
-        return getattr(telemetry, name)
-    if name == "reduce_gradients_in_buckets":
-        from rsl_rl.distributed import reduce_gradients_in_buckets
-
-        return reduce_gradients_in_buckets
-    raise AttributeError(f"module 'rsl_rl.utils' has no attribute '{name}'")
+# These live in packages that themselves use the helpers here: a plain import would be a cycle.
+__getattr__ = names_of(__name__)

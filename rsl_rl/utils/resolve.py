@@ -68,13 +68,28 @@ def resolve_callable(callable_or_name: type | Callable | str) -> Callable:
         module_name, _, attribute = name.partition(":")
         found = _get_attribute(importlib.import_module(module_name), attribute)
     elif "." in name:
-        module_name, _, attribute = name.rpartition(".")
-        found = _get_attribute(importlib.import_module(module_name), attribute)
+        found = _get_dotted(name)
     else:
         found = _find_bare_name(name)
     if not callable(found):
         raise TypeError(f"'{name}' is a {type(found).__name__}, which cannot be called.")
     return found
+
+
+def _get_dotted(name: str) -> Any:
+    """Return what ``package.module.Outer.inner`` names: the longest module that there is, then attributes."""
+    parts = name.split(".")
+    for length in range(len(parts) - 1, 0, -1):
+        module_name = ".".join(parts[:length])
+        try:
+            module = importlib.import_module(module_name)
+        except ModuleNotFoundError as error:
+            # What the module itself imports and does not find is another matter, and so is the first part.
+            if length == 1 or error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
+                raise
+            continue
+        return _get_attribute(module, ".".join(parts[length:]))
+    raise ImportError(f"'{name}' names no module.")
 
 
 def _get_attribute(module: Any, path: str) -> Any:

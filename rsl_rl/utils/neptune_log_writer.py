@@ -1,0 +1,8 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Historical import path of the writer for Neptune."""
+
+from rsl_rl.telemetry import LogWriter, NeptuneLogWriter
+
+__all__ = ["LogWriter", "NeptuneLogWriter"]

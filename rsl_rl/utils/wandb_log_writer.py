@@ -1,0 +1,8 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Historical import path of the writer for Weights & Biases."""
+
+from rsl_rl.telemetry import LogWriter, WandbLogWriter
+
+__all__ = ["LogWriter", "WandbLogWriter"]
