@@ -31,7 +31,8 @@ OLD_NAMES = {
     "rsl_rl.utils.wandb_log_writer": "WandbLogWriter LogWriter",
     "rsl_rl.utils.neptune_log_writer": "NeptuneLogWriter LogWriter",
     "rsl_rl.utils.utils": "check_nan compile_model get_param reduce_gradients_in_buckets resolve_callable "
-    "resolve_class resolve_nn_activation resolve_obs_groups resolve_optimizer split_and_pad_trajectories unpad_trajectories",
+    "resolve_class resolve_nn_activation resolve_obs_groups resolve_optimizer split_and_pad_trajectories "
+    "unpad_trajectories",
     "rsl_rl.models.mlp_model": "_OnnxMLPModel _TorchMLPModel",
     "rsl_rl.models.rnn_model": "_OnnxRNNModel _TorchLSTMModel _TorchGRUModel",
     "rsl_rl.models.cnn_model": "_OnnxCNNModel _TorchCNNModel",
