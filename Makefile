@@ -1,7 +1,7 @@
 # make help lists the targets. Everything needed is installed into .venv, from any state of the clone; the programs of
 # others that make test-clients runs, into .venv-clients. Tests run in as many processes as there are cores, up to 4.
 .DEFAULT_GOAL := help
-.PHONY: help install train test test-clients lint docs docs-serve wheel wheel-check clean
+.PHONY: help install train test test-clients test-torch lint docs docs-serve wheel wheel-check clean
 
 ARGS ?=
 # What other software puts on these paths (ROS, for one) is not part of this environment.
@@ -12,6 +12,7 @@ help:
 	@echo "make train         install, train a Unitree Go1 (or ARGS='TASK --option ...'), show the result"
 	@echo "make test          install, run all tests (ARGS='tests/core -x' for some)"
 	@echo "make test-clients  install mjlab beside this package, let it train and play (ARGS='-k vision' for some)"
+	@echo "make test-torch    the tests with another release of torch, in an environment of its own: TORCH=2.6.0"
 	@echo "make lint          install, check style, formatting and types"
 	@echo "make docs          install, build the documentation into site/ (any warning fails)"
 	@echo "make docs-serve    show the documentation at http://127.0.0.1:8000 while it is edited"
@@ -32,6 +33,10 @@ test: install
 test-clients:
 	@sh scripts/install.sh clients
 	.venv-clients/bin/python -m pytest clients $(ARGS)
+
+test-torch:
+	@TORCH=$(TORCH) sh scripts/install.sh torch
+	.venv-torch-$(TORCH)/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 lint: install
 	.venv/bin/ruff check .
@@ -56,5 +61,5 @@ wheel-check: install
 	.venv/bin/python scripts/check_wheel.py
 
 clean:
-	rm -rf .venv .venv-clients build dist site *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-clients .venv-torch-* build dist site *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

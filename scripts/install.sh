@@ -6,7 +6,8 @@
 # With the argument "train" only what training needs, without test tools and the clients of logging services; with "docs"
 # also what builds the documentation.
 # With the argument "clients" it is .venv-clients and the files of clients/: other people's programs, with this package in
-# place of the rsl-rl-lib they ask for. With PYTHON set, the environment is made with that interpreter.
+# place of the rsl-rl-lib they ask for; with "torch" it is .venv-torch-$TORCH, like .venv but with the release of torch that
+# the variable TORCH names. With PYTHON set, the environment is made with that interpreter.
 
 set -eu
 cd "$(dirname "$0")/.."
@@ -18,7 +19,8 @@ case "$LEVEL" in
     train) VENV=.venv EXTRAS=envs,plot,video,sweep ;;
     docs) VENV=.venv EXTRAS=envs,plot,video,sweep,docs ;;
     clients) VENV=.venv-clients SOURCES="pyproject.toml clients/requirements.txt clients/constraints.txt scripts/install.sh" ;;
-    *) echo "usage: sh scripts/install.sh [train | docs | clients]" >&2 && exit 2 ;;
+    torch) VENV=.venv-torch-${TORCH:?names a release, as in TORCH=2.6.0} EXTRAS=dev ;;
+    *) echo "usage: sh scripts/install.sh [train | docs | clients | torch]" >&2 && exit 2 ;;
 esac
 # Written last, removed first: an installation without it was interrupted.
 STAMP=$VENV/.installed
@@ -91,6 +93,12 @@ install() {
     if [ "$VENV" = .venv ]; then
         pip_install --constraint constraints.txt setuptools
         pip_install --constraint constraints.txt --no-build-isolation --editable ".[$EXTRAS]"
+    elif [ "$LEVEL" = torch ]; then
+        # What belongs to one release of torch is left to pip.
+        grep -Ev '^(torch|triton|nvidia-[a-z0-9-]*|cuda-[a-z0-9-]*)==' constraints.txt >"$VENV/constraints.txt"
+        echo "torch==$TORCH" >>"$VENV/constraints.txt"
+        pip_install --constraint "$VENV/constraints.txt" setuptools
+        pip_install --constraint "$VENV/constraints.txt" --no-build-isolation --editable ".[$EXTRAS]"
     else
         pip_install --constraint clients/constraints.txt setuptools
         pip_install --constraint clients/constraints.txt --no-build-isolation --editable . \
