@@ -116,8 +116,13 @@ class Distillation(Algorithm):
             self, groups, optimizers, self._world, max_bad_updates
         )
         self._first_hidden_state: HiddenState = None
-        self.num_updates = 0
+        # Not a plain number: a captured step is captured anew when one of those changes.
+        self._updates_made = [0]
+
+    @property
+    def num_updates(self) -> int:
         """Updates made."""
+        return self._updates_made[0]
 
     @property
     def last_hidden_states(self) -> tuple[HiddenState, HiddenState]:
@@ -184,7 +189,7 @@ class Distillation(Algorithm):
                 rows.append(step(dataclasses.replace(chunk, hidden_states=(hidden_state, None))))
                 self.student.detach_hidden_state()
                 hidden_state = self.student.get_hidden_state()
-        self.num_updates += 1
+        self._updates_made[0] += 1
         self.student.update_normalization(self.storage.observations)
         self.storage.clear()
         num_steps = self.storage.num_transitions_per_env
