@@ -112,18 +112,18 @@ class Distribution(nn.Module, ABC):
         return self.value_of(*new_params).kl_from(self.value_of(*old_params))
 
     @property
-    def _distribution(self) -> torch.distributions.Distribution:
+    def _distribution(self) -> torch.distributions.Distribution | None:
         """What answers, as release 5.5.1 keeps it: subclasses written for it set this in their :meth:`update`."""
         last = self._last
-        return (
-            last.distribution
-            if isinstance(last, TorchDistribution)
-            else torch.distributions.Normal(last.mean, last.std)
-        )
+        if isinstance(last, _NoParameters):
+            return None
+        is_own = isinstance(last, TorchDistribution)
+        return last.distribution if is_own else torch.distributions.Normal(last.mean, last.std)
 
     @_distribution.setter
-    def _distribution(self, distribution: torch.distributions.Distribution) -> None:
-        object.__setattr__(self, "_last", TorchDistribution(distribution))
+    def _distribution(self, distribution: torch.distributions.Distribution | None) -> None:
+        last = _NoParameters() if distribution is None else TorchDistribution(distribution)
+        object.__setattr__(self, "_last", last)
 
     def init_mlp_weights(self, mlp: nn.Module) -> None:
         """Initialize the network's last layer as the distribution needs it."""

@@ -176,6 +176,14 @@ class OwnLaplace(GaussianDistribution):
         self._distribution = torch.distributions.Laplace(mlp_output, self.std_param.expand_as(mlp_output))
 
 
+def test_before_the_first_update_there_is_no_distribution() -> None:
+    distribution = GaussianDistribution(2)
+    assert distribution._distribution is None
+    distribution._distribution = None  # As constructors of programs do.
+    with pytest.raises(RuntimeError, match="no parameters yet"):
+        _ = distribution.mean
+
+
 @pytest.mark.parametrize("kind", [OwnNormal, OwnLaplace])
 def test_everything_follows_the_distribution_that_a_subclass_sets(kind: type) -> None:
     distribution = kind(2, init_std=0.6)
