@@ -350,7 +350,7 @@ def _checked_std(
         ValueError: The range is empty, or a number is not one that a standard deviation can have.
     """
     low, high = max(float(std_range[0]), _SMALLEST_STD), float(std_range[1])
-    largest, infinity = torch.finfo(torch.float32).max, torch.tensor(torch.inf)
+    largest = torch.finfo(torch.float32).max
     high = high if high <= largest else math.inf  # Clamp takes infinity, but not what overflows.
     if not low <= high:
         raise ValueError(f"std_range needs low <= high, high at least {_SMALLEST_STD:g}, got {tuple(std_range)}.")
@@ -359,15 +359,12 @@ def _checked_std(
     check_choice("std_type", std_type, ("scalar", "log"))
     is_log = std_type == "log"
     ends = torch.tensor([low, high], dtype=torch.float64).clamp(max=largest)
-    inner = (ends.log() if is_log else ends).float()
-    std_at = torch.exp if is_log else torch.clone
-    # At the very ends the derivative of clamp is 1 in torch 2.13 and 0 in torch 2.14.
-    while std_at(inner[0]) <= ends[0].float():
-        inner[0] = torch.nextafter(inner[0], infinity)
-    while std_at(inner[1]) >= ends[1].float():
-        inner[1] = torch.nextafter(inner[1], -infinity)
+    ends = ends.log() if is_log else ends
+    # At the very ends the derivative of clamp is 1 in torch 2.13 and 0 in torch 2.14. The margin outlives rounding.
+    margin = 4 * torch.finfo(torch.float32).eps * (ends.abs().clamp(min=1.0) if is_log else ends)
+    inner = ends + margin * torch.tensor([1.0, -1.0])
     if inner[0] > inner[1]:  # There is but one value.
-        inner[:] = ends.log() if is_log else ends
+        inner = ends
     initial = math.log(max(init_std, low)) if is_log else float(init_std)
     return [low, high], (float(inner[0]), float(inner[1])), initial
 
