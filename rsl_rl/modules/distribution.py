@@ -361,7 +361,7 @@ def _checked_std(
     ends = torch.tensor([low, high], dtype=torch.float64).clamp(max=largest)
     ends = ends.log() if is_log else ends
     # At the very ends the derivative of clamp is 1 in torch 2.13 and 0 in torch 2.14. The margin outlives rounding.
-    margin = 4 * torch.finfo(torch.float32).eps * (ends.abs().clamp(min=1.0) if is_log else ends)
+    margin = torch.finfo(torch.float32).eps * (4.0 * ends.abs().clamp(min=1.0) if is_log else 2.0 * ends)
     inner = ends + margin * torch.tensor([1.0, -1.0])
     if inner[0] > inner[1]:  # There is but one value.
         inner = ends

@@ -22,8 +22,8 @@ STD_RANGES = st.sampled_from([(1e-6, 1e6), (0.2, 0.9), (0.5, 0.5)])
 
 
 def assert_close(actual: torch.Tensor, expected: torch.Tensor) -> None:
-    # The ends of a range of standard deviations are float32 numbers.
-    torch.testing.assert_close(actual, expected, rtol=1e-6, atol=1e-6)
+    # A learned standard deviation stays a few roundings of float32 within the ends of its range.
+    torch.testing.assert_close(actual, expected, rtol=5e-6, atol=1e-6)
 
 
 def assert_gaussian(
