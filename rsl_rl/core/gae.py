@@ -13,8 +13,6 @@ from typing import Any
 
 import torch
 
-PooledMoments = Callable[[torch.Tensor, torch.Tensor, int], tuple[torch.Tensor, torch.Tensor, Any]]
-
 
 def generalized_advantages(
     rewards_TN1: torch.Tensor,
@@ -25,7 +23,7 @@ def generalized_advantages(
     lam: float,
     out: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Return the advantage of every step of a rollout.
+    """Return the advantage of every step of a rollout, [T, N, 1].
 
     ``A_t = delta_t + gamma * lam * (1 - done_t) * A_{t+1}`` with
     ``delta_t = r_t + gamma * (1 - done_t) * V_{t+1} - V_t``; a done cuts the recursion.
@@ -38,9 +36,6 @@ def generalized_advantages(
         gamma: Discount per step.
         lam: Lambda.
         out: [T, N, 1], where to write the advantages; None to allocate.
-
-    Returns:
-        [T, N, 1].
     """
     advantages_TN1 = torch.empty_like(rewards_TN1) if out is None else out
     discount_TN1 = gamma * (1.0 - dones_TN1.to(rewards_TN1.dtype))
@@ -54,12 +49,10 @@ def generalized_advantages(
     return advantages_TN1
 
 
-def normalized(advantages: torch.Tensor, pooled: PooledMoments | None = None) -> torch.Tensor:
+def normalized(advantages: torch.Tensor, pooled: Callable[..., tuple[Any, Any, Any]] | None = None) -> torch.Tensor:
     """Return advantages of any shape with mean 0 and (unbiased) standard deviation 1; a single one becomes 0.
 
-    Args:
-        advantages: Any shape.
-        pooled: Takes mean, biased variance and number, and returns those of all processes; None for these alone.
+    ``pooled`` turns mean, biased variance and number into those of all processes; None normalizes these alone.
     """
     if pooled is not None:
         var, mean = torch.var_mean(advantages, correction=0)

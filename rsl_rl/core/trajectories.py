@@ -8,7 +8,7 @@ Legend: T steps, N environments, n_traj trajectories (pieces of one episode with
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from tensordict import TensorDict
@@ -44,7 +44,7 @@ class Trajectories(NamedTuple):
         trajectory_TN = is_first_TN.T.flatten().cumsum(0).view(dones_TN.T.shape).T - 1
         return cls(trajectory_TN, time_T1 - first_time_TN, is_first_TN, int(trajectory_TN[-1, -1]) + 1)
 
-    def pad(self, rollout: torch.Tensor) -> torch.Tensor:
+    def pad(self, rollout: TensorOrGroups) -> TensorOrGroups:
         """Return [T, N, ...] as one column per trajectory, [T, n_traj, ...], with zeros behind its end."""
         padded = rollout.new_zeros(len(rollout), self.num_trajectories, *rollout.shape[2:])
         padded[self.position_TN, self.trajectory_TN] = rollout
@@ -60,36 +60,24 @@ class Trajectories(NamedTuple):
 
 
 def split_and_pad_trajectories(tensor: TensorOrGroups, dones: torch.Tensor) -> tuple[TensorOrGroups, torch.Tensor]:
-    """Return a rollout as padded trajectories, one column each.
+    """Return a rollout as padded trajectories, one column each, ordered by environment, then by time.
 
     Args:
         tensor: [T, N, ...], or groups of such tensors.
         dones: [T, N] or [T, N, 1], non-zero where an episode ended with the step.
 
     Returns:
-        ``(padded, masks)``: [T, n_traj, ...] with zeros behind the end of each trajectory, ordered by environment, then
-        by time; [T, n_traj], bool, True where a trajectory has a step.
+        [T, n_traj, ...] with zeros behind the end of each trajectory; [T, n_traj], bool, True where it has a step.
     """
     trajectories = Trajectories.of(dones)
-    if isinstance(tensor, torch.Tensor):
-        return trajectories.pad(tensor), trajectories.masks()
-    padded = tensor.apply(trajectories.pad, batch_size=[len(tensor), trajectories.num_trajectories])
-    return padded, trajectories.masks()  # type: ignore[return-value] (None only in place)
+    return trajectories.pad(tensor), trajectories.masks()
 
 
 def unpad_trajectories(trajectories: TensorOrGroups, masks: torch.Tensor) -> TensorOrGroups:
-    """Return padded trajectories as the rollout they were cut from: the inverse of :func:`split_and_pad_trajectories`.
+    """Return padded trajectories [T, n_traj, ...] as the rollout [T, N, ...] that they were cut from.
 
-    Args:
-        trajectories: [T, n_traj, ...], or groups of such tensors.
-        masks: [T, n_traj], bool, True where a trajectory has a step.
-
-    Returns:
-        [T, N, ...].
+    The inverse of :func:`split_and_pad_trajectories`, which also gives the ``masks`` [T, n_traj].
     """
-    if isinstance(trajectories, torch.Tensor):
-        # Column by column, the steps of one environment follow each other.
-        steps = trajectories.transpose(0, 1)[masks.T]
-        return steps.view(len(steps) // len(masks), len(masks), *trajectories.shape[2:]).transpose(0, 1)
-    batch_size = [len(masks), int(masks.sum()) // len(masks)]
-    return trajectories.apply(lambda value: unpad_trajectories(value, masks), batch_size=batch_size)  # type: ignore
+    # Column by column, the steps of one environment follow each other.
+    steps: Any = trajectories.transpose(0, 1)[masks.T]
+    return steps.view(len(steps) // len(masks), len(masks), *trajectories.shape[2:]).transpose(0, 1)
