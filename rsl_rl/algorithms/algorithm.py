@@ -9,11 +9,10 @@ Legend: T steps, N environments, A actions.
 from __future__ import annotations
 
 import copy
-import functools
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from tensordict import TensorDict
@@ -37,16 +36,12 @@ Metrics = dict[str, torch.Tensor]
 _OF_ONE_PROCESS = ("running_mean", "running_var", "num_batches_tracked")
 
 
+@runtime_checkable
 class Stateful(Protocol):
     """Anything that can be saved and loaded."""
 
     def state_dict(self) -> dict[str, Any]: ...  # noqa: D102
     def load_state_dict(self, state: Any, /) -> Any: ...  # noqa: D102
-
-
-def is_stateful(value: Any) -> bool:
-    """Return whether something can be saved and loaded."""
-    return callable(getattr(value, "state_dict", None)) and callable(getattr(value, "load_state_dict", None))
 
 
 class Algorithm(RawModels, ABC):
@@ -81,22 +76,10 @@ class Algorithm(RawModels, ABC):
     _optimizer: Optimizer
     _world: World = SOLO
     _initial_numbers: Mapping[str, float] = {}
+    """Plain numbers as the constructor left them: those that change later belong to the progress."""
     _to_resume: Mapping[str, Any] | None = None
     _before_load: tuple[dict[str, Any], dict[str, float]] = ({}, {})
     """Schedules and numbers from before a checkpoint was loaded, for a run that does not go on with its progress."""
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Let constructors note the plain numbers that they leave: those that change later belong to the progress."""
-        super().__init_subclass__(**kwargs)
-        constructor = cls.__init__
-
-        @functools.wraps(constructor)
-        def noting_numbers(self: Any, *args: Any, **kwargs: Any) -> None:
-            constructor(self, *args, **kwargs)
-            self._initial_numbers = self._numbers()
-
-        if "__init__" in vars(cls):
-            cls.__init__ = noting_numbers  # type: ignore[method-assign]
 
     def __init__(self, device: str = "cpu", multi_gpu_cfg: dict | None = None) -> None:
         """Set up the common parts.
@@ -245,10 +228,8 @@ class Algorithm(RawModels, ABC):
 
     def parts(self) -> dict[str, Stateful]:
         """Return what must survive a resume, by its key in a checkpoint: every attribute that can be saved."""
-        found: dict[str, Stateful] = {}
-        for name, value in vars(self).items():
-            if is_stateful(value):
-                found[f"{name.lstrip('_')}_state_dict"] = value
+        own = {name: value for name, value in vars(self).items() if isinstance(value, Stateful)}
+        found: dict[str, Stateful] = {f"{name.lstrip('_')}_state_dict": value for name, value in own.items()}
         if self.gradient_step is not None:
             found["optimizer_state_dict"] = self.gradient_step.optimizers[0]
         for extension in self.extensions:
@@ -264,21 +245,17 @@ class Algorithm(RawModels, ABC):
 
     def save(self) -> dict[str, Any]:
         """Return everything that :meth:`load` needs to go on, as tensors and plain data."""
-        state: dict[str, Any] = {key: part.state_dict() for key, part in self.parts().items()}
-        now, initial = self._numbers(), self._initial_numbers
-        state["numbers"] = {name: value for name, value in now.items() if initial.get(name) != value}
-        return state | {"process_state": self.process_state()}
+        changed = {name: value for name, value in self._numbers().items() if self._initial_numbers.get(name) != value}
+        state = {key: part.state_dict() for key, part in self.parts().items()}
+        return state | {"numbers": changed, "process_state": self.process_state()}
 
     def load(self, loaded_dict: dict[str, Any], load_cfg: dict[str, bool] | None = None, strict: bool = True) -> bool:
-        """Take over a saved state, wholly or not at all; :attr:`load_report` says what was taken.
+        """Take over a saved state, wholly or not at all, and return whether the iteration should be taken over too.
 
         Args:
             loaded_dict: What :meth:`save` returned, here or in an earlier release.
             load_cfg: Which parts to take: names of models, optimizer, iteration. None for all.
             strict: Refuse missing and unexpected keys of the models, and other shapes; otherwise those are skipped.
-
-        Returns:
-            Whether the iteration should be taken over too.
 
         Raises:
             ValueError: The state lacks a part or does not fit; nothing was changed.
@@ -286,23 +263,23 @@ class Algorithm(RawModels, ABC):
         parts = self.parts()
         names = self.parts_to_load or (*self.models(), "optimizer", "iteration")
         wanted = wanted_parts(load_cfg, names)
-        document = modernize(loaded_dict)
-        document, wanted = self.translated(document, wanted)
+        document, wanted = self.translated(modernize(loaded_dict), wanted)
         document = modernize(document, self.models())
         of_extensions = [(f"{each.loss_name}_state_dict", *each.parts()) for each in self.extensions]
         optional = {key for keys in of_extensions for key in keys} if load_cfg is None else set()
         chosen = {key: part for key, part in parts.items() if wanted[asked_for_by(key, names)]}
-        progress = [key for key in chosen if asked_for_by(key, names) == "iteration"]
-        before = {key: copy.deepcopy(parts[key].state_dict()) for key in progress}
+        progress = {key: part for key, part in chosen.items() if asked_for_by(key, names) == "iteration"}
+        states_before = {key: copy.deepcopy(part.state_dict()) for key, part in progress.items()}
         required = [key for key in chosen if key.removesuffix("_state_dict") in names and key not in optional]
         self.load_report = report = load_parts(chosen, document, required, strict)
-        report += [f"{name}: not taken" for name in names if not wanted[name] and self._has_part(name, parts)]
+        there = {"iteration", *(asked_for_by(key, names) for key in parts)}
+        report += [f"{name}: not taken" for name in names if not wanted[name] and name in there]
         if self.gradient_step is not None:
             self.gradient_step.forget()
-        numbers, own = document.get("numbers", {}) if wanted["iteration"] else {}, self._numbers()
-        self._before_load = before, {name: own[name] for name in own if name in numbers}
-        for name in self._before_load[1]:
-            setattr(self, name, numbers[name])
+        numbers = document.get("numbers", {}) if wanted["iteration"] else {}
+        numbers_before = {name: value for name, value in self._numbers().items() if name in numbers}
+        vars(self).update({name: numbers[name] for name in numbers_before})
+        self._before_load = states_before, numbers_before
         # Not now: who only plays the policy keeps a random state of its own.
         self._to_resume = document.get("process_state") if wanted["iteration"] else None
         if self._to_resume is not None and any(": not taken" in line for line in report):
@@ -313,10 +290,6 @@ class Algorithm(RawModels, ABC):
     def translated(self, document: dict[str, Any], wanted: dict[str, bool]) -> tuple[dict[str, Any], dict[str, bool]]:
         """Return the checkpoint of another algorithm as one of this, and which parts to take of it."""
         return document, wanted
-
-    @staticmethod
-    def _has_part(name: str, parts: Mapping[str, Any]) -> bool:
-        return name == "iteration" or any(asked_for_by(key, [name]) == name for key in parts)
 
     def process_state(self) -> dict[str, Any]:
         """Return what differs between processes: random state, and what is remembered of their environments."""
@@ -350,8 +323,7 @@ class Algorithm(RawModels, ABC):
         (states, numbers), self._before_load, self._to_resume = self._before_load, ({}, {}), None
         for key, state in states.items():
             self.parts()[key].load_state_dict(state)
-        for name, value in numbers.items():
-            setattr(self, name, value)
+        vars(self).update(numbers)
 
     def conclude_update(self, rows: list[torch.Tensor]) -> dict[str, float]:
         """Conclude the gradient step's update; return the mean losses, and keep the other metrics for the log."""

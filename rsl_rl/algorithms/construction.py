@@ -25,11 +25,7 @@ from rsl_rl.utils import listed, resolve_callable, resolve_class, resolve_obs_gr
 
 
 def resolve_sets(obs: TensorDict, cfg: Mapping[str, Any], sets: list[str]) -> dict[str, list[str]]:
-    """Return the observation groups of every set, of those in ``sets`` by their default where none are given.
-
-    Raises:
-        ValueError: A section is missing, or a group does not exist; says where.
-    """
+    """Return the observation groups of every set, of those in ``sets`` by their default where none are given."""
     for section in ("algorithm", "obs_groups"):
         if section not in cfg:
             raise ValueError(f"The configuration lacks the section '{section}'. Sections: {listed(cfg)}.")
@@ -39,12 +35,6 @@ def resolve_sets(obs: TensorDict, cfg: Mapping[str, Any], sets: list[str]) -> di
 def construct_algorithm(obs: TensorDict, env: VecEnv, cfg: dict[str, Any], device: str) -> Algorithm:
     """Return the algorithm of a runner's configuration, with its engine chosen.
 
-    Args:
-        obs: Example observation groups.
-        env: The environment.
-        cfg: The runner's configuration, resolved.
-        device: Where to learn.
-
     Raises:
         FileNotFoundError: There is no such file as ``teacher_checkpoint`` names.
         ValueError, TypeError: The configuration is wrong, or that checkpoint does not fit the teacher; says where.
@@ -53,23 +43,22 @@ def construct_algorithm(obs: TensorDict, env: VecEnv, cfg: dict[str, Any], devic
     if not hasattr(algorithm_class, "construct_algorithm"):
         name = getattr(algorithm_class, "__name__", algorithm_class)
         raise ValueError(f"'algorithm.class_name' must name an algorithm such as PPO, and {name} is none.")
-    alg = as_algorithm(algorithm_class.construct_algorithm(obs, env, cfg, device))
+    alg = algorithm_class.construct_algorithm(obs, env, cfg, device)
+    if not isinstance(alg, Algorithm):
+        # Written for release 5.5.1, without a base class. Its own attributes must not be hidden by our properties.
+        own = {name: None for name in ("learning_rate", "optimizer") if name in vars(alg)}
+        alg.__class__ = type(type(alg).__name__, (type(alg), Algorithm), own)
+    alg._initial_numbers = alg._numbers()
     alg.choose_engine(cfg.get("fast_path", "auto"), cfg.get("torch_compile_mode"))
     return alg
 
 
-def as_algorithm(alg: Any) -> Algorithm:
-    """Return an algorithm that was written for release 5.5.1 without a base class as one with the whole interface."""
-    if not isinstance(alg, Algorithm):
-        # Its plain attributes must not be hidden by properties of the interface.
-        own = {name: None for name in ("learning_rate", "optimizer") if name in vars(alg)}
-        alg.__class__ = type(type(alg).__name__, (type(alg), Algorithm), own)
-        alg._initial_numbers = alg._numbers()
-    return alg
-
-
 def construct_actor_critic(obs: TensorDict, env: VecEnv, cfg: dict[str, Any], device: str) -> Any:
-    """Return the algorithm that the configuration names, for an actor and a critic on rollouts."""
+    """Build models, storage and algorithm from a runner's configuration, which is not changed.
+
+    Raises:
+        ValueError, TypeError: The configuration is wrong; says where.
+    """
     algorithm_class, options = resolve_class(cfg["algorithm"])
     share_cnn_encoders = options.get("share_cnn_encoders", False)
     if not takes_option(algorithm_class, "share_cnn_encoders"):
@@ -78,29 +67,28 @@ def construct_actor_critic(obs: TensorDict, env: VecEnv, cfg: dict[str, Any], de
     check_options(algorithm_class, options, "algorithm")
     sets = ["actor", "critic", *(["rnd_state"] if options.get("rnd_cfg") is not None else [])]
     obs_groups = resolve_sets(obs, cfg, sets)
-    output_dims = {"actor": env.num_actions, "critic": 1}
-    models = build_models(obs, cfg, obs_groups, output_dims, device, share_cnn_encoders)
+    models = build_models(obs, cfg, obs_groups, {"actor": env.num_actions, "critic": 1}, device, share_cnn_encoders)
     options = resolve_symmetry_config(resolve_rnd_config(options, obs, obs_groups, env), env)
     storage = build_storage("rl", obs, env, cfg, device)
-    alg = algorithm_class(
-        models["actor"], models["critic"], storage, device=device, multi_gpu_cfg=cfg.get("multi_gpu"), **options
-    )
+    alg = algorithm_class(*models.values(), storage, device=device, multi_gpu_cfg=cfg.get("multi_gpu"), **options)
     if alg.symmetry is not None:
         alg.symmetry.check(obs, env.num_actions)
     return alg
 
 
 def construct_student_teacher(obs: TensorDict, env: VecEnv, cfg: dict[str, Any], device: str) -> Any:
-    """Return the algorithm that the configuration names, for a student and a teacher with its weights."""
+    """Build models, storage and algorithm from a runner's configuration; ``teacher_checkpoint`` fills the teacher.
+
+    Raises:
+        FileNotFoundError: There is no such file as ``teacher_checkpoint`` names.
+        ValueError, TypeError: The configuration is wrong, or that checkpoint does not fit the teacher; says where.
+    """
     algorithm_class, options = resolve_class(cfg["algorithm"])
     check_options(algorithm_class, options, "algorithm")
     obs_groups = resolve_sets(obs, cfg, ["student", "teacher"])
-    output_dims = {"student": env.num_actions, "teacher": env.num_actions}
-    models = build_models(obs, cfg, obs_groups, output_dims, device)
+    models = build_models(obs, cfg, obs_groups, dict.fromkeys(("student", "teacher"), env.num_actions), device)
     storage = build_storage("distillation", obs, env, cfg, device)
-    alg = algorithm_class(
-        models["student"], models["teacher"], storage, device=device, multi_gpu_cfg=cfg.get("multi_gpu"), **options
-    )
+    alg = algorithm_class(*models.values(), storage, device=device, multi_gpu_cfg=cfg.get("multi_gpu"), **options)
     if cfg.get("teacher_checkpoint") is not None:
         document = modernize(read_checkpoint(cfg["teacher_checkpoint"], map_location=device))
         # What was distilled before can teach as well: the policy of that run is its student.
@@ -113,11 +101,7 @@ def construct_student_teacher(obs: TensorDict, env: VecEnv, cfg: dict[str, Any],
 def build_storage(
     training_type: str, obs: TensorDict, env: VecEnv, cfg: Mapping[str, Any], device: str
 ) -> RolloutStorage:
-    """Return the rollout of a runner's configuration.
-
-    Raises:
-        MemoryError: It does not fit; says what takes the memory and what helps.
-    """
+    """Return the rollout of a runner's configuration; MemoryError says what takes the memory and what helps."""
     dtype = cfg.get("storage_dtype")
     image_dtype = None if dtype is None else getattr(torch, dtype)
     shape = [env.num_actions]
@@ -145,41 +129,31 @@ def build_models(
     Raises:
         ValueError, TypeError: The configuration is wrong; says where.
     """
-    models: dict[str, MLPModel] = {}
+    models: dict[str, Any] = {}
     for name, output_dim in output_dims.items():
         if name not in cfg:
             raise ValueError(f"The configuration lacks the section '{name}'. Sections: {listed(cfg)}.")
         model_class, options = resolve_class(cfg[name])
-        _check_is_model(model_class, name)
+        kind = getattr(model_class, "__name__", str(model_class))
+        # Not a test for MLPModel: programs bring models of their own.
+        if inspect.isclass(model_class) and not hasattr(model_class, "update_normalization"):
+            raise ValueError(f"'{name}.class_name' must name a model, got {kind}.")
         check_options(model_class, options, name)
         if share_cnn_encoders and models:
-            options["cnns"] = _encoders(models)
-            if not takes_option(model_class, "cnns"):
-                kind = getattr(model_class, "__name__", str(model_class))
-                raise ValueError(f"share_cnn_encoders needs CNN models, but the {name} is a {kind}.")
+            first = next(iter(models.values()))
+            if not (hasattr(first, "cnns") and takes_option(model_class, "cnns")):
+                kinds = f"{type(first).__name__} ({next(iter(models))}) and {kind} ({name})"
+                raise ValueError(f"share_cnn_encoders needs CNN models, got {kinds}.")
+            options["cnns"] = first.cnns
         models[name] = model_class(obs, obs_groups, name, output_dim, **options).to(device)
     return models
 
 
-def _check_is_model(model_class: Any, name: str) -> None:
-    # Not a test for MLPModel: programs bring models of their own.
-    if inspect.isclass(model_class) and not hasattr(model_class, "update_normalization"):
-        raise ValueError(f"'{name}.class_name' must name a model, got {model_class.__name__}.")
-
-
-def _encoders(models: Mapping[str, MLPModel]) -> Any:
-    name, model = next(iter(models.items()))
-    if not hasattr(model, "cnns"):
-        raise ValueError(f"share_cnn_encoders needs CNN models, but the {name} is a {type(model).__name__}.")
-    return model.cnns
-
-
 def fitting_mini_batches(storage: RolloutStorage, num_mini_batches: int, is_recurrent: bool) -> int:
     """Return into how many mini-batches a rollout is divided; warn if it is too small, or if something is left over."""
-    kind, number = "samples", storage.num_envs * storage.num_transitions_per_env
-    if is_recurrent:
-        # Mini-batches of recurrent models are whole environments.
-        kind, number = "environments", storage.num_envs
+    # Mini-batches of recurrent models are whole environments.
+    kind = "environments" if is_recurrent else "samples"
+    number = storage.num_envs * (1 if is_recurrent else storage.num_transitions_per_env)
     if number < num_mini_batches:
         warnings.warn(
             f"A rollout has only {number} {kind}: it is learned from in {number} mini-batches instead of "

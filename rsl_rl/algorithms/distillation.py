@@ -22,7 +22,6 @@ from torch.nn import functional
 from rsl_rl.algorithms.algorithm import Algorithm, Metrics
 from rsl_rl.algorithms.construction import construct_student_teacher
 from rsl_rl.compat.names import names_of
-from rsl_rl.env import VecEnv
 from rsl_rl.learning import GradientStep, Optimizer
 from rsl_rl.models import MLPModel
 from rsl_rl.modules import HiddenState, changed_state
@@ -111,13 +110,13 @@ class Distillation(Algorithm):
         self.grad_reduce_bucket_mb = grad_reduce_bucket_mb
         parameters = list(self.student.parameters())
         optimizers = [Optimizer.of(optimizer, parameters, learning_rate)]
-        groups = {"student": parameters}
         self.gradient_step = GradientStep(  # pyright: ignore[reportIncompatibleVariableOverride]
-            self, groups, optimizers, self._world, max_bad_updates
+            self, {"student": parameters}, optimizers, self._world, max_bad_updates
         )
         self._first_hidden_state: HiddenState = None
         # Not a plain number: a captured step is captured anew when one of those changes.
         self._updates_made = [0]
+        self._initial_numbers = self._numbers()
 
     @property
     def num_updates(self) -> int:
@@ -133,14 +132,7 @@ class Distillation(Algorithm):
 
     @torch.no_grad()
     def act(self, obs: TensorDict) -> torch.Tensor:
-        """Let the student choose actions, and ask the teacher.
-
-        Args:
-            obs: Observation groups, each [N, ...].
-
-        Returns:
-            The student's actions [N, A].
-        """
+        """Return the student's actions [N, A] for observation groups [N, ...], and ask the teacher."""
         if self.storage.step == 0:
             self._first_hidden_state = self.student.get_hidden_state()
         self.transition.observations = self.storage.record_observations(obs)
@@ -151,16 +143,8 @@ class Distillation(Algorithm):
     def process_env_step(
         self, obs: TensorDict, rewards: torch.Tensor, dones: torch.Tensor, extras: Mapping[str, Any]
     ) -> None:
-        """Store the outcome of the actions chosen last.
-
-        Args:
-            obs: Observation groups after the step, each [N, ...].
-            rewards: [N], only kept.
-            dones: [N], non-zero where an episode ended.
-            extras: See :class:`rsl_rl.env.VecEnv`.
-        """
-        self.transition.rewards = rewards
-        self.transition.dones = dones
+        """Store the outcome of the actions chosen last: rewards [N], and dones [N], non-zero where an episode ended."""
+        self.transition.rewards, self.transition.dones = rewards, dones
         self.storage.add_transition(self.transition)
         self.transition.clear()
         self.student.reset(dones)
@@ -173,13 +157,9 @@ class Distillation(Algorithm):
     # -- update --------------------------------------------------------------------------------------------------------
 
     def update(self) -> dict[str, float]:
-        """Learn from the rollout, step by step in time, and empty it.
+        """Learn from the rollout, step by step in time, and empty it; return the mean loss over all steps: behavior.
 
-        The loss is summed over ``gradient_length`` steps before the optimizer steps; what is left at the end of the
-        rollout is learned from as well.
-
-        Returns:
-            Mean loss over all steps: behavior.
+        The loss is summed over ``gradient_length`` steps before the optimizer steps, at the end over those left.
         """
         step, rows = self.gradient_step.begin(), []
         for _ in range(self.num_learning_epochs):
@@ -239,22 +219,7 @@ class Distillation(Algorithm):
         self.teacher_loaded |= any(line.startswith("teacher: taken") for line in self.load_report)
         return takes_iteration
 
-    @staticmethod
-    def construct_algorithm(obs: TensorDict, env: VecEnv, cfg: dict[str, Any], device: str) -> Distillation:
-        """Build models, storage and algorithm from a runner's configuration, which is not changed.
-
-        Args:
-            obs: Example observation groups of the environment.
-            env: The environment.
-            cfg: Configuration with the sections algorithm, student, teacher and obs_groups; ``teacher_checkpoint``
-                names a checkpoint for the teacher.
-            device: Where to learn.
-
-        Raises:
-            FileNotFoundError: There is no such file as ``teacher_checkpoint`` names.
-            ValueError, TypeError: The configuration is wrong, or that checkpoint does not fit the teacher; says where.
-        """
-        return construct_student_teacher(obs, env, cfg, device)
+    construct_algorithm = staticmethod(construct_student_teacher)
 
 
 __getattr__ = names_of(__name__)

@@ -22,7 +22,6 @@ from rsl_rl.algorithms.algorithm import Algorithm, Metrics
 from rsl_rl.algorithms.construction import construct_actor_critic, fitting_mini_batches
 from rsl_rl.compat.names import names_of
 from rsl_rl.core import generalized_advantages, normalized
-from rsl_rl.env import VecEnv
 from rsl_rl.env.finite_guard import final_observations
 from rsl_rl.extensions import Extension, RandomNetworkDistillation, Symmetry
 from rsl_rl.learning import GradientStep, Optimizer
@@ -146,24 +145,22 @@ class PPO(Algorithm):
         self.symmetry = None if symmetry_cfg is None else Symmetry(**symmetry_cfg)
         parts = (self.rnd, self.symmetry, *self.own_extensions())
         self.extensions = [part for part in parts if part is not None]
-
         actor_parameters, critic_parameters = list(self.actor.parameters()), list(self.critic.parameters())
         shared = set(actor_parameters) & set(critic_parameters)
         # Release 5.5.1 clipped and stepped shared encoders with the actor and once more with the critic.
         twice = shared if shared_encoders_twice else set()
         of_extensions = {extension.loss_name: extension.optimized() for extension in self.extensions}
+        optimizers = [Optimizer.of(optimizer, [*actor_parameters, *critic_parameters], learning_rate)]
         self.gradient_step = GradientStep(  # pyright: ignore[reportIncompatibleVariableOverride]
             self,
             {"actor": actor_parameters, "critic": [p for p in critic_parameters if p not in shared - twice]},
-            [
-                Optimizer.of(optimizer, [*actor_parameters, *critic_parameters], learning_rate),
-                *(own for own, _ in of_extensions.values() if own is not None),
-            ],
+            optimizers + [own for own, _ in of_extensions.values() if own is not None],
             self._world,
             max_bad_updates,
             unclipped_groups={name: group for name, (_, group) in of_extensions.items() if group},
             stepped_twice=twice,
         )
+        self._initial_numbers = self._numbers()
 
     def own_extensions(self) -> list[Extension]:
         """Return what a subclass adds to every update; asked once, before the first."""
@@ -173,14 +170,7 @@ class PPO(Algorithm):
 
     @torch.no_grad()
     def act(self, obs: TensorDict) -> torch.Tensor:
-        """Choose actions, and keep what the update will need.
-
-        Args:
-            obs: Observation groups, each [N, ...].
-
-        Returns:
-            Sampled actions [N, A].
-        """
+        """Return sampled actions [N, A] for observation groups [N, ...], and keep what the update will need."""
         transition = self.transition
         transition.hidden_states = (self.actor.get_hidden_state(), self.critic.get_hidden_state())
         transition.observations = self.storage.record_observations(obs)
@@ -194,13 +184,9 @@ class PPO(Algorithm):
     def process_env_step(
         self, obs: TensorDict, rewards: torch.Tensor, dones: torch.Tensor, extras: Mapping[str, Any]
     ) -> None:
-        """Store the outcome of the actions chosen last.
+        """Store the outcome of the actions chosen last: rewards [N], and dones [N], non-zero where an episode ended.
 
-        Args:
-            obs: Observation groups after the step, each [N, ...].
-            rewards: [N].
-            dones: [N], non-zero where an episode ended.
-            extras: See :class:`rsl_rl.env.VecEnv`; ``time_outs``, ``final_obs`` and ``terminal`` are used.
+        Of the ``extras``, see :class:`rsl_rl.env.VecEnv`, ``time_outs``, ``final_obs`` and ``terminal`` are used.
         """
         for extension in self.extensions:
             intrinsic_rewards = extension.intrinsic_rewards(obs)
@@ -209,8 +195,7 @@ class PPO(Algorithm):
                 rewards = rewards + intrinsic_rewards
         if "time_outs" in extras:
             rewards = rewards + self.gamma * self.value_at_time_outs(extras)
-        self.transition.rewards = rewards
-        self.transition.dones = dones
+        self.transition.rewards, self.transition.dones = rewards, dones
         self.storage.add_transition(self.transition)
         self.transition.clear()
         self.actor.reset(dones)
@@ -234,11 +219,7 @@ class PPO(Algorithm):
 
     @torch.no_grad()
     def compute_returns(self, obs: TensorDict) -> None:
-        """Compute advantages and returns of the rollout.
-
-        Args:
-            obs: Observation groups after the last step, each [N, ...].
-        """
+        """Compute advantages and returns of the rollout, after which come observation groups [N, ...]."""
         storage = self.storage
         last_values = self._value_without_memory(obs)
         generalized_advantages(
@@ -254,9 +235,7 @@ class PPO(Algorithm):
     ) -> torch.Tensor:
         """Return the value [k, 1] of observations [k, ...] without moving the critic's hidden state.
 
-        Args:
-            obs: Observation groups, each [k, ...].
-            env_ids: [k], the environments they come from; None for all of them.
+        They come from the environments ``env_ids`` [k]; None for all.
         """
         hidden_state = self.critic.get_hidden_state()
         if env_ids is not None:
@@ -279,11 +258,7 @@ class PPO(Algorithm):
     # -- update --------------------------------------------------------------------------------------------------------
 
     def update(self) -> dict[str, float]:
-        """Learn from the rollout and empty it.
-
-        Returns:
-            Mean losses over all mini-batches: value, surrogate, entropy, and those of the extensions.
-        """
+        """Learn from the rollout and empty it; return mean losses: value, surrogate, entropy, those of extensions."""
         in_warmup = self.critic_warmup_left > 0
         step, rows = self.gradient_step.begin(frozen=self.actor.parameters() if in_warmup else ()), []
         storage = self.storage
@@ -375,20 +350,7 @@ class PPO(Algorithm):
         self._before_load[1].pop("critic_warmup_left", None)
         super().forget_progress()
 
-    @staticmethod
-    def construct_algorithm(obs: TensorDict, env: VecEnv, cfg: dict[str, Any], device: str) -> PPO:
-        """Build models, storage and algorithm from a runner's configuration, which is not changed.
-
-        Args:
-            obs: Example observation groups of the environment.
-            env: The environment.
-            cfg: Configuration with the sections algorithm, actor, critic and obs_groups.
-            device: Where to learn.
-
-        Raises:
-            ValueError, TypeError: The configuration is wrong; says where.
-        """
-        return construct_actor_critic(obs, env, cfg, device)
+    construct_algorithm = staticmethod(construct_actor_critic)
 
 
 __getattr__ = names_of(__name__)

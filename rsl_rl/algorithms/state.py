@@ -18,21 +18,14 @@ _SUFFIX = "_state_dict"
 
 
 def wanted_parts(load_cfg: Mapping[str, bool] | None, available: Collection[str]) -> dict[str, bool]:
-    """Return for every part of a saved state whether it is to be taken over: all of them without a ``load_cfg``.
-
-    Raises:
-        ValueError: ``load_cfg`` names an unknown part.
-        TypeError: It is no dictionary.
-    """
+    """Return for every part of a saved state whether it is to be taken over: all of them without a ``load_cfg``."""
     if load_cfg is not None and not isinstance(load_cfg, Mapping):
         raise TypeError(f"load_cfg must be a dictionary such as {{'actor': True}}, got {load_cfg!r}.")
-    parts = dict.fromkeys(available, load_cfg is None)
-    for part, wanted in (load_cfg or {}).items():
-        if part not in parts:
+    for part in load_cfg or ():
+        if part not in available:
             hint = did_you_mean(part, available)
             raise ValueError(f"load_cfg has no part '{part}'.{hint} Parts: {', '.join(available)}")
-        parts[part] = wanted
-    return parts
+    return dict.fromkeys(available, load_cfg is None) | dict(load_cfg or {})
 
 
 def asked_for_by(key: str, names: Collection[str]) -> str:
@@ -41,30 +34,20 @@ def asked_for_by(key: str, names: Collection[str]) -> str:
     What belongs to none, such as a schedule of the user's, is progress and comes with the iteration.
     """
     part = key.removesuffix(_SUFFIX)
-    return next((name for name in names if part == name or part.startswith(f"{name}_")), "iteration")
+    return max((name for name in names if f"{part}_".startswith(f"{name}_")), key=len, default="iteration")
 
 
 def load_parts(
     parts: Mapping[str, Any], state: Mapping[str, Any], required: Collection[str], strict: bool
 ) -> list[str]:
-    """Fill parts of an algorithm from a saved state, all of them or none.
+    """Fill parts of an algorithm from a saved state, all of them or none; return what was taken, one line each.
 
-    Args:
-        parts: By their keys in the state: modules, optimizers, and anything else with ``load_state_dict``.
-        state: A checkpoint in the present layout.
-        required: Keys that it must have.
-        strict: Refuse what does not fit; otherwise tensors that are missing, unknown or of another shape are skipped,
-            and an optimizer that does not fit starts anew.
-
-    Returns:
-        What was taken and what was not, one line each.
-
-    Raises:
-        ValueError: The state lacks a part or does not fit; nothing was changed.
+    Where it is not ``strict``, tensors that are missing, unknown or of another shape are skipped, and an optimizer that
+    does not fit starts anew.
     """
-    for key in parts:
-        if key in required and key not in state:
-            there = {each.removesuffix(_SUFFIX): True for each in parts if each in state and each in required}
+    for key in required:
+        if key not in state:
+            there = {each.removesuffix(_SUFFIX): True for each in required if each in state}
             there.pop("optimizer", None)
             hint = f" To take these parts only: load_cfg={there}." if there else ""
             raise ValueError(f"The checkpoint has no '{key}'; nothing was loaded. It has: {', '.join(state)}.{hint}")
@@ -77,20 +60,21 @@ def load_parts(
         elif isinstance(part, nn.Module):
             fitting[key], left_out = _fitting_tensors(part, state[key], name, strict)
             report.append(f"{name}: taken" + (", except " + listed(left_out) if left_out else ""))
-        elif isinstance(part, Optimizer) and not _fits(part, state[key], name, strict):
+        elif isinstance(part, Optimizer) and (misfit := _misfit(part, state[key], name)):
+            if strict:
+                raise misfit
             owner = name.removesuffix("_optimizer")
             is_own = owner == name
             report.append(f"{name}: starts anew, it does not fit" if is_own else f"{owner}: the optimizer starts anew")
         else:
-            fitting[key] = state[key]
+            # A part must not share its tensors with the caller's document.
+            fitting[key] = copy.deepcopy(state[key])
             report.append(f"{name}: taken")
     for key, saved in fitting.items():
-        part = parts[key]
-        if isinstance(part, nn.Module):
-            part.load_state_dict(saved, strict=False)
+        if isinstance(parts[key], nn.Module):
+            parts[key].load_state_dict(saved, strict=False)
         else:
-            # A part must not share its tensors with the caller's document.
-            part.load_state_dict(copy.deepcopy(saved))
+            parts[key].load_state_dict(saved)
     return report
 
 
@@ -104,11 +88,9 @@ def _fitting_tensors(module: nn.Module, saved: Mapping[str, Any], name: str, str
     return fitting, left_out + [f"{key} (not a part of this {name})" for key in saved if key not in own]
 
 
-def _fits(optimizer: Optimizer, state: Any, name: str, strict: bool) -> bool:
+def _misfit(optimizer: Optimizer, state: Any, name: str) -> ValueError | None:
     try:
         optimizer.check_state(state, name.replace("_", " ").replace("rnd", "RND"))
-    except ValueError:
-        if strict:
-            raise
-        return False
-    return True
+    except ValueError as error:
+        return error
+    return None

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from tensordict import TensorDict
 
-from rsl_rl.algorithms.algorithm import Algorithm, is_stateful
+from rsl_rl.algorithms.algorithm import Algorithm, Stateful
 from rsl_rl.algorithms.construction import construct_algorithm
 from rsl_rl.checkpoint import CheckpointFolder, newest_checkpoint, read_checkpoint, write_checkpoint
 from rsl_rl.compat.checkpoints import layout_of
@@ -332,7 +332,7 @@ class OnPolicyRunner:
 
     def _stateful_callbacks(self) -> list[tuple[str, Any]]:
         """Return the program's own parts that can be saved, by number and class."""
-        parts = filter(is_stateful, self.callbacks)
+        parts = [part for part in self.callbacks if isinstance(part, Stateful)]
         return [(f"{index} {type(part).__name__}", part) for index, part in enumerate(parts)]
 
     # -- the trained policy --------------------------------------------------------------------------------------------
