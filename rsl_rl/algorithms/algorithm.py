@@ -33,8 +33,6 @@ from rsl_rl.storage import RolloutStorage
 Metrics = dict[str, torch.Tensor]
 """Scalars without gradient by name. A name with a slash is a tag of its own, others are logged as ``Loss/<name>``."""
 
-_OF_ONE_PROCESS = ("running_mean", "running_var", "num_batches_tracked")
-
 
 @runtime_checkable
 class Stateful(Protocol):
@@ -172,12 +170,7 @@ class Algorithm(RawModels, ABC):
             self.gradient_step.gradients.compile(mode)
 
     def choose_engine(self, fast_path: str, compile_mode: str | None) -> None:
-        """Choose what computes the gradient step; the arithmetic stays the same.
-
-        Args:
-            fast_path: off, auto or graph, see :class:`rsl_rl.config.RunnerConfig`.
-            compile_mode: A mode of ``torch.compile``; None for none.
-        """
+        """Choose what computes the gradient step, as in :class:`rsl_rl.config.RunnerConfig`; its result is the same."""
         if self.gradient_step is not None:
             self.gradient_step.gradients.divides = fast_path != "off"
             if fast_path == "graph" and self.device.startswith("cuda"):
@@ -265,12 +258,11 @@ class Algorithm(RawModels, ABC):
         wanted = wanted_parts(load_cfg, names)
         document, wanted = self.translated(modernize(loaded_dict), wanted)
         document = modernize(document, self.models())
-        of_extensions = [(f"{each.loss_name}_state_dict", *each.parts()) for each in self.extensions]
-        optional = {key for keys in of_extensions for key in keys} if load_cfg is None else set()
+        optional = {each.loss_name for each in self.extensions} if load_cfg is None else set()
         chosen = {key: part for key, part in parts.items() if wanted[asked_for_by(key, names)]}
         progress = {key: part for key, part in chosen.items() if asked_for_by(key, names) == "iteration"}
         states_before = {key: copy.deepcopy(part.state_dict()) for key, part in progress.items()}
-        required = [key for key in chosen if key.removesuffix("_state_dict") in names and key not in optional]
+        required = [key for key in chosen if key.removesuffix("_state_dict") in {*names} - optional]
         self.load_report = report = load_parts(chosen, document, required, strict)
         there = {"iteration", *(asked_for_by(key, names) for key in parts)}
         report += [f"{name}: not taken" for name in names if not wanted[name] and name in there]
@@ -364,7 +356,8 @@ class Algorithm(RawModels, ABC):
         """Return a number that processes share when their parameters and statistics are equal."""
         digest = hashlib.blake2b(digest_size=7)
         for model in self.models().values():
-            # The statistics of batch normalization are those of each process's own batches.
-            for tensor in (value for name, value in model.state_dict().items() if not name.endswith(_OF_ONE_PROCESS)):
-                digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+            for name, tensor in model.state_dict().items():
+                # The statistics of batch normalization are those of each process's own batches.
+                if not name.endswith(("running_mean", "running_var", "num_batches_tracked")):
+                    digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
         return int.from_bytes(digest.digest(), "little")

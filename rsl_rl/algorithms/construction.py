@@ -134,16 +134,19 @@ def build_models(
         if name not in cfg:
             raise ValueError(f"The configuration lacks the section '{name}'. Sections: {listed(cfg)}.")
         model_class, options = resolve_class(cfg[name])
-        kind = getattr(model_class, "__name__", str(model_class))
+        is_class, kind = inspect.isclass(model_class), getattr(model_class, "__name__", str(model_class))
         # Not a test for MLPModel: programs bring models of their own.
-        if inspect.isclass(model_class) and not hasattr(model_class, "update_normalization"):
+        if is_class and not hasattr(model_class, "update_normalization"):
             raise ValueError(f"'{name}.class_name' must name a model, got {kind}.")
         check_options(model_class, options, name)
         if share_cnn_encoders and models:
-            first = next(iter(models.values()))
-            if not (hasattr(first, "cnns") and takes_option(model_class, "cnns")):
-                kinds = f"{type(first).__name__} ({next(iter(models))}) and {kind} ({name})"
-                raise ValueError(f"share_cnn_encoders needs CNN models, got {kinds}.")
+            first_name, first = next(iter(models.items()))
+            if not hasattr(first, "cnns"):
+                raise ValueError(
+                    f"share_cnn_encoders needs CNN models, but the {first_name} is a {type(first).__name__}."
+                )
+            if not takes_option(model_class, "cnns"):
+                raise ValueError(f"share_cnn_encoders needs CNN models, but the {name} is a {kind}.")
             options["cnns"] = first.cnns
         models[name] = model_class(obs, obs_groups, name, output_dim, **options).to(device)
     return models

@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from tensordict import TensorDict
 from torch.nn import functional
@@ -95,8 +96,7 @@ class Distillation(Algorithm):
         if num_learning_epochs < 1 or gradient_length < 1:
             raise ValueError("num_learning_epochs and gradient_length must be at least 1.")
         super().__init__(device, multi_gpu_cfg)
-        self.student = student.to(device)
-        self.teacher = teacher.to(device)
+        self.student, self.teacher = student.to(device), teacher.to(device)
         self.storage = storage  # pyright: ignore[reportIncompatibleVariableOverride] (never None here)
         self.transition = RolloutStorage.Transition()
         self.teacher_loaded = False
@@ -114,21 +114,15 @@ class Distillation(Algorithm):
             self, {"student": parameters}, optimizers, self._world, max_bad_updates
         )
         self._first_hidden_state: HiddenState = None
-        # Not a plain number: a captured step is captured anew when one of those changes.
-        self._updates_made = [0]
-        self._initial_numbers = self._numbers()
-
-    @property
-    def num_updates(self) -> int:
+        # NumPy's: a captured step is captured anew when a plain integer of the algorithm changes.
+        self.num_updates = np.int64(0)
         """Updates made."""
-        return self._updates_made[0]
+        self._initial_numbers = self._numbers()
 
     @property
     def last_hidden_states(self) -> tuple[HiddenState, HiddenState]:
         """What student and teacher remember."""
         return self.student.get_hidden_state(), self.teacher.get_hidden_state()
-
-    # -- rollout -------------------------------------------------------------------------------------------------------
 
     @torch.no_grad()
     def act(self, obs: TensorDict) -> torch.Tensor:
@@ -154,8 +148,6 @@ class Distillation(Algorithm):
         """Make the rollout ready to learn from; distillation needs no returns."""
         self.storage.refill()
 
-    # -- update --------------------------------------------------------------------------------------------------------
-
     def update(self) -> dict[str, float]:
         """Learn from the rollout, step by step in time, and empty it; return the mean loss over all steps: behavior.
 
@@ -169,7 +161,7 @@ class Distillation(Algorithm):
                 rows.append(step(dataclasses.replace(chunk, hidden_states=(hidden_state, None))))
                 self.student.detach_hidden_state()
                 hidden_state = self.student.get_hidden_state()
-        self._updates_made[0] += 1
+        self.num_updates += 1
         self.student.update_normalization(self.storage.observations)
         self.storage.clear()
         num_steps = self.storage.num_transitions_per_env
@@ -185,8 +177,6 @@ class Distillation(Algorithm):
                 total = total + self.loss_fn(self.student(obs), wanted)
             self.student.reset(dones.view(-1))
         return total, {"behavior": total.detach()}
-
-    # -- modes, state, construction ------------------------------------------------------------------------------------
 
     def check_ready(self) -> None:  # noqa: D102
         if not self.teacher_loaded:

@@ -119,15 +119,13 @@ class PPO(Algorithm):
         if symmetry_cfg is not None and self.is_recurrent:
             raise ValueError("symmetry_cfg needs feed-forward models: the hidden state of a mirror image is not known.")
         super().__init__(device, multi_gpu_cfg)
-        self.actor = actor.to(device)
-        self.critic = critic.to(device)
+        self.actor, self.critic = actor.to(device), critic.to(device)
         self.storage = storage  # pyright: ignore[reportIncompatibleVariableOverride] (never None here)
         self.transition = RolloutStorage.Transition()
         self.num_learning_epochs = num_learning_epochs
         self.num_mini_batches = fitting_mini_batches(storage, num_mini_batches, self.is_recurrent)
         self.clip_param = clip_param
-        self.gamma = gamma
-        self.lam = lam
+        self.gamma, self.lam = gamma, lam
         self.value_loss_coef = value_loss_coef
         self.entropy_coef = entropy_coef
         self.max_grad_norm = max_grad_norm
@@ -235,7 +233,7 @@ class PPO(Algorithm):
     ) -> torch.Tensor:
         """Return the value [k, 1] of observations [k, ...] without moving the critic's hidden state.
 
-        They come from the environments ``env_ids`` [k]; None for all.
+        ``env_ids`` [k] are the environments they come from; None for all.
         """
         hidden_state = self.critic.get_hidden_state()
         if env_ids is not None:
@@ -337,18 +335,14 @@ class PPO(Algorithm):
 
     def load(self, loaded_dict: dict[str, Any], load_cfg: dict[str, bool] | None = None, strict: bool = True) -> bool:
         """Take over a saved state, see :meth:`Algorithm.load`; parts: actor, critic, optimizer, iteration, rnd."""
-        warmup_left = self.critic_warmup_left
         takes_iteration = super().load(loaded_dict, load_cfg, strict)
-        if "critic: taken" not in self.load_report:  # One that was not taken over still needs its warm-up.
-            self.critic_warmup_left = warmup_left
+        # A warm-up is progress of the critic, not of the run: one that was not taken over still needs its own.
+        warmup_left = self._before_load[1].pop("critic_warmup_left", self.critic_warmup_left)
+        if "critic: taken" not in self.load_report:
+            self.critic_warmup_left = int(warmup_left)
         if self.rnd is None and "rnd_state_dict" in loaded_dict:
             self.load_report.append("rnd: not taken, this run has none")
         return takes_iteration
-
-    def forget_progress(self) -> None:  # noqa: D102
-        # That the critic has been warmed up is known of the critic, whichever run it is in.
-        self._before_load[1].pop("critic_warmup_left", None)
-        super().forget_progress()
 
     construct_algorithm = staticmethod(construct_actor_critic)
 

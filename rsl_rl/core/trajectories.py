@@ -46,7 +46,8 @@ class Trajectories(NamedTuple):
 
     def pad(self, rollout: TensorOrGroups) -> TensorOrGroups:
         """Return [T, N, ...] as one column per trajectory, [T, n_traj, ...], with zeros behind its end."""
-        padded = rollout.new_zeros(len(rollout), self.num_trajectories, *rollout.shape[2:])
+        given: Any = rollout
+        padded = given.new_zeros(len(rollout), self.num_trajectories, *rollout.shape[2:])
         padded[self.position_TN, self.trajectory_TN] = rollout
         return padded
 

@@ -44,13 +44,9 @@ class Extension:
         """Change a mini-batch, which is the callee's own copy, before the losses are computed."""
 
     def batch_loss(self, actor: Any, batch: RolloutStorage.Batch, num_samples: int, policy: Any) -> ExtensionLoss:
-        """Return the loss of a mini-batch, without side effects.
+        """Return the loss of a mini-batch that :meth:`prepare_batch` has changed, without side effects.
 
-        Args:
-            actor: The model that acts.
-            batch: The mini-batch after :meth:`prepare_batch`.
-            num_samples: Samples of it that come from the rollout; they come first.
-            policy: The output distribution for its observations.
+        Its first ``num_samples`` are those of the rollout; ``policy`` is the actor's distribution for its observations.
         """
         raise NotImplementedError
 
@@ -76,11 +72,7 @@ class Extension:
 def checked_options(
     alg_cfg: Mapping[str, Any], section: str, extension: type, given: Collection[str]
 ) -> dict[str, Any] | None:
-    """Return the options of an extension in an algorithm's configuration; None without that section.
-
-    Raises:
-        ValueError: An option is unknown, or one without default is missing and not ``given`` by the library.
-    """
+    """Return the options of an extension in an algorithm's configuration, None without; the library knows ``given``."""
     options, where = alg_cfg.get(section), f"algorithm.{section}"
     if options is None:
         return None

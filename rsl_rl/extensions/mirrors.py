@@ -51,8 +51,7 @@ class Mirror:
 
     def __init__(self, parts: Iterable[Part]) -> None:
         """Put the parts in a row."""
-        order: list[int] = []
-        signs: list[float] = []
+        order, signs = [], []
         for part in parts:
             order += [len(signs) + entry for entry in part.order]
             signs += part.signs
@@ -71,16 +70,13 @@ def with_mirror_image(
     groups: Mapping[str, Callable[[torch.Tensor], torch.Tensor]],
     action: Callable[[torch.Tensor], torch.Tensor],
 ) -> tuple[TensorDict | None, torch.Tensor | None]:
-    """Append mirror images, as ``data_augmentation_func`` has to.
+    """Append mirror images, as ``data_augmentation_func`` has to: [2 * B, ...], the originals first.
 
     Args:
         obs: Observation groups [B, ...], or None.
         actions: [B, A], or None.
         groups: Mirror of every observation group.
         action: Mirror of actions.
-
-    Returns:
-        Both as [2 * B, ...], the originals first; None where None was given.
     """
     if obs is not None:
         both = {name: torch.cat([obs[name], groups[str(name)](obs[name])]) for name in obs.keys()}  # noqa: SIM118
@@ -151,14 +147,7 @@ def go1_joystick(
 ) -> tuple[TensorDict | None, torch.Tensor | None]:
     """Append the left-right mirror image of Unitree Go1 joystick tasks (``envpool:Go1JoystickFlatTerrain-v1``).
 
-    The accelerometer, which only ``privileged_state`` has, is mirrored as if it sat in the middle of the robot.
-
-    Args:
-        obs: Groups ``state`` [B, 48] and ``privileged_state`` [B, 123], or None.
-        actions: [B, 12], or None.
-        env: Not used.
-
-    Returns:
-        Both as [2 * B, ...], the originals first; None where None was given.
+    Groups are ``state`` [B, 48] and ``privileged_state`` [B, 123], actions [B, 12]; either may be None. The
+    accelerometer, which only ``privileged_state`` has, is mirrored as if it sat in the middle of the robot.
     """
     return with_mirror_image(obs, actions, _GO1_GROUPS, _mirror_go1_action)

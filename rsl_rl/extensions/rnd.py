@@ -10,8 +10,10 @@ of Joint Locomotion and Manipulation Tasks", 2023. Legend: N environments, B sam
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NoReturn
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import torch
 from tensordict import TensorDict
 from torch import nn
@@ -32,10 +34,7 @@ _SCHEDULE_OPTIONS = {
 
 
 class RandomNetworkDistillation(nn.Module, Extension):
-    """Rewards the error of a network that learns to predict a fixed random network.
-
-    The error is large for states unlike those that were learned from.
-    """
+    """Rewards the error in predicting a fixed random network, which is large for states unlike those learned from."""
 
     loss_name = "rnd"
 
@@ -84,7 +83,9 @@ class RandomNetworkDistillation(nn.Module, Extension):
         self.weight_scheduler_params = _checked_schedule(weight_schedule)
         self.weight_scheduler: Callable[..., float] | None = None if weight_schedule is None else self._scheduled_weight
         """Called with ``step``, the steps taken per environment, and the schedule's options; may be replaced."""
-        self._progress = _Progress(self)
+        # NumPy's: a captured step is captured anew when a plain integer of an extension changes.
+        self.update_counter = np.int64(0)
+        """Steps taken per environment."""
         self.state_normalization = state_normalization
         self.reward_normalization = reward_normalization
         self.state_normalizer = EmpiricalNormalization(num_states) if state_normalization else nn.Identity()
@@ -97,8 +98,6 @@ class RandomNetworkDistillation(nn.Module, Extension):
         self.train()
         self._optimizer = Optimizer.of("adam", self.predictor.parameters(), learning_rate)
 
-    # -- the reward ----------------------------------------------------------------------------------------------------
-
     @torch.no_grad()
     def get_intrinsic_reward(self, obs: TensorDict) -> torch.Tensor:
         """Return the weighted reward [N] for arriving at observations, groups [N, ...]; counts one step."""
@@ -106,7 +105,7 @@ class RandomNetworkDistillation(nn.Module, Extension):
         state = self.state_normalizer(self.get_rnd_state(obs))
         error = (self.target(state) - self.predictor(state)).norm(dim=-1)
         if self.weight_scheduler is not None:
-            self.weight = self.weight_scheduler(step=self.update_counter, **self.weight_scheduler_params)
+            self.weight = self.weight_scheduler(step=int(self.update_counter), **self.weight_scheduler_params)
         return self.weight * self.reward_normalizer(error)
 
     def intrinsic_rewards(self, obs: Mapping[str, torch.Tensor]) -> torch.Tensor:  # noqa: D102
@@ -115,7 +114,6 @@ class RandomNetworkDistillation(nn.Module, Extension):
     def _scheduled_weight(
         self, step: int, mode: str, initial_step: int = 0, final_step: int = 0, final_value: float = 0.0
     ) -> float:
-        """Return the weight after so many steps per environment."""
         if mode == "step":
             return self.initial_weight if step < final_step else final_value
         if mode == "linear":
@@ -124,38 +122,22 @@ class RandomNetworkDistillation(nn.Module, Extension):
             return self.initial_weight + progress * (final_value - self.initial_weight)
         return self.initial_weight
 
-    # -- learning ------------------------------------------------------------------------------------------------------
-
     def compute_loss(self, obs: TensorDict, masks: torch.Tensor | None = None) -> torch.Tensor:
-        """Return the predictor's mean squared error.
+        """Return the predictor's mean squared error for observation groups [B, ...].
 
-        Args:
-            obs: Observation groups [B, ...], or padded trajectories [T, n_traj, ...].
-            masks: [T, n_traj], bool, True where a trajectory has a step.
+        Or for padded trajectories [T, n_traj, ...] with ``masks`` [T, n_traj], True where there is a step.
         """
         with torch.no_grad():
             state = self.state_normalizer(self.get_rnd_state(obs))
             target = self.target(state)
         error = (self.predictor(state) - target).square().mean(dim=-1)
         # Padding is not a state.
-        if masks is None:
-            return error.mean()
-        return torch.where(masks, error, 0.0).sum() / masks.sum()
+        return error.mean() if masks is None else torch.where(masks, error, 0.0).sum() / masks.sum()
 
     def batch_loss(self, actor: Any, batch: RolloutStorage.Batch, num_samples: int, policy: Any) -> ExtensionLoss:  # noqa: D102
-        assert batch.observations is not None
         observations = batch.observations if batch.masks is not None else batch.observations[:num_samples]
         loss = self.compute_loss(observations, batch.masks)
         return ExtensionLoss(loss, loss.detach())
-
-    @property
-    def update_counter(self) -> int:
-        """Steps taken per environment."""
-        return self._progress.steps
-
-    @update_counter.setter
-    def update_counter(self, steps: int) -> None:
-        self._progress.steps = steps
 
     @property
     def optimizer(self) -> torch.optim.Optimizer:
@@ -174,57 +156,39 @@ class RandomNetworkDistillation(nn.Module, Extension):
         """Return the concatenated groups of the set ``rnd_state``, [..., num_states]."""
         return torch.cat([obs[group] for group in self.obs_groups["rnd_state"]], dim=-1)
 
-    def forward(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Not available: ask for the reward or the loss."""
-        raise RuntimeError("RandomNetworkDistillation has no forward(): call get_intrinsic_reward() or compute_loss().")
-
     def train(self, mode: bool = True) -> RandomNetworkDistillation:
         """Switch training mode on or off; the random network never leaves evaluation mode."""
         super().train(mode)
         self.target.eval().requires_grad_(False)
         return self
 
-    # -- state ---------------------------------------------------------------------------------------------------------
-
     def parts(self) -> dict[str, Any]:
         """Return optimizer and schedule by their keys in a checkpoint; the networks are a module of the algorithm."""
-        return {"rnd_optimizer_state_dict": self._optimizer, "rnd_schedule": self._progress}
+        schedule = SimpleNamespace(state_dict=self._schedule_state, load_state_dict=self._load_schedule_state)
+        return {"rnd_optimizer_state_dict": self._optimizer, "rnd_schedule": schedule}
+
+    def _schedule_state(self) -> dict[str, Any]:
+        return {"update_counter": int(self.update_counter), "weight": self.weight, **self.process_state()}
+
+    def _load_schedule_state(self, state: Mapping[str, Any]) -> None:
+        self.update_counter, self.weight = np.int64(state["update_counter"]), float(state["weight"])
+        self.resume(state)
 
     def process_state(self) -> dict[str, Any]:
         """Return the discounted sums of the rewards, [N]; None without reward normalization."""
         return {"discounted_sum": self.reward_normalizer.discounted_sum if self.reward_normalization else None}
 
     def resume(self, state: Mapping[str, Any]) -> None:  # noqa: D102
-        sums = state.get("discounted_sum")
-        if sums is not None and self.reward_normalization:
-            self.reward_normalizer.discounted_sum = sums.clone().to(self.device)  # type: ignore[assignment] (no parameter)
-
-
-class _Progress:
-    """The part of a curiosity that changes from step to step; no option of its loss, which graphs would depend on."""
-
-    def __init__(self, rnd: RandomNetworkDistillation) -> None:
-        self._rnd = rnd
-        self.steps = 0
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"update_counter": self._rnd.update_counter, "weight": self._rnd.weight, **self._rnd.process_state()}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._rnd.update_counter, self._rnd.weight = int(state["update_counter"]), float(state["weight"])
-        self._rnd.resume(state)
+        if state.get("discounted_sum") is not None and self.reward_normalization:
+            self.reward_normalizer.discounted_sum = state["discounted_sum"].clone().to(self.device)
 
 
 def resolve_rnd_config(
     alg_cfg: dict[str, Any], obs: TensorDict, obs_groups: Mapping[str, Sequence[str]], env: VecEnv
 ) -> dict[str, Any]:
-    """Return an algorithm's configuration with everything in ``rnd_cfg`` that only the environment can tell.
+    """Return a copy of the section ``algorithm`` with everything in ``rnd_cfg`` that only the environment can tell.
 
-    Args:
-        alg_cfg: The section ``algorithm``; it is not changed.
-        obs: Example observation groups.
-        obs_groups: Groups of every observation set, with ``rnd_state``.
-        env: The environment; the weight is multiplied by its ``unwrapped.step_dt``, in seconds.
+    The weight is multiplied by ``env.unwrapped.step_dt``, in seconds.
 
     Raises:
         ValueError: An option is unknown or missing, a group of ``rnd_state`` is not 1D, or there is no ``step_dt``.

@@ -54,19 +54,16 @@ class Symmetry(Extension):
             ValueError, TypeError, ImportError, AttributeError: There is no such function.
         """
         self.env = env
-        self.data_augmentation_func = resolve_callable(data_augmentation_func)
+        self.data_augmentation_func = function = resolve_callable(data_augmentation_func)
+        self._name = f"The symmetry function '{getattr(function, '__name__', function)}'"
         self.use_data_augmentation = use_data_augmentation
         self.use_mirror_loss = use_mirror_loss
         self.mirror_loss_coeff = mirror_loss_coeff
 
     def augment_batch(self, batch: RolloutStorage.Batch, original_batch_size: int) -> None:
-        """Append the mirrored samples to a mini-batch, with the old log-probability, value, advantage and return.
+        """Append the mirrored samples to a feed-forward mini-batch of B, with the old values of the originals.
 
-        Without ``use_data_augmentation`` the mini-batch stays as it is.
-
-        Args:
-            batch: Feed-forward mini-batch; its fields are replaced.
-            original_batch_size: B.
+        Its fields are replaced. Without ``use_data_augmentation`` it stays as it is.
         """
         if not self.use_data_augmentation:
             return
@@ -77,16 +74,10 @@ class Symmetry(Extension):
             setattr(batch, name, value.repeat(copies, *[1] * (value.ndim - 1)))
 
     def compute_loss(self, actor: Any, batch: RolloutStorage.Batch, original_batch_size: int) -> torch.Tensor:
-        """Return the mean squared difference between acting in the mirror and mirrored acting.
+        """Return the mean squared difference between acting in the mirror and mirrored acting, a scalar.
 
-        Args:
-            actor: The model that acts.
-            batch: Feed-forward mini-batch; with data augmentation its observations are already [k * B, ...], otherwise
-                the mirrored ones are appended to them.
-            original_batch_size: B.
-
-        Returns:
-            A scalar; without gradient where the loss is only logged.
+        With data augmentation the observations of the batch are already [k * B, ...], otherwise the mirrored ones are
+        appended to them. Where the loss is only logged it has no gradient.
         """
         if not self.use_data_augmentation:
             batch.observations, _ = self._mirrored(obs=batch.observations, actions=None)
@@ -94,7 +85,6 @@ class Symmetry(Extension):
         return loss if self.use_mirror_loss else loss.detach()
 
     def prepare_batch(self, batch: RolloutStorage.Batch) -> None:  # noqa: D102
-        assert batch.observations is not None
         self.augment_batch(batch, len(batch.observations))
 
     def batch_loss(self, actor: Any, batch: RolloutStorage.Batch, num_samples: int, policy: Any) -> ExtensionLoss:  # noqa: D102
@@ -112,14 +102,8 @@ class Symmetry(Extension):
     def _mirrored(self, obs: TensorDict | None, actions: torch.Tensor | None) -> tuple[Any, Any]:
         return self.data_augmentation_func(env=self.env, obs=obs, actions=actions)
 
-    # -- check at start ------------------------------------------------------------------------------------------------
-
     def check(self, obs: TensorDict, num_actions: int) -> None:
-        """Check the user's mirror on real observations, slightly disturbed so that no entry is zero.
-
-        Args:
-            obs: Observation groups, each [N, ...].
-            num_actions: A.
+        """Check the user's mirror on real observations [N, ...], slightly disturbed so that no entry is zero.
 
         Raises:
             ValueError: Groups or shapes are not those that it was given, or the original does not come first, or it is
@@ -131,18 +115,17 @@ class Symmetry(Extension):
         generator = torch.Generator().manual_seed(0)
 
         def disturbed(value: Any) -> torch.Tensor:
-            if not value.is_floating_point():
-                return value.clone()
-            return value + 0.1 * torch.randn(value.shape, generator=generator).to(value)
+            noise = 0.1 * torch.randn(value.shape, generator=generator).to(value)
+            return value + noise if value.is_floating_point() else value.clone()
 
         problems = []
         with torch.no_grad():
             obs = TensorDict({key: disturbed(value) for key, value in obs.items()}, obs.batch_size, device=obs.device)
             actions = disturbed(torch.zeros(len(obs), num_actions, device=obs.device))
             originals, (copies, copied_actions) = _named(obs, actions), self._returned_pair(obs, actions)
-            num_copies = self._check_shapes(originals, _named(copies, copied_actions), len(obs))
-            for copy in range(1, num_copies):
-                block = slice(copy * len(obs), (copy + 1) * len(obs))
+            self._check_shapes(originals, _named(copies, copied_actions), len(obs))
+            for begin in range(len(obs), len(copied_actions), len(obs)):
+                block = slice(begin, begin + len(obs))
                 twice = _named(*self._mirrored(obs=copies[block].clone(), actions=copied_actions[block].clone()))
                 for name, original in originals.items():
                     right = torch.isclose(twice[name][block], original, rtol=1e-4, atol=1e-5)
@@ -172,8 +155,7 @@ class Symmetry(Extension):
             raise ValueError(f"{self._name} must return the pair (observations, actions), not ({kinds}).")
         return parts[0], parts[1]
 
-    def _check_shapes(self, originals: dict[str, Any], returned: dict[str, Any], num_envs: int) -> int:
-        """Return the number of copies."""
+    def _check_shapes(self, originals: dict[str, Any], returned: dict[str, Any], num_envs: int) -> None:
         for name, original in originals.items():
             if name not in returned:
                 raise ValueError(f"{self._name} returned no {name}; it returned {listed(returned)}.")
@@ -187,13 +169,6 @@ class Symmetry(Extension):
                 )
             if not torch.equal(copies[:num_envs], original):
                 raise ValueError(f"{self._name} must return the original {name} first, then the mirror images.")
-        return len(returned["actions"]) // num_envs
-
-    @property
-    def _name(self) -> str:
-        return (
-            f"The symmetry function '{getattr(self.data_augmentation_func, '__name__', self.data_augmentation_func)}'"
-        )
 
 
 def _named(obs: Any, actions: Any) -> dict[str, Any]:
@@ -201,11 +176,7 @@ def _named(obs: Any, actions: Any) -> dict[str, Any]:
 
 
 def resolve_symmetry_config(alg_cfg: dict[str, Any], env: VecEnv) -> dict[str, Any]:
-    """Return an algorithm's configuration with the environment in ``symmetry_cfg``.
-
-    Args:
-        alg_cfg: The section ``algorithm``; it is not changed.
-        env: The environment, passed on to the user's function.
+    """Return a copy of the section ``algorithm`` with the environment in ``symmetry_cfg``.
 
     Raises:
         ValueError: An option is unknown or missing.
