@@ -93,8 +93,6 @@ class Algorithm(RawModels, ABC):
         self.is_multi_gpu = self._world.size > 1
         self.gpu_global_rank, self.gpu_world_size = self._world.rank, self._world.size
 
-    # -- what every algorithm implements -------------------------------------------------------------------------------
-
     @staticmethod
     @abstractmethod
     def construct_algorithm(obs: TensorDict, env: VecEnv, cfg: dict[str, Any], device: str) -> Algorithm:
@@ -117,8 +115,6 @@ class Algorithm(RawModels, ABC):
     @abstractmethod
     def get_policy(self) -> MLPModel:
         """Return the model that acts."""
-
-    # -- what most algorithms leave as it is ---------------------------------------------------------------------------
 
     def check_ready(self) -> None:
         """Raise ValueError if learning cannot begin."""

@@ -26,19 +26,13 @@ from rsl_rl.utils import listed, resolve_callable, resolve_class, resolve_obs_gr
 
 def resolve_sets(obs: TensorDict, cfg: Mapping[str, Any], sets: list[str]) -> dict[str, list[str]]:
     """Return the observation groups of every set, of those in ``sets`` by their default where none are given."""
-    for section in ("algorithm", "obs_groups"):
-        if section not in cfg:
-            raise ValueError(f"The configuration lacks the section '{section}'. Sections: {listed(cfg)}.")
+    if "obs_groups" not in cfg:
+        raise ValueError(f"The configuration lacks the section 'obs_groups'. Sections: {listed(cfg)}.")
     return resolve_obs_groups(obs, cfg["obs_groups"], sets)
 
 
 def construct_algorithm(obs: TensorDict, env: VecEnv, cfg: dict[str, Any], device: str) -> Algorithm:
-    """Return the algorithm of a runner's configuration, with its engine chosen.
-
-    Raises:
-        FileNotFoundError: There is no such file as ``teacher_checkpoint`` names.
-        ValueError, TypeError: The configuration is wrong, or that checkpoint does not fit the teacher; says where.
-    """
+    """Return the algorithm of a runner's configuration, with its engine chosen."""
     algorithm_class: Any = resolve_callable(checked_algorithm(cfg))
     if not hasattr(algorithm_class, "construct_algorithm"):
         name = getattr(algorithm_class, "__name__", algorithm_class)
@@ -163,11 +157,10 @@ def fitting_mini_batches(storage: RolloutStorage, num_mini_batches: int, is_recu
             f"num_mini_batches = {num_mini_batches}.",
             stacklevel=3,
         )
-        return number
-    if remainder := number % num_mini_batches:
+    elif remainder := number % num_mini_batches:
         warnings.warn(
             f"{remainder} of the {number} {kind} of every rollout are not learned from: {number} is not divisible by "
             f"num_mini_batches = {num_mini_batches}.",
             stacklevel=3,
         )
-    return num_mini_batches
+    return min(number, num_mini_batches)

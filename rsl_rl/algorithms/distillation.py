@@ -12,7 +12,7 @@ import dataclasses
 import inspect
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -69,8 +69,7 @@ class Distillation(Algorithm):
             teacher: Model whose actions are learned; it is not changed.
             storage: Rollout of T steps of N environments, of the training type ``"distillation"``.
             num_learning_epochs: Passes over the rollout per iteration.
-            gradient_length: Steps in time over which the loss is summed, and a recurrent student learns, before the
-                optimizer steps.
+            gradient_length: Steps in time over which the loss is summed, and through which a recurrent student learns.
             learning_rate: Learning rate.
             max_grad_norm: The student's gradient is clipped to this norm; None for no clipping.
             loss_type: How the difference of the actions is measured.
@@ -209,7 +208,7 @@ class Distillation(Algorithm):
         self.teacher_loaded |= any(line.startswith("teacher: taken") for line in self.load_report)
         return takes_iteration
 
-    construct_algorithm = staticmethod(construct_student_teacher)
+    construct_algorithm: Callable[..., Distillation] = staticmethod(construct_student_teacher)
 
 
 __getattr__ = names_of(__name__)

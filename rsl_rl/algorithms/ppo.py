@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import torch
@@ -100,10 +100,8 @@ class PPO(Algorithm):
             multi_gpu_cfg: See :class:`rsl_rl.algorithms.algorithm.Algorithm`.
             grad_reduce_bucket_mb: Size of the buckets in which gradients are averaged over processes, in MiB.
             share_cnn_encoders: Actor and critic use the same image encoders.
-            critic_warmup_iterations: For so many iterations only the critic learns, so that a pretrained actor is not
-                destroyed by a new critic.
-            shared_encoders_twice: Clip and step encoders that actor and critic share twice per mini-batch, as release
-                5.5.1 did.
+            critic_warmup_iterations: Iterations at first in which only the critic learns, to spare a pretrained actor.
+            shared_encoders_twice: Clip and step shared encoders twice per mini-batch, as release 5.5.1 did.
             max_bad_updates: After so many mini-batches in a row without a finite loss and gradient, the last good
                 parameters are restored and the learning rate is halved.
 
@@ -163,8 +161,6 @@ class PPO(Algorithm):
     def own_extensions(self) -> list[Extension]:
         """Return what a subclass adds to every update; asked once, before the first."""
         return []
-
-    # -- rollout -------------------------------------------------------------------------------------------------------
 
     @torch.no_grad()
     def act(self, obs: TensorDict) -> torch.Tensor:
@@ -253,8 +249,6 @@ class PPO(Algorithm):
             )
         return not missing
 
-    # -- update --------------------------------------------------------------------------------------------------------
-
     def update(self) -> dict[str, float]:
         """Learn from the rollout and empty it; return mean losses: value, surrogate, entropy, those of extensions."""
         in_warmup = self.critic_warmup_left > 0
@@ -317,8 +311,6 @@ class PPO(Algorithm):
         raised = torch.where((kl > 0.0) & (kl < self.desired_kl / 2.0), higher, rate)
         return torch.where(kl > self.desired_kl * 2.0, lower, raised)
 
-    # -- state and construction ----------------------------------------------------------------------------------------
-
     def get_policy(self) -> MLPModel:
         """Return the model that acts."""
         return self.actor
@@ -344,7 +336,7 @@ class PPO(Algorithm):
             self.load_report.append("rnd: not taken, this run has none")
         return takes_iteration
 
-    construct_algorithm = staticmethod(construct_actor_critic)
+    construct_algorithm: Callable[..., PPO] = staticmethod(construct_actor_critic)
 
 
 __getattr__ = names_of(__name__)

@@ -58,39 +58,30 @@ def load_parts(
         if key not in state:
             report.append(f"{name}: not in the checkpoint, it starts anew")
         elif isinstance(part, nn.Module):
-            fitting[key], left_out = _fitting_tensors(part, state[key], name, strict)
-            report.append(f"{name}: taken" + (", except " + listed(left_out) if left_out else ""))
-        elif isinstance(part, Optimizer) and (misfit := _misfit(part, state[key], name)):
             if strict:
-                raise misfit
-            owner = name.removesuffix("_optimizer")
-            is_own = owner == name
-            report.append(f"{name}: starts anew, it does not fit" if is_own else f"{owner}: the optimizer starts anew")
+                check_state_dict(part, state[key], name)
+            own, saved = part.state_dict(), state[key]
+            fitting[key] = {each: saved[each] for each in saved if each in own and own[each].shape == saved[each].shape}
+            left_out = [f"{each} (kept as it is)" for each in own if each not in fitting[key]]
+            left_out += [f"{each} (not a part of this {name})" for each in saved if each not in own]
+            report.append(f"{name}: taken" + (", except " + listed(left_out) if left_out else ""))
         else:
-            # A part must not share its tensors with the caller's document.
-            fitting[key] = copy.deepcopy(state[key])
-            report.append(f"{name}: taken")
+            try:
+                if isinstance(part, Optimizer):
+                    part.check_state(state[key], name.replace("_", " ").replace("rnd", "RND"))
+            except ValueError:
+                if strict:
+                    raise
+                owner = name.removesuffix("_optimizer")
+                what = "starts anew, it does not fit" if owner == name else "the optimizer starts anew"
+                report.append(f"{owner}: {what}")
+            else:
+                # A part must not share its tensors with the caller's document.
+                fitting[key] = copy.deepcopy(state[key])
+                report.append(f"{name}: taken")
     for key, saved in fitting.items():
         if isinstance(parts[key], nn.Module):
             parts[key].load_state_dict(saved, strict=False)
         else:
             parts[key].load_state_dict(saved)
     return report
-
-
-def _fitting_tensors(module: nn.Module, saved: Mapping[str, Any], name: str, strict: bool) -> tuple[dict, list[str]]:
-    """Return the tensors that a module can take, and what is left out."""
-    if strict:
-        check_state_dict(module, saved, name)
-    own = module.state_dict()
-    fitting = {key: value for key, value in saved.items() if key in own and own[key].shape == value.shape}
-    left_out = [f"{key} (kept as it is)" for key in own if key not in fitting]
-    return fitting, left_out + [f"{key} (not a part of this {name})" for key in saved if key not in own]
-
-
-def _misfit(optimizer: Optimizer, state: Any, name: str) -> ValueError | None:
-    try:
-        optimizer.check_state(state, name.replace("_", " ").replace("rnd", "RND"))
-    except ValueError as error:
-        return error
-    return None

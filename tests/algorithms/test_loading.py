@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from rsl_rl.algorithms import PPO
+from rsl_rl.algorithms.state import asked_for_by
 from rsl_rl.runners import OnPolicyRunner
 from tests.envs import PointEnv, point_config
 
@@ -95,6 +96,18 @@ def test_only_a_critic_that_was_warmed_up_goes_without_warm_up(
     alg = build(warm_up=3, **critic)
     alg.load(trained() | saved, load_cfg, strict=False)
     assert alg.critic_warmup_left == left
+
+
+def test_a_part_belongs_to_the_name_that_fits_best() -> None:
+    names = ("actor", "actor_target", "optimizer")
+    for part, name in (
+        ("actor", "actor"),
+        ("actor_optimizer", "actor"),
+        ("actor_target", "actor_target"),
+        ("actors", "iteration"),
+        ("optimizer", "optimizer"),
+    ):
+        assert asked_for_by(f"{part}_state_dict", names) == name
 
 
 def test_tensors_of_other_models_are_named() -> None:

@@ -73,6 +73,7 @@ def test_the_weight_follows_its_schedule(schedule: dict | None, expected: list[f
         rnd.get_intrinsic_reward(states())
         weights.append(rnd.weight)
     assert weights == pytest.approx(expected)
+    assert {type(weight) for weight in weights} == {float}  # It goes into checkpoints, which hold plain numbers.
 
 
 def test_the_reward_is_the_weighted_error_and_falls_where_it_was_learned() -> None:
