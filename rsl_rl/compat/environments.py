@@ -13,8 +13,6 @@ from tensordict import TensorDict
 
 from rsl_rl.utils import listed
 
-POLICY = "policy"
-PRIVILEGED = "privileged"
 _OWN = frozenset({"env", "layout", "num_envs", "device"})
 
 
@@ -41,9 +39,6 @@ class LegacyVecEnv:
     def __init__(self, env: Any) -> None:
         """Find out which layout the environment has.
 
-        Args:
-            env: The environment.
-
         Raises:
             TypeError: Its observations are neither a tensor, a pair of a tensor and a dictionary, nor a dictionary.
         """
@@ -51,7 +46,7 @@ class LegacyVecEnv:
         self._first_step = True
         self._has_privileged = False
         observed = env.get_observations()
-        self._form = _form(env, observed)
+        form = _form(env, observed)
         if isinstance(observed, torch.Tensor) and hasattr(env, "get_privileged_observations"):
             env.reset()
             self._has_privileged = env.get_privileged_observations() is not None
@@ -60,11 +55,10 @@ class LegacyVecEnv:
         self._names = tuple(groups)
         self.num_envs = int(getattr(env, "num_envs", len(groups[self._names[0]])))
         self.device = getattr(env, "device", groups[self._names[0]].device)
-        shapes = ", ".join(f"'{name}' {list(value.shape)}" for name, value in groups.items())
-        ignored_too = f" Not tensors, and left out: {listed(ignored)}." if ignored else ""
+        shapes = listed(f"'{name}' {list(value.shape)}" for name, value in groups.items())
         self.layout = (
-            f"an environment in the layout of {self._form}, adapted by LegacyVecEnv; observation groups {shapes}."
-            f"{ignored_too}"
+            f"an environment in the layout of {form}, adapted by LegacyVecEnv; observation groups {shapes}."
+            + (f" Not tensors, and left out: {listed(ignored)}." if ignored else "")
         )
         """One line about what was found."""
 
@@ -72,11 +66,6 @@ class LegacyVecEnv:
     def unwrapped(self) -> Any:
         """What the wrapped environment calls so; this adapter where it has no such attribute."""
         return getattr(self.env, "unwrapped", self)
-
-    @property
-    def episode_length_buf(self) -> torch.Tensor:
-        """Steps taken in the current episode of each environment, [N]; the environment's own buffer."""
-        return self.env.episode_length_buf
 
     @property
     def step_dt(self) -> float:
@@ -136,10 +125,8 @@ class LegacyVecEnv:
         if isinstance(obs, Mapping):
             found = dict(obs)
         else:
-            found = {POLICY: obs, **extras.get("observations", {})}
-            found[POLICY] = obs
-            if privileged is not None:
-                found[PRIVILEGED] = privileged
+            found = {"policy": obs} | extras.get("observations", {}) | {"policy": obs}
+            found |= {} if privileged is None else {"privileged": privileged}
         groups = {name: value for name, value in found.items() if isinstance(value, torch.Tensor)}
         return groups, [name for name in found if name not in groups]
 
