@@ -82,8 +82,7 @@ def _lift_runner_section(cfg: dict[str, Any], changes: list[str]) -> None:
     runner = cfg.get("runner")
     if isinstance(runner, Mapping) and any(isinstance(cfg.get(key), Mapping) for key in ("policy", "algorithm")):
         del cfg["runner"]
-        for key, value in runner.items():
-            cfg.setdefault(key, value)
+        cfg |= {key: value for key, value in runner.items() if key not in cfg}
         changes.append("the keys of 'runner' are now at the top level")
     for old, section in (("policy_class_name", "policy"), ("algorithm_class_name", "algorithm")):
         name = cfg.get(old)
@@ -113,8 +112,7 @@ def _split_policy(cfg: dict[str, Any], changes: list[str]) -> bool:
         section["activation"] = policy.get("activation", "elu")
         section["obs_normalization"] = policy.pop(f"{role}_obs_normalization", normalize)
         if recurrent and (role != "teacher" or policy.get("teacher_recurrent", False)):
-            section["class_name"] = "RNNModel"
-            section["rnn_type"] = policy.get("rnn_type", "lstm")
+            section |= {"class_name": "RNNModel", "rnn_type": policy.get("rnn_type", "lstm")}
             section["rnn_hidden_dim"] = policy.get("rnn_hidden_dim", policy.get("rnn_hidden_size", 256))
             section["rnn_num_layers"] = policy.get("rnn_num_layers", 1)
         if name.endswith("CNN") and (encoder := policy.pop(f"{role}_cnn_cfg", None)) is not None:

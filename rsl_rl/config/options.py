@@ -113,11 +113,7 @@ def resolve_runner_config(
 
 
 def checked_algorithm(cfg: Mapping[str, Any]) -> Any:
-    """Return the algorithm's class name, after the sections have been checked in their order of appearance.
-
-    Raises:
-        ValueError, TypeError: The section is missing or has options that the algorithm does not take.
-    """
+    """Return the algorithm's class name, after its section was checked as by :func:`check_options`."""
     algorithm = cfg.get("algorithm")
     if not isinstance(algorithm, dict) or "class_name" not in algorithm:
         raise ValueError("The configuration needs a section 'algorithm' with a 'class_name', for example 'PPO'.")

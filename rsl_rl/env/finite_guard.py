@@ -65,9 +65,8 @@ class FiniteGuard:
     def __init__(self, obs: Mapping[str, torch.Tensor], num_steps: int, num_envs: int, device: str) -> None:
         """Allocate one number per quantity, step and environment. Groups of an integer type are not watched."""
         self._groups = [str(group) for group, value in obs.items() if value.is_floating_point()]
-        self._names = [f"observation group '{group}'" for group in self._groups]
-        self._names += [f"final observation group '{group}'" for group in self._groups]
-        self._names += ["rewards", "dones"]
+        kinds = ("observation group", "final observation group")
+        self._names = [*(f"{kind} '{group}'" for kind in kinds for group in self._groups), "rewards", "dones"]
         # A sum is finite when its terms are; float64 cannot overflow on float32 terms.
         self._sums_QTN = torch.zeros(len(self._names), num_steps, num_envs, dtype=torch.float64, device=device)
         self._slots = [list(step.unbind(0)) for step in self._sums_QTN.unbind(1)]

@@ -159,8 +159,7 @@ class GymnasiumVecEnv(VecEnv):
         """Return the state of the environments and of this adapter; see :class:`VecEnv`.
 
         Raises:
-            NotImplementedError: The environments are EnvPool's or in other processes, or hold something that cannot be
-                saved (what, see :mod:`rsl_rl.env.gymnasium_state`).
+            NotImplementedError: It cannot be saved; says what, see :mod:`rsl_rl.env.gymnasium_state`.
         """
         cut = self._steps_to_cut
         return {

@@ -52,11 +52,7 @@ def saved_state(envs: Any) -> dict[str, Any]:
 
 
 def load_saved_state(envs: Any, state: dict[str, Any]) -> None:
-    """Make a vector environment continue as the one that :func:`saved_state` was called for.
-
-    Raises:
-        ValueError: The state is of other environments. Nothing was changed.
-    """
+    """Make a vector environment continue as the saved one; ValueError, and no change, where it is another."""
     loader = _Loader()
     loader.load(state, envs, type(envs).__name__)
     for write in loader.writes:
@@ -121,7 +117,6 @@ class _Saver:
         return {"kind": kind.__name__, "items": items, **({"maxlen": value.maxlen} if kind is deque else {})}
 
     def _known_object(self, value: Any, where: str) -> dict[str, Any] | None:
-        kind = _class_name(value)
         if type(value) is np.random.Generator:
             bits = value.bit_generator
             if type(bits) is not getattr(np.random, type(bits).__name__, None):
@@ -136,7 +131,7 @@ class _Saver:
             packed = self._packed.setdefault(
                 hashlib.sha256(everything).digest(), torch.frombuffer(everything, dtype=torch.uint8)
             )
-            node = {"kind": "mujoco", "class": kind, "layout": layout, "arrays": packed}
+            node = {"kind": "mujoco", "class": _class_name(value), "layout": layout, "arrays": packed}
             return {**node, "numbers": _numbers(value), "state": _physics_state(value)}
         return None
 

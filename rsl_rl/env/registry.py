@@ -59,8 +59,8 @@ def _from_envpool(identifier: str, num_envs: int, seed: int, device: str, option
     try:
         import envpool
     except ImportError as error:
-        hint = _INSTALL if sys.version_info >= (3, 11) else "it needs Python 3.11; there are also 'gym:' environments"
-        raise ImportError(f"EnvPool is not installed: {hint}") from error
+        newer = "it needs Python 3.11 or newer; 'gym:' environments do not"
+        raise ImportError(f"EnvPool is not installed: {_INSTALL if sys.version_info >= (3, 11) else newer}") from error
     cfg = {"env": f"envpool:{identifier}", "num_envs": num_envs, "seed": seed, **options}
     groups = options.pop("groups", None)
     known = envpool.list_all_envs()

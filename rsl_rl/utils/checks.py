@@ -46,12 +46,7 @@ def check_compile_mode(mode: str | None) -> None:
 
 
 def compile_model(model: nn.Module, mode: str | None = None) -> nn.Module:
-    """Compile the forward pass of a module in place; its state-dict keys stay as they are.
-
-    Args:
-        model: The module.
-        mode: As for :func:`check_compile_mode`; None leaves the module as it is.
-    """
+    """Compile the forward pass of a module in place, unless the mode is None; its state-dict keys stay as they are."""
     check_compile_mode(mode)
     if mode is not None:
         model.compile(mode=mode)
@@ -62,8 +57,6 @@ def check_state_dict(module: nn.Module, state: Mapping[str, torch.Tensor], name:
     """Raise if a state dict does not fit a module, before anything of the module is changed.
 
     Args:
-        module: The module that is about to load ``state``.
-        state: The state dict.
         name: What the module is called in the message, e.g. ``"actor"``.
         strict: Also refuse missing and unexpected keys.
 
