@@ -18,20 +18,17 @@ from torch import nn
 
 from rsl_rl.utils import listed
 
+_PARTS = ("actor", "critic", "student", "teacher")
 # Beginnings of the keys of the one old model -> part, beginning of the key in that part.
 _BEGINNINGS = {
-    **{f"{part}.": (part, "mlp.") for part in ("actor", "critic", "student", "teacher")},
-    **{f"{part}_obs_normalizer.": (part, "obs_normalizer.") for part in ("actor", "critic", "student", "teacher")},
-    **{f"memory_{part[0]}.": (part, "rnn.") for part in ("actor", "critic", "student", "teacher")},
-    **{f"{part}_cnns.": (part, "cnns.") for part in ("actor", "critic")},
+    **{f"{part}.": (part, "mlp.") for part in _PARTS},
+    **{f"{part}_obs_normalizer.": (part, "obs_normalizer.") for part in _PARTS},
+    **{f"memory_{part[0]}.": (part, "rnn.") for part in _PARTS},
+    **{f"{part}_cnns.": (part, "cnns.") for part in _PARTS},
 }
 _STD = {"std": "distribution.std_param", "log_std": "distribution.log_std_param"}
-# Names that normalizers of 2.x had beside the model -> whether they are those of the second network.
-_NORMALIZERS = {
-    "obs_norm_state_dict": False,
-    "critic_obs_norm_state_dict": True,
-    "privileged_obs_norm_state_dict": True,
-}
+# Names that normalizers of 2.x had beside the model: that of the first network, and those of the second.
+_NORMALIZERS = ("obs_norm_state_dict", "critic_obs_norm_state_dict", "privileged_obs_norm_state_dict")
 # Order of a present model's parameters.
 _ORDER = ("distribution.", "mlp.", "rnn.", "cnns.")
 _BUFFERS = ("_mean", "_var", "_std", "count", "running_mean", "running_var", "num_batches_tracked")
@@ -83,50 +80,45 @@ def modernize(document: Mapping[str, Any], models: Mapping[str, nn.Module] | Non
 def _translate(document: dict[str, Any]) -> None:
     parts: dict[str, dict[str, Any]] = {}
     is_split = "model_state_dict" not in document
-    if not is_split:
-        old = _split_model(document.pop("model_state_dict"))
-    else:
-        names = [part for part in ("actor", "critic", "student", "teacher") if f"{part}_state_dict" in document]
+    if is_split:
+        states = [(part, document.get(f"{part}_state_dict", {})) for part in _PARTS]
         old = [
-            _Parameter(part, str(_STD.get(key, key)), value)
-            for part in names
-            for key, value in document[f"{part}_state_dict"].items()
+            _Parameter(part, str(_STD.get(key, key)), value) for part, state in states for key, value in state.items()
         ]
+    else:
+        old = _split_model(document.pop("model_state_dict"))
     first, second = ("student", "teacher") if any(item.part == "student" for item in old) else ("actor", "critic")
-    for name, is_second in _NORMALIZERS.items():
+    for name in _NORMALIZERS:
         state = document.pop(name, None)
         if isinstance(state, Mapping):
-            part = second if is_second else first
+            part = first if name == _NORMALIZERS[0] else second
             old += [_Parameter(part, f"obs_normalizer.{key}", value) for key, value in state.items()]
     for part, key, value in old:
         parts.setdefault(part, {})[key] = value
     for part, state in parts.items():
-        mended = _mended_normalizer(state)
-        document[f"{part}_state_dict"] = {key: mended[key] for key in sorted(mended, key=_rank)}
+        _mend_normalizer(state)
+        document[f"{part}_state_dict"] = {key: state[key] for key in sorted(state, key=_rank)}
     if "optimizer_state_dict" in document:
         document["optimizer_state_dict"] = _translated_optimizer(document["optimizer_state_dict"], old, is_split)
 
 
 def _split_model(model: Mapping[str, Any]) -> list[_Parameter]:
     acts = "student" if any(key.startswith("student.") for key in model) else "actor"
-    found: list[_Parameter] = []
-    unknown: list[str] = []
-    for key, value in model.items():
-        beginning = next((text for text in _BEGINNINGS if key.startswith(text)), None)
-        if key in _STD:
-            found.append(_Parameter(acts, _STD[key], value))
-        elif beginning is not None:
-            part, new = _BEGINNINGS[beginning]
-            found.append(_Parameter(part, new + key.removeprefix(beginning), value))
-        else:
-            unknown.append(key)
-    if unknown:
+    if unknown := [key for key in model if key not in _STD and not key.startswith(tuple(_BEGINNINGS))]:
         raise ValueError(
             "The checkpoint's 'model_state_dict' is not that of a model of rsl_rl 1.x to 3.x, and cannot be "
             f"translated: it holds {listed(unknown[:5])}{' ...' if len(unknown) > 5 else ''}. "
             "Known are std, log_std and what begins with " + listed(_BEGINNINGS) + ". "
             "Was it written by a policy class of your own? See docs/migration.md."
         )
+    found: list[_Parameter] = []
+    for key, value in model.items():
+        if key in _STD:
+            found.append(_Parameter(acts, _STD[key], value))
+        else:
+            beginning = next(text for text in _BEGINNINGS if key.startswith(text))
+            part, new = _BEGINNINGS[beginning]
+            found.append(_Parameter(part, new + key.removeprefix(beginning), value))
     return found
 
 
@@ -134,23 +126,18 @@ def _rank(key: str) -> int:
     return next((rank for rank, beginning in enumerate(_ORDER) if key.startswith(beginning)), -1)
 
 
-def _mended_normalizer(state: dict[str, Any]) -> dict[str, Any]:
+def _mend_normalizer(state: dict[str, Any]) -> None:
     """Early normalizers lack the number of samples, or have it as another type."""
-    own = {key.removeprefix("obs_normalizer."): state[key] for key in state if key.startswith("obs_normalizer.")}
-    if not own:
-        return state
-    if "_std" not in own and "_var" in own:
-        own["_std"] = own["_var"].sqrt()
-    if "_var" not in own and "_std" in own:
-        own["_var"] = own["_std"].square()
-    for key in ("_mean", "_var", "_std"):
-        if key in own and own[key].ndim == 1:
-            own[key] = own[key].unsqueeze(0)
-    count = torch.as_tensor(own.get("count", _UNKNOWN_COUNT))
-    own["count"] = count.reshape(()).to(torch.int64)
-    return {key: value for key, value in state.items() if not key.startswith("obs_normalizer.")} | {
-        f"obs_normalizer.{key}": value for key, value in own.items()
-    }
+    mean, var, std, count = (f"obs_normalizer.{name}" for name in ("_mean", "_var", "_std", "count"))
+    if mean not in state:
+        return
+    if std not in state and var in state:
+        state[std] = state[var].sqrt()
+    if var not in state and std in state:
+        state[var] = state[std].square()
+    for key in {mean, var, std} & state.keys():
+        state[key] = torch.atleast_2d(state[key])
+    state[count] = torch.as_tensor(state.get(count, _UNKNOWN_COUNT)).reshape(()).to(torch.int64)
 
 
 def _translated_optimizer(state: Any, old: list[_Parameter], is_split: bool) -> Any:
@@ -161,25 +148,19 @@ def _translated_optimizer(state: Any, old: list[_Parameter], is_split: bool) -> 
     new = sorted(learning, key=lambda item: (item.part, _rank(item.key)))
     try:
         (group,) = state["param_groups"]
-        saved, count = state["state"], len(group["params"])
-        positions = {old_index: index for index, old_index in enumerate(group["params"])}
+        saved, indices = state["state"], list(group["params"])
     except (KeyError, TypeError, ValueError):
         return state  # Refused, with a message, by the optimizer that is to take it.
     # Some releases had the teacher among the optimizer's parameters.
-    order = next((candidate for candidate in (learning, old) if len(candidate) == count), None)
+    order = next((candidate for candidate in (learning, old) if len(candidate) == len(indices)), None)
     if order is None and is_split and [item[:2] for item in learning] == [item[:2] for item in new]:
         return state  # 4.x with parts that actor and critic share: the order has not changed.
-    entries = {}
+    entries: dict[int, Any] = {}
     if order is not None:
-        by_position = {positions[index]: entry for index, entry in saved.items() if index in positions}
-        where = {(item.part, item.key): position for position, item in enumerate(order)}
-        moved = {
-            index: by_position[where[item.part, item.key]]
-            for index, item in enumerate(new)
-            if where[item.part, item.key] in by_position
-        }
-        if all(_fits(entry, new[index].value) for index, entry in moved.items()):
-            entries = moved
+        entry_of = {item[:2]: saved.get(index) for item, index in zip(order, indices, strict=True)}
+        entries = {index: entry for index, item in enumerate(new) if (entry := entry_of[item[:2]]) is not None}
+        if not all(_fits(entry, new[index].value) for index, entry in entries.items()):
+            entries = {}
     if saved and not entries:
         warnings.warn(
             "The optimizer's state in the checkpoint does not belong to its model's parameters and is not taken over: "

@@ -13,24 +13,14 @@ import copy
 import dataclasses
 import inspect
 from collections.abc import Collection, Mapping
-from typing import Any, TypeGuard
+from typing import Any
 
 from rsl_rl.utils import did_you_mean, listed, resolve_callable
 from rsl_rl.utils.yaml_text import as_yaml
 
-_POLICIES = (
-    "ActorCritic",
-    "ActorCriticRecurrent",
-    "ActorCriticCNN",
-    "StudentTeacher",
-    "StudentTeacherRecurrent",
-)
+_POLICIES = ("ActorCritic", "ActorCriticRecurrent", "ActorCriticCNN", "StudentTeacher", "StudentTeacherRecurrent")
 _NOISE_KEYS = ("init_noise_std", "noise_std_type", "state_dependent_std", "fixed_std")
 _RNN_KEYS = ("rnn_type", "rnn_hidden_dim", "rnn_hidden_size", "rnn_num_layers")
-# What StudentTeacher used when no initial standard deviation was configured.
-_STUDENT_INIT_STD = 0.1
-# Where the second model's observations come from when nobody says so; the policy's are the last resort.
-_SECOND_GROUPS = {"critic": ("critic", "privileged"), "teacher": ("teacher", "privileged")}
 
 
 def modernize_config(
@@ -56,17 +46,17 @@ def modernize_config(
     changes: list[str] = []
     _lift_runner_section(new, changes)
     had_policy = _split_policy(new, changes)
-    roles = ("student", "teacher") if _is_section(new.get("student")) else ("actor", "critic")
+    roles = ("student", "teacher") if isinstance(new.get("student"), Mapping) else ("actor", "critic")
     for role in roles:
-        if _is_section(new.get(role)):
+        if isinstance(new.get(role), Mapping):
             new[role] = _model_section(new[role], role, import_classes, changes)
     _mention_normalization(new, roles, changes)
     algorithm = new.get("algorithm")
-    if _is_section(algorithm) and _absent(algorithm.get("class_name")):
+    if isinstance(algorithm, Mapping) and _absent(algorithm.get("class_name")):
         name = "Distillation" if roles[0] == "student" else "PPO"
         new["algorithm"] = {**algorithm, "class_name": name}
         changes.append(f"algorithm.class_name was missing: {name}")
-    if _is_section(new.get(roles[0])):
+    if isinstance(new.get(roles[0]), Mapping):
         _observation_sets(new, roles, had_policy, obs_group_names, changes)
     return new, changes
 
@@ -90,14 +80,13 @@ def legacy_message(old: Mapping[str, Any], new: Mapping[str, Any], changes: list
 def _lift_runner_section(cfg: dict[str, Any], changes: list[str]) -> None:
     """1.x: the runner's keys lie in a section of their own, and so do the names of the classes."""
     runner = cfg.get("runner")
-    if _is_section(runner) and (_is_section(cfg.get("policy")) or _is_section(cfg.get("algorithm"))):
+    if isinstance(runner, Mapping) and any(isinstance(cfg.get(key), Mapping) for key in ("policy", "algorithm")):
         del cfg["runner"]
-        for key, value in runner.items():
-            cfg.setdefault(key, value)
+        cfg |= {key: value for key, value in runner.items() if key not in cfg}
         changes.append("the keys of 'runner' are now at the top level")
     for old, section in (("policy_class_name", "policy"), ("algorithm_class_name", "algorithm")):
         name = cfg.get(old)
-        if isinstance(name, str) and _is_section(cfg.get(section)):
+        if isinstance(name, str) and isinstance(cfg.get(section), Mapping):
             del cfg[old]
             cfg[section] = {"class_name": name, **cfg[section]}
             changes.append(f"{old} is now {section}.class_name")
@@ -109,7 +98,7 @@ def _lift_runner_section(cfg: dict[str, Any], changes: list[str]) -> None:
 def _split_policy(cfg: dict[str, Any], changes: list[str]) -> bool:
     """Up to 3.x: one section ``policy`` becomes two models. Return whether there was one."""
     policy = cfg.get("policy")
-    if not _is_section(policy) or any(_is_section(cfg.get(role)) for role in ("actor", "student")):
+    if not isinstance(policy, Mapping) or any(isinstance(cfg.get(role), Mapping) for role in ("actor", "student")):
         return False
     policy = {str(key): value for key, value in policy.items() if not _absent(value)}
     name = _policy_name(policy)
@@ -123,27 +112,19 @@ def _split_policy(cfg: dict[str, Any], changes: list[str]) -> bool:
         section["activation"] = policy.get("activation", "elu")
         section["obs_normalization"] = policy.pop(f"{role}_obs_normalization", normalize)
         if recurrent and (role != "teacher" or policy.get("teacher_recurrent", False)):
-            section["class_name"] = "RNNModel"
-            section["rnn_type"] = policy.get("rnn_type", "lstm")
+            section |= {"class_name": "RNNModel", "rnn_type": policy.get("rnn_type", "lstm")}
             section["rnn_hidden_dim"] = policy.get("rnn_hidden_dim", policy.get("rnn_hidden_size", 256))
             section["rnn_num_layers"] = policy.get("rnn_num_layers", 1)
-        if name.endswith("CNN"):
-            encoder = policy.pop(f"{role}_cnn_cfg", None)
-            if encoder is not None:
-                section |= {"class_name": "CNNModel", "cnn_cfg": encoder}
+        if name.endswith("CNN") and (encoder := policy.pop(f"{role}_cnn_cfg", None)) is not None:
+            section |= {"class_name": "CNNModel", "cnn_cfg": encoder}
         sections[role] = section
     if first == "student":
-        policy.setdefault("init_noise_std", _STUDENT_INIT_STD)
+        policy.setdefault("init_noise_std", 0.1)  # StudentTeacher's own default
     sections[first]["distribution_cfg"] = _distribution(policy)
 
-    # The sections take the place of the old one.
-    entries = list(cfg.items())
-    cfg.clear()
-    for key, value in entries:
-        if key == "policy":
-            cfg.update(sections)
-        elif key not in (first, second, "empirical_normalization"):  # Clients leave the sections empty, not out.
-            cfg[key] = value
+    for key in ("policy", first, second, "empirical_normalization"):  # Clients leave the sections empty, not out.
+        cfg.pop(key, None)
+    cfg.update(sections)
     changes.append(f"policy ({name}) is now two sections: {first} and {second}")
     if normalize:
         changes.append(f"empirical_normalization is now obs_normalization of {first} and {second}")
@@ -159,9 +140,7 @@ def _policy_name(policy: Mapping[str, Any]) -> str:
         base = "StudentTeacher" if any(key.startswith(("student_", "teacher_")) for key in policy) else "ActorCritic"
         return f"{base}Recurrent" if any(key in policy for key in _RNN_KEYS) else base
     text = given if isinstance(given, str) else getattr(given, "__name__", str(given))
-    package, _, name = text.replace(":", ".").rpartition(".")
-    if name == "ActorCriticPerceptual":
-        name = "ActorCriticCNN"
+    package, _, name = text.replace("ActorCriticPerceptual", "ActorCriticCNN").replace(":", ".").rpartition(".")
     if name in _POLICIES and package.partition(".")[0] in ("", "rsl_rl"):
         return name
     raise ValueError(
@@ -174,12 +153,9 @@ def _policy_name(policy: Mapping[str, Any]) -> str:
 def _model_section(section: Mapping[str, Any], role: str, import_classes: bool, changes: list[str]) -> dict[str, Any]:
     """4.x: the action noise is described among the model's own options."""
     new = dict(section)
-    keys = [key for key in ("stochastic", *_NOISE_KEYS) if key in new]
-    if import_classes:
-        keys = [key for key in keys if not _takes(new.get("class_name"), key)]
-    old = {key: new.pop(key) for key in keys}
-    old = {key: value for key, value in old.items() if not _absent(value)}
-    if old:
+    own = import_classes and new.get("class_name")
+    keys = [key for key in ("stochastic", *_NOISE_KEYS) if key in new and not (own and _takes(own, key))]
+    if old := {key: value for key in keys if not _absent(value := new.pop(key))}:
         # Only a model that acts had noise; 4.x wrote the keys of the others, too.
         acts = role in ("actor", "student")
         names = listed(f"{role}.{key}" for key in old)
@@ -191,7 +167,7 @@ def _model_section(section: Mapping[str, Any], role: str, import_classes: bool, 
         else:
             changes.append(f"{names}: left out, a model without distribution_cfg is deterministic")
     distribution = new.get("distribution_cfg")
-    if _is_section(distribution) and _absent(distribution.get("class_name")):
+    if isinstance(distribution, Mapping) and _absent(distribution.get("class_name")):
         new["distribution_cfg"] = {**distribution, "class_name": "GaussianDistribution"}
         changes.append(f"{role}.distribution_cfg.class_name was missing: GaussianDistribution")
     if _absent(new.get("class_name")):
@@ -225,7 +201,7 @@ def _distribution(noise: Mapping[str, Any]) -> dict[str, Any]:
 def _mention_normalization(cfg: dict[str, Any], roles: tuple[str, str], changes: list[str]) -> None:
     """Since 4.x every model says itself whether it normalizes; the key of the runner has no effect."""
     given = cfg.get("empirical_normalization")
-    sections = {role: cfg[role] for role in roles if _is_section(cfg.get(role))}
+    sections = {role: cfg[role] for role in roles if isinstance(cfg.get(role), Mapping)}
     without = [role for role, section in sections.items() if not section.get("obs_normalization")]
     if not _absent(given) and given and without:
         del cfg["empirical_normalization"]
@@ -248,12 +224,13 @@ def _observation_sets(
             return
         sets = default_sets(roles, available)
         algorithm = cfg.get("algorithm")
-        if _is_section(algorithm) and algorithm.get("rnd_cfg") and "rnd_state" in available:
+        if isinstance(algorithm, Mapping) and algorithm.get("rnd_cfg") and "rnd_state" in available:
             sets["rnd_state"] = ["rnd_state"]
         cfg["obs_groups"] = sets
-        changes.append(f"obs_groups was missing: {cfg['obs_groups']}")
+        if sets:  # Without any, the models' construction says what to write.
+            changes.append(f"obs_groups was missing: {sets}")
         return
-    if not _is_section(given):
+    if not isinstance(given, Mapping):
         return
     sets = dict(given)
     if first not in sets and "policy" in sets:
@@ -267,29 +244,17 @@ def _observation_sets(
 
 
 def default_sets(roles: tuple[str, str], available: Collection[str]) -> dict[str, list[str]]:
-    """Return the observation sets of both models that 2.x took for granted.
+    """Return the observation sets of both models that 2.x took for granted; none where there is no group for the first.
 
     Args:
         roles: Names of the models, the one that acts first.
         available: Names of the groups that the environment gives.
-
-    Raises:
-        ValueError: There is no group for the model that acts.
     """
     first, second = roles
     main = next((group for group in (first, "policy") if group in available), None)
     if main is None:
-        raise ValueError(
-            f"The configuration has no 'obs_groups', and the environment gives neither a group '{first}' nor 'policy' "
-            f"to use for it. It gives: {listed(available)}. Say which group goes where, for example:\n"
-            f"  obs_groups:\n    {first}: [{next(iter(available), 'group')}]\n"
-            f"    {second}: [{next(iter(available), 'group')}]"
-        )
-    return {first: [main], second: [next((g for g in _SECOND_GROUPS[second] if g in available), main)]}
-
-
-def _is_section(value: Any) -> TypeGuard[Mapping[str, Any]]:
-    return isinstance(value, Mapping)
+        return {}
+    return {first: [main], second: [next((group for group in (second, "privileged") if group in available), main)]}
 
 
 def _absent(value: Any) -> bool:

@@ -13,8 +13,6 @@ from tensordict import TensorDict
 
 from rsl_rl.utils import listed
 
-POLICY = "policy"
-PRIVILEGED = "privileged"
 _OWN = frozenset({"env", "layout", "num_envs", "device"})
 
 
@@ -39,32 +37,26 @@ class LegacyVecEnv:
     """
 
     def __init__(self, env: Any) -> None:
-        """Find out which layout the environment has.
-
-        Args:
-            env: The environment.
-
-        Raises:
-            TypeError: Its observations are neither a tensor, a pair of a tensor and a dictionary, nor a dictionary.
-        """
+        """Find out which layout the environment has; raise TypeError if it is none of these."""
         self.env = env
         self._first_step = True
         self._has_privileged = False
         observed = env.get_observations()
-        self._form = _form(env, observed)
+        form = _form(env, observed)
         if isinstance(observed, torch.Tensor) and hasattr(env, "get_privileged_observations"):
             env.reset()
             self._has_privileged = env.get_privileged_observations() is not None
             observed = env.get_observations()
-        groups, ignored = self._all_groups(observed)
+        found = self._all_groups(observed)
+        groups = {name: value for name, value in found.items() if isinstance(value, torch.Tensor)}
+        ignored = [name for name in found if name not in groups]
         self._names = tuple(groups)
         self.num_envs = int(getattr(env, "num_envs", len(groups[self._names[0]])))
         self.device = getattr(env, "device", groups[self._names[0]].device)
-        shapes = ", ".join(f"'{name}' {list(value.shape)}" for name, value in groups.items())
-        ignored_too = f" Not tensors, and left out: {listed(ignored)}." if ignored else ""
+        shapes = listed(f"'{name}' {list(value.shape)}" for name, value in groups.items())
         self.layout = (
-            f"an environment in the layout of {self._form}, adapted by LegacyVecEnv; observation groups {shapes}."
-            f"{ignored_too}"
+            f"an environment in the layout of {form}, adapted by LegacyVecEnv; observation groups {shapes}."
+            + (f" Not tensors, and left out: {listed(ignored)}." if ignored else "")
         )
         """One line about what was found."""
 
@@ -74,18 +66,13 @@ class LegacyVecEnv:
         return getattr(self.env, "unwrapped", self)
 
     @property
-    def episode_length_buf(self) -> torch.Tensor:
-        """Steps taken in the current episode of each environment, [N]; the environment's own buffer."""
-        return self.env.episode_length_buf
-
-    @property
     def step_dt(self) -> float:
         """Seconds between two actions; legged_gym calls them ``dt``."""
         return self.env.step_dt if hasattr(self.env, "step_dt") else self.env.dt
 
     def get_observations(self) -> TensorDict:
         """Return the current observation groups."""
-        return self._tensordict(self._all_groups(self.env.get_observations())[0])
+        return self._tensordict(self._all_groups(self.env.get_observations()))
 
     def reset(self) -> tuple[TensorDict, dict]:
         """Start new episodes everywhere; return their first observations and empty extras."""
@@ -109,7 +96,7 @@ class LegacyVecEnv:
         if "time_outs" in extras:
             time_outs = torch.as_tensor(extras["time_outs"], device=dones.device)
             extras["time_outs"] = time_outs.view(-1).bool() & dones.view(-1).bool()
-        groups = self._groups(obs, infos, privileged[0] if privileged else None)[0]
+        groups = self._groups(obs, infos, privileged[0] if privileged else None)
         return self._tensordict(groups), rewards, dones, extras
 
     def __getattr__(self, name: str) -> Any:
@@ -125,25 +112,18 @@ class LegacyVecEnv:
         else:
             setattr(self.env, name, value)
 
-    def _all_groups(self, observed: Any) -> tuple[dict[str, torch.Tensor], list[str]]:
-        """Return the groups of what ``get_observations`` returned, and names of entries that are no tensors."""
+    def _all_groups(self, observed: Any) -> dict[str, Any]:
+        """Return the groups of what ``get_observations`` returned, and entries that are no tensors."""
         obs, extras = observed if isinstance(observed, tuple) else (observed, {})
         return self._groups(obs, extras, self.env.get_privileged_observations() if self._has_privileged else None)
 
-    def _groups(
-        self, obs: Any, extras: Mapping[str, Any], privileged: torch.Tensor | None
-    ) -> tuple[dict[str, torch.Tensor], list[str]]:
+    def _groups(self, obs: Any, extras: Mapping[str, Any], privileged: torch.Tensor | None) -> dict[str, Any]:
         if isinstance(obs, Mapping):
-            found = dict(obs)
-        else:
-            found = {POLICY: obs, **extras.get("observations", {})}
-            found[POLICY] = obs
-            if privileged is not None:
-                found[PRIVILEGED] = privileged
-        groups = {name: value for name, value in found.items() if isinstance(value, torch.Tensor)}
-        return groups, [name for name in found if name not in groups]
+            return dict(obs)
+        found = {"policy": obs, **extras.get("observations", {})} | {"policy": obs}
+        return found if privileged is None else found | {"privileged": privileged}
 
-    def _tensordict(self, groups: dict[str, torch.Tensor]) -> TensorDict:
+    def _tensordict(self, groups: dict[str, Any]) -> TensorDict:
         missing = [name for name in self._names if name not in groups]
         if missing:
             raise ValueError(
@@ -162,10 +142,9 @@ def _form(env: Any, observed: Any) -> str:
         return "rsl_rl 1.x"
     if isinstance(observed, Mapping) and any(isinstance(value, torch.Tensor) for value in observed.values()):
         return "plain dictionaries"
-    kinds = listed(type(item).__name__ for item in observed) if isinstance(observed, tuple) else ""
-    returned = f"a tuple ({kinds})" if kinds else f"a {type(observed).__name__}"
+    kinds = f" ({listed(type(item).__name__ for item in observed)})" if isinstance(observed, tuple) else ""
     raise TypeError(
-        f"get_observations() of {type(env).__name__} returned {returned}. Expected a TensorDict of "
-        "observation groups with batch size [num_envs]; from environments written for rsl_rl 2.x a tensor and a "
-        "dictionary, for 1.x a tensor."
+        f"get_observations() of {type(env).__name__} returned a {type(observed).__name__}{kinds}. Expected a "
+        "TensorDict of observation groups with batch size [num_envs]; from environments written for rsl_rl 2.x a "
+        "tensor and a dictionary, for 1.x a tensor."
     )

@@ -7,7 +7,6 @@
 # Some names are derived when they are first asked for.
 
 from rsl_rl.config.options import (
-    check_kind,
     check_options,
     check_type,
     checked_algorithm,
@@ -22,7 +21,6 @@ __all__ = [
     "MLPModelConfig",
     "PPOConfig",
     "RunnerConfig",
-    "check_kind",
     "check_options",
     "check_type",
     "checked_algorithm",

@@ -5,15 +5,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
+import numbers
+import types
 import typing
 import warnings
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Literal, Union, get_args, get_origin
 
 from rsl_rl.compat.configurations import legacy_message, modernize_config
 from rsl_rl.config.schema import RunnerConfig, options_of, types_of
-from rsl_rl.config.typecheck import describe, has_type
 from rsl_rl.utils import check_compile_mode, did_you_mean, listed, resolve_callable
 
 # Options of a section that its class need not take: its models are built with them.
@@ -42,10 +44,10 @@ def check_options(configured: Any, options: Mapping[str, Any], where: str) -> No
             raise ValueError(
                 f"{name} has no option '{key}' (in '{where}').{did_you_mean(key, valid)} Options: {listed(valid)}."
             )
-    types = types_of(configured)
+    declared = types_of(configured)
     for key, value in options.items():
-        if key in types:
-            check_type(value, types[key], f"{where}.{key}")
+        if key in declared:
+            check_type(value, declared[key], f"{where}.{key}")
 
 
 def check_kind(configured: Any, kind: type, where: str) -> None:
@@ -91,7 +93,7 @@ def resolve_runner_config(
     given, (train_cfg, changes) = train_cfg, modernize_config(train_cfg, obs_group_names)
     if changes:
         warnings.warn(legacy_message(given, train_cfg, changes), stacklevel=3)
-    types = typing.get_type_hints(RunnerConfig)
+    declared = typing.get_type_hints(RunnerConfig)
     for key in _REQUIRED:
         if key not in train_cfg:
             close = did_you_mean(key, [str(option) for option in train_cfg], limit=1)
@@ -100,9 +102,9 @@ def resolve_runner_config(
     if isinstance(mode := train_cfg.get("torch_compile_mode"), str):
         check_compile_mode(mode)
     for key, value in train_cfg.items():
-        if key in types:
-            check_type(value, types[key], key)
-        elif hint := did_you_mean(key, types, cutoff=0.85):
+        if key in declared:
+            check_type(value, declared[key], key)
+        elif hint := did_you_mean(key, declared, cutoff=0.85):
             warnings.warn(f"The runner does not use the configuration key '{key}'.{hint}", stacklevel=3)
     for key in ("num_steps_per_env", "save_interval"):
         if train_cfg[key] < 1:
@@ -111,14 +113,60 @@ def resolve_runner_config(
 
 
 def checked_algorithm(cfg: Mapping[str, Any]) -> Any:
-    """Return the algorithm's class name, after the sections have been checked in their order of appearance.
-
-    Raises:
-        ValueError, TypeError: The section is missing or has options that the algorithm does not take.
-    """
+    """Return the algorithm's class name, after its section was checked as by :func:`check_options`."""
     algorithm = cfg.get("algorithm")
     if not isinstance(algorithm, dict) or "class_name" not in algorithm:
         raise ValueError("The configuration needs a section 'algorithm' with a 'class_name', for example 'PPO'.")
     options = {key: value for key, value in algorithm.items() if key != "class_name"}
     check_options(resolve_callable(algorithm["class_name"]), options, "algorithm")
     return algorithm["class_name"]
+
+
+def has_type(value: Any, expected: Any) -> bool:
+    """Return whether ``value`` may stand for a field annotated with ``expected``.
+
+    Lists and tuples are alike, an integer may stand for a float, a mapping for a nested dataclass.
+    """
+    if expected is Any:
+        return True
+    origin, arguments = get_origin(expected), get_args(expected)
+    if origin in (Union, types.UnionType):
+        return any(has_type(value, option) for option in arguments)
+    if origin is Literal:
+        return any(value == option and type(value) is type(option) for option in arguments)
+    if origin in (list, tuple, Sequence):
+        if not isinstance(value, (list, tuple)):
+            return False
+        if origin is not tuple or arguments[-1] is Ellipsis:
+            return all(has_type(item, arguments[0]) for item in value)
+        return len(value) == len(arguments) and all(map(has_type, value, arguments))
+    if origin is dict:
+        return isinstance(value, Mapping) and all(
+            has_type(key, arguments[0]) and has_type(item, arguments[1]) for key, item in value.items()
+        )
+    if dataclasses.is_dataclass(expected):
+        return isinstance(value, (Mapping, expected))  # type: ignore[arg-type]
+    if expected in (int, float):
+        kind = numbers.Integral if expected is int else numbers.Real
+        return isinstance(value, kind) and not isinstance(value, bool)
+    return isinstance(value, expected)
+
+
+def describe(expected: Any) -> str:
+    """Return an annotation in words, for an error message."""
+    origin, arguments = get_origin(expected), get_args(expected)
+    if origin in (Union, types.UnionType):
+        return " or ".join(dict.fromkeys(describe(option) for option in arguments))
+    if origin is Literal:
+        return " or ".join(repr(option) for option in arguments)
+    if origin in (list, tuple, Sequence):
+        if origin is not tuple or arguments[-1] is Ellipsis:
+            return f"a list of {describe(arguments[0])}"
+        return f"a list of {len(arguments)} x {describe(arguments[0])}"
+    if origin is dict and arguments[1] is not Any:
+        return f"a mapping of {describe(arguments[0])} to {describe(arguments[1])}"
+    if origin is dict or dataclasses.is_dataclass(expected):
+        return "a mapping"
+    if expected is type(None):
+        return "None"
+    return getattr(expected, "__name__", str(expected))

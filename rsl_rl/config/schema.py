@@ -170,11 +170,8 @@ class RunnerConfig:
         """Return the configuration in the layout that the runners take."""
         section = dataclasses.asdict(self)
         section |= section.pop("others")
-        unused = [name for name in _OPTIONAL_SECTIONS if section[name] is None]
-        return {key: value for key, value in section.items() if key not in unused}
-
-
-_OPTIONAL_SECTIONS = ("actor", "critic", "student", "teacher", "teacher_checkpoint")
+        optional = ("actor", "critic", "student", "teacher", "teacher_checkpoint")
+        return {key: value for key, value in section.items() if value is not None or key not in optional}
 
 
 def _typed(value: Any) -> Any:

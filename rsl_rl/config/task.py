@@ -17,6 +17,7 @@ from typing import Any
 from rsl_rl.config.options import check_options, check_type, resolve_runner_config
 from rsl_rl.config.schema import RunnerConfig, schema_of
 from rsl_rl.utils import did_you_mean, listed, resolve_callable
+from rsl_rl.utils.yaml_text import as_yaml, parse_yaml_text
 
 DEFAULT_TASK = "go1-walk"
 _PRESETS = Path(__file__).parent / "tasks"
@@ -85,17 +86,14 @@ def load_task(name: str) -> TaskConfig:
     if name.endswith((".yaml", ".yml")):
         return read_task(name)
     if ":" in name:
-        label = filed_as(name)
         # Nothing is known about the scale of its observations.
-        distribution = schema_of("GaussianDistribution")()
-        actor = schema_of("MLPModel")(obs_normalization=True, distribution_cfg=distribution)
         critic = schema_of("MLPModel")(obs_normalization=True)
+        actor = dataclasses.replace(critic, distribution_cfg=schema_of("GaussianDistribution")())
         runner = RunnerConfig(num_steps_per_env=24, save_interval=50, actor=actor, critic=critic)
-        return TaskConfig(env=name, name=label, runner=runner)
-    hint = did_you_mean(name, task_names())
+        return TaskConfig(env=name, name=filed_as(name), runner=runner)
     raise ValueError(
-        f"There is no task '{name}'.{hint} Tasks: {listed(task_names())}. A YAML file or an environment such as "
-        "'gym:Ant-v5' can be given instead."
+        f"There is no task '{name}'.{did_you_mean(name, task_names())} Tasks: {listed(task_names())}. A YAML file or "
+        "an environment such as 'gym:Ant-v5' can be given instead."
     )
 
 
@@ -112,7 +110,10 @@ def read_task(path: str | os.PathLike[str]) -> TaskConfig:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"There is no file '{path}'.")
-    document = _parse_yaml(path)
+    try:
+        document = parse_yaml_text(path.read_text(encoding="utf-8"))
+    except ValueError as error:  # a UnicodeDecodeError is one too
+        raise ValueError(f"'{path}' is no readable YAML file: {error}") from error
     if isinstance(document, Mapping) and {"algorithm", "policy"} & set(document):
         document = {"runner": document}
     if not isinstance(document, Mapping) or not isinstance(document.get("runner"), Mapping):
@@ -123,35 +124,24 @@ def read_task(path: str | os.PathLike[str]) -> TaskConfig:
             raise ValueError(f"'{path}' has an unknown key '{key}'.{did_you_mean(key, types)} Keys: {listed(types)}.")
         if key != "runner":
             check_type(value, types[key], key)
-    section = _checked_runner_section(document["runner"])
+    # Without any, the observation sets are filled when the environment is known.
+    section = resolve_runner_config({"obs_groups": {}, **document["runner"]})
+    for part in ("algorithm", "actor", "critic", "student", "teacher"):
+        if isinstance(section.get(part), Mapping):
+            _check_section(section[part], part)
     values: dict[str, Any] = {**document, "runner": RunnerConfig.from_dict(section)}
     # Files of runners keep these in the runner's section.
     for key, name_there in (("iterations", "max_iterations"), ("seed", "seed")):
         if key not in values and name_there in section:
             check_type(section[name_there], types[key], f"runner.{name_there}")
             values[key] = section[name_there]
-    values.setdefault("name", path.stem)
     # An environment may still be named on the command line.
-    values.setdefault("env", "")
-    return TaskConfig(**values)
+    return TaskConfig(**{"name": path.stem, "env": "", **values})
 
 
 def write_task(task: TaskConfig, path: str | os.PathLike[str]) -> None:
     """Write a task so that :func:`read_task` gives it back."""
-    import yaml
-
-    document = _plain(dataclasses.asdict(task) | {"runner": task.runner.to_dict()})
-    text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)
-    Path(path).write_text(text, encoding="utf-8")
-
-
-def _checked_runner_section(section: Mapping[str, Any]) -> dict[str, Any]:
-    # Without any, they are filled when the environment is known.
-    resolved = resolve_runner_config({"obs_groups": {}, **section})
-    for part in ("algorithm", "actor", "critic", "student", "teacher"):
-        if isinstance(resolved.get(part), Mapping):
-            _check_section(resolved[part], part)
-    return resolved
+    Path(path).write_text(as_yaml(dataclasses.asdict(task) | {"runner": task.runner.to_dict()}), encoding="utf-8")
 
 
 def _check_section(section: Mapping[str, Any], where: str) -> None:
@@ -162,74 +152,3 @@ def _check_section(section: Mapping[str, Any], where: str) -> None:
     for key, value in options.items():
         if isinstance(value, Mapping) and "class_name" in value:
             _check_section(value, f"{where}.{key}")
-
-
-def parse_yaml_text(text: str) -> Any:
-    """Return what a YAML text stands for. Nothing in it is executed.
-
-    Of the tags with which Python programs write their own objects, tuples are read as lists and names of functions and
-    classes as text.
-
-    Raises:
-        ValueError: It is no YAML, or holds an object that only code could make.
-        ImportError: pyyaml is not installed.
-    """
-    try:
-        import yaml
-    except ImportError as error:
-        raise ImportError("Reading YAML needs: pip install pyyaml") from error
-
-    class Loader(yaml.SafeLoader):
-        """Reads 1e-3 as a number, which YAML 1.1 takes for text."""
-
-    Loader.add_implicit_resolver(
-        "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
-    )
-    Loader.add_constructor("tag:yaml.org,2002:python/tuple", Loader.construct_sequence)
-    Loader.add_multi_constructor("tag:yaml.org,2002:python/name:", lambda loader, suffix, node: suffix)
-    Loader.add_multi_constructor("tag:yaml.org,2002:python/", _refuse_python_object)
-    try:
-        document = yaml.load(text, Loader)
-    except yaml.YAMLError as error:
-        raise ValueError(str(error)) from error
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
-    except (AttributeError, IndexError, KeyError) as error:  # "!!bool maybe"
-        raise ValueError(f"a value does not fit its tag: {error!r}") from error
-    _refuse_cycles(document, (), set())
-    return document
-
-
-def _refuse_cycles(value: Any, parents: tuple[int, ...], done: set[int]) -> None:
-    if not isinstance(value, (Mapping, list)) or id(value) in done:
-        return
-    if id(value) in parents:
-        raise ValueError("an alias (*) stands for something that holds it itself")
-    for item in value.values() if isinstance(value, Mapping) else value:
-        _refuse_cycles(item, (*parents, id(value)), done)
-    done.add(id(value))
-
-
-def _refuse_python_object(loader: Any, suffix: str, node: Any) -> Any:
-    raise ValueError(
-        f"line {node.start_mark.line + 1} holds a Python object (!!python/{suffix}), and reading that would execute "
-        "code from the file. Replace it by plain numbers, text, lists and mappings."
-    )
-
-
-def _parse_yaml(path: Path) -> Any:
-    try:
-        return parse_yaml_text(path.read_text(encoding="utf-8"))
-    except ValueError as error:  # a UnicodeDecodeError is one too
-        raise ValueError(f"'{path}' is no readable YAML file: {error}") from error
-
-
-def _plain(value: Any) -> Any:
-    """Return mappings and sequences as dicts and lists, callables by their names."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if callable(value):
-        return f"{value.__module__}:{value.__qualname__}"
-    return value

@@ -10,11 +10,4 @@ from rsl_rl.env.manager_based import ManagerBasedVecEnv
 from rsl_rl.env.registry import make_env
 from rsl_rl.env.vec_env import VecEnv
 
-__all__ = [
-    "GymnasiumVecEnv",
-    "LegacyVecEnv",
-    "ManagerBasedVecEnv",
-    "VecEnv",
-    "as_vec_env",
-    "make_env",
-]
+__all__ = ["GymnasiumVecEnv", "LegacyVecEnv", "ManagerBasedVecEnv", "VecEnv", "as_vec_env", "make_env"]

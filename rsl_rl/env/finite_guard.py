@@ -63,23 +63,16 @@ class FiniteGuard:
     """Watches a rollout on the device and asks once, at its end, whether everything was finite."""
 
     def __init__(self, obs: Mapping[str, torch.Tensor], num_steps: int, num_envs: int, device: str) -> None:
-        """Allocate one number per quantity, step and environment.
-
-        Args:
-            obs: Example observation groups; those of an integer type are not watched.
-            num_steps: T.
-            num_envs: N.
-            device: Device of the observations.
-        """
+        """Allocate one number per quantity, step and environment. Groups of an integer type are not watched."""
         self._groups = [str(group) for group, value in obs.items() if value.is_floating_point()]
-        self._names = [f"observation group '{group}'" for group in self._groups]
-        self._names += [f"final observation group '{group}'" for group in self._groups]
-        self._names += ["rewards", "dones"]
+        kinds = ("observation group", "final observation group")
+        self._names = [*(f"{kind} '{group}'" for kind in kinds for group in self._groups), "rewards", "dones"]
         # A sum is finite when its terms are; float64 cannot overflow on float32 terms.
         self._sums_QTN = torch.zeros(len(self._names), num_steps, num_envs, dtype=torch.float64, device=device)
         self._slots = [list(step.unbind(0)) for step in self._sums_QTN.unbind(1)]
         self._invalid_TN = torch.zeros(num_steps, num_envs, dtype=torch.bool, device=device)
-        self._is_lost_N = torch.zeros(num_envs, dtype=torch.bool, device=device)
+        self.is_lost_N = torch.zeros(num_envs, dtype=torch.bool, device=device)
+        """Environments that do not give finite observations at present."""
         self._step = 0
 
     def record(
@@ -87,18 +80,13 @@ class FiniteGuard:
     ) -> None:
         """Watch the outcome of one step. Does not wait for the device.
 
-        Args:
-            obs: Observation groups, each [N, ...].
-            rewards: [N].
-            dones: [N].
-            extras: Their ``final_obs`` and ``terminal`` are watched too, where done.
+        The groups are [N, ...], rewards and dones [N]; ``final_obs`` and ``terminal`` are watched too, where done.
         """
         slots = self._slots[self._step]
-        final_slots = slots[len(self._groups) :]
-        for group, slot in zip(self._groups, slots, strict=False):
-            torch.sum(obs[group].flatten(1), dim=1, dtype=torch.float64, out=slot)
         env_ids, final_obs = final_observations(extras, self._sums_QTN.device)
-        for group, slot in zip(self._groups, final_slots, strict=False):
+        for index, group in enumerate(self._groups):
+            torch.sum(obs[group].flatten(1), dim=1, dtype=torch.float64, out=slots[index])
+            slot = slots[len(self._groups) + index]
             if final_obs is not None and group in final_obs.keys():  # noqa: SIM118 (a TensorDict)
                 sums = final_obs[group].flatten(1).sum(dim=1, dtype=torch.float64)
                 if env_ids is None:
@@ -120,36 +108,28 @@ class FiniteGuard:
         step, num_groups = self._step - 1, len(self._groups)
         is_finite_QN = torch.isfinite(self._sums_QTN[:, step])
         is_blind_N = ~is_finite_QN[:num_groups].all(dim=0)
-        invalid_N = torch.logical_or(~is_finite_QN.all(dim=0), self._is_lost_N, out=self._invalid_TN[step])
-        self._is_lost_N.copy_(is_blind_N)
+        invalid_N = torch.logical_or(~is_finite_QN.all(dim=0), self.is_lost_N, out=self._invalid_TN[step])
+        self.is_lost_N.copy_(is_blind_N)
         obs, rewards, dones, extras = outcome
         extras = dict(extras)
         if "time_outs" in extras:
-            time_outs = extras["time_outs"]
-            extras["time_outs"] = time_outs.view(-1).to(invalid_N.device).bool() & ~invalid_N
+            extras["time_outs"] = extras["time_outs"].view(-1).to(invalid_N.device).bool() & ~invalid_N
         env_ids, final_obs = final_observations(extras, invalid_N.device)
         if final_obs is not None and env_ids is None:
-            extras["final_obs"] = _blanked(final_obs, invalid_N, self._groups)
+            extras["final_obs"] = self.blanked(final_obs, invalid_N)
         elif final_obs is not None:
-            observations = _blanked(final_obs, invalid_N[env_ids], self._groups)
-            extras["terminal"] = {"env_ids": env_ids, "observations": observations}
+            extras["terminal"] = {"env_ids": env_ids, "observations": self.blanked(final_obs, invalid_N[env_ids])}
         rewards = torch.where(invalid_N, 0.0, rewards.view(-1))
-        return StepOutcome(self.blanked(obs), rewards, (dones.view(-1) != 0) | invalid_N, extras)
+        return StepOutcome(self.blanked(obs, is_blind_N), rewards, (dones.view(-1) != 0) | invalid_N, extras)
 
     def begin(self, obs: TensorDict) -> torch.Tensor:
         """Look at the observations that a training starts from; return which environments are bad, [N], bool."""
         self._step = 0
         self._sums_QTN.zero_()
-        is_bad_N = torch.zeros_like(self._is_lost_N)
+        self.is_lost_N.zero_()
         for group in self._groups:
-            is_bad_N |= ~torch.isfinite(obs[group].flatten(1).sum(dim=1, dtype=torch.float64))
-        self._is_lost_N.copy_(is_bad_N)
-        return self._is_lost_N
-
-    def blanked(self, obs: TensorDict) -> TensorDict:
-        """Return observations with zeros where the environment gives nothing finite at present."""
-        groups = _blanked(obs, self._is_lost_N, self._groups)
-        return TensorDict(groups, batch_size=obs.batch_size, device=obs.device)  # type: ignore[arg-type]
+            self.is_lost_N |= ~torch.isfinite(obs[group].flatten(1).sum(dim=1, dtype=torch.float64))
+        return self.is_lost_N
 
     def check(self) -> Offence | None:
         """Return what was not finite since the last check, None if nothing. Waits for the device once."""
@@ -175,21 +155,17 @@ class FiniteGuard:
         self._invalid_TN.zero_()
         return Offence("\n".join(lines), first, environments, invalid_TN)
 
-    def lost_environments(self) -> torch.Tensor:
-        """Return which environments do not give finite observations at present, [N], bool."""
-        return self._is_lost_N
+    def blanked(self, obs: TensorDict, bad_N: torch.Tensor) -> TensorDict:
+        """Return observations with zeros where an environment is bad."""
+        blanked = obs.clone(recurse=False)
+        for group in self._groups:
+            if (value := obs.get(group, None)) is not None:
+                is_bad = bad_N.to(value.device).view(-1, *[1] * (value.ndim - 1))
+                blanked[group] = torch.where(is_bad, 0.0, value)
+        return blanked
 
 
-def _blanked(obs: Mapping[str, torch.Tensor], bad_N: torch.Tensor, watched: list[str]) -> dict[str, torch.Tensor]:
-    """Return observation groups with zeros where an environment is bad."""
-    blanked = {}
-    for group, value in obs.items():
-        is_bad = bad_N.to(value.device).view(-1, *[1] * (value.ndim - 1))
-        blanked[str(group)] = torch.where(is_bad, 0.0, value) if group in watched else value
-    return blanked
-
-
-def _ranges(noun: str, numbers: list[int], limit: int = 8) -> str:
+def _ranges(noun: str, numbers: list[int]) -> str:
     """Return for example "steps 3-7, 12"."""
     ranges: list[list[int]] = []
     for number in numbers:
@@ -197,6 +173,6 @@ def _ranges(noun: str, numbers: list[int], limit: int = 8) -> str:
             ranges[-1][1] = number
         else:
             ranges.append([number, number])
-    texts = [str(low) if low == high else f"{low}-{high}" for low, high in ranges[:limit]]
-    more = ", ..." if len(ranges) > limit else ""
+    texts = [str(low) if low == high else f"{low}-{high}" for low, high in ranges[:8]]
+    more = ", ..." if len(ranges) > 8 else ""
     return f"{noun}{'s' if len(numbers) > 1 else ''} {', '.join(texts)}{more}"

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from tensordict import TensorDict
 
-from rsl_rl.env.gymnasium_state import load_saved_state, saved_state
+from rsl_rl.env.gymnasium_state import check_environments_are_here, load_saved_state, saved_state
 from rsl_rl.env.infos import infos_of_transitions, mean_of_infos
-from rsl_rl.env.partial_reset import check_only_these_were_reset, check_vector_env, resets_in_part
+from rsl_rl.env.partial_reset import autoreset_mode, check_only_these_were_reset, check_vector_env, resets_in_part
 from rsl_rl.env.spaces import observation_readers
 from rsl_rl.env.vec_env import VecEnv
 
@@ -85,14 +85,8 @@ class GymnasiumVecEnv(VecEnv):
         form: arrays with one row per environment, and their masks under ``_key`` where it gives them."""
 
         self._readers = observation_readers(envs.single_observation_space, groups)
-        self._is_on_host = torch.device(device).type == "cpu"
-        self._batch_size = torch.Size([self.num_envs])
-        self._action_shape = (self.num_envs, *action_space.shape)
-        self._action_dtype = action_space.dtype
-        self._low, self._high = action_space.low, action_space.high
-        self._is_bounded = bool(np.isfinite(self._low).any() or np.isfinite(self._high).any())
-        mode = getattr(envs, "metadata", {}).get("autoreset_mode")
-        self._resets_itself = getattr(mode, "name", "") == "SAME_STEP"
+        self._action_space = action_space
+        self._resets_itself = autoreset_mode(envs) == "SAME_STEP"
         self._seed = seed
         self._obs: TensorDict | None = None
 
@@ -165,10 +159,19 @@ class GymnasiumVecEnv(VecEnv):
         """Return the state of the environments and of this adapter; see :class:`VecEnv`.
 
         Raises:
-            NotImplementedError: The environments are EnvPool's or in other processes, or hold something that cannot be
-                saved (what, see :mod:`rsl_rl.env.gymnasium_state`).
+            NotImplementedError: It cannot be saved; says what, see :mod:`rsl_rl.env.gymnasium_state`.
         """
-        return saved_state(self)
+        cut = self._steps_to_cut
+        return {
+            "num_envs": self.num_envs,
+            "autoreset_mode": autoreset_mode(self.envs),
+            "max_episode_length": self.max_episode_length,
+            "seed": self._seed,
+            "obs": None if self._obs is None else {name: value.cpu().clone() for name, value in self._obs.items()},
+            "episode_length_buf": self._episode_length_buf.to("cpu", copy=True),
+            "steps_to_cut": None if cut is None else torch.from_numpy(cut.copy()),
+            "envs": saved_state(self.envs),
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue as the environment whose :meth:`state_dict` this is, bit for bit. ``last_info`` is then empty.
@@ -177,7 +180,23 @@ class GymnasiumVecEnv(VecEnv):
             NotImplementedError: As for :meth:`state_dict`.
             ValueError: The state is of other environments; says which. Nothing is changed, but for a first reset.
         """
-        load_saved_state(self, state)
+        check_environments_are_here(self.envs)
+        obs, cut, mode = state.get("obs"), state.get("steps_to_cut"), autoreset_mode(self.envs)
+        if state.get("num_envs") != self.num_envs:
+            raise ValueError(f"The state is of {state.get('num_envs')} environments, here are {self.num_envs}.")
+        if "autoreset_mode" not in state:
+            raise ValueError("The state is of another kind of environment: not of one from Gymnasium.")
+        if state["autoreset_mode"] != mode:
+            raise ValueError(f"The state is of an environment in autoreset mode {state['autoreset_mode']}, not {mode}.")
+        if obs is not None:  # The first reset makes objects whose contents are then replaced.
+            shapes = {name: list(value.shape) for name, value in self.get_observations().items()}
+            if shapes != (saved := {name: list(value.shape) for name, value in obs.items()}):
+                raise ValueError(f"The state is of another environment: observations were {saved}, here are {shapes}.")
+            obs = self._on_device({name: value.clone() for name, value in obs.items()})
+        load_saved_state(self.envs, state["envs"])
+        self.max_episode_length, self._seed, self.last_info = state["max_episode_length"], state["seed"], {}
+        self._obs, self._steps_to_cut = obs, None if cut is None else cut.cpu().numpy().copy()
+        self._episode_length_buf = state["episode_length_buf"].to(self.device, copy=True)
 
     def render(self) -> Any:
         """Return what the vector environment renders: one image per environment, from EnvPool that of the first only.
@@ -199,16 +218,11 @@ class GymnasiumVecEnv(VecEnv):
                 f"Expected actions of shape [{self.num_envs}, {self.num_actions}] (environments, actions), got "
                 f"{list(actions.shape)}."
             )
-        values = actions.numpy(force=True).reshape(self._action_shape)
-        if self._is_bounded:
-            values = np.minimum(np.maximum(values, self._low), self._high)
-        return values.astype(self._action_dtype, copy=False)
+        space, values = self._action_space, actions.numpy(force=True).reshape(-1, *self._action_space.shape)
+        return np.minimum(np.maximum(values, space.low), space.high).astype(space.dtype, copy=False)
 
     def _read(self, observations: Any) -> dict[str, torch.Tensor]:
-        return {
-            name: reader.read(observations if reader.source is None else observations[reader.source])
-            for name, reader in self._readers.items()
-        }
+        return {name: reader.read(reader.pick(observations)) for name, reader in self._readers.items()}
 
     def _count_down(self, dones: np.ndarray) -> np.ndarray:
         """Return where an episode is to end because of the length that was assigned to it."""
@@ -247,24 +261,18 @@ class GymnasiumVecEnv(VecEnv):
             return None if ended.any() else final_groups
         for index in np.flatnonzero(ended):
             # Gymnasium collects Dict observations into a dict of arrays, or one dict per environment.
+            is_dict = isinstance(finals, Mapping)
+            final = {key: values[index] for key, values in finals.items()} if is_dict else finals[index]
             for name, reader in self._readers.items():
-                if reader.source is None:
-                    final = finals[index]
-                else:
-                    source = reader.source
-                    final = finals[source][index] if isinstance(finals, Mapping) else finals[index][source]
-                final_groups[name][index] = reader.read(np.asarray(final)[None])[0]
+                final_groups[name][index] = reader.read(np.asarray(reader.pick(final))[None])[0]
         return final_groups
 
     def _on_device(self, groups: dict[str, torch.Tensor]) -> TensorDict:
-        if not self._is_on_host:
-            groups = {name: value.to(self.device) for name, value in groups.items()}
-        return TensorDict(groups, self._batch_size, device=self.device)
+        return TensorDict(groups, [self.num_envs], device=self.device)  # type: ignore[arg-type]
 
     def _tensor(self, values: np.ndarray) -> torch.Tensor:
         """Return a tensor for an array that nobody else will write into."""
-        tensor = torch.from_numpy(values)
-        return tensor if self._is_on_host else tensor.to(self.device)
+        return torch.from_numpy(values).to(self.device)
 
 
 def _time_limit(envs: Any) -> int | None:

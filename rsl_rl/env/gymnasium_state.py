@@ -23,17 +23,13 @@ import pathlib
 import struct
 import types
 from collections import deque
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
-from tensordict import TensorDict
 
 from rsl_rl.env.partial_reset import is_envpool
-
-if TYPE_CHECKING:
-    from rsl_rl.env.gymnasium import GymnasiumVecEnv
 
 _PLAIN = (type(None), bool, int, float, str)
 _CONSTANT_NAMES = frozenset({"metadata", "_metadata", "render_mode", "spec", "_cached_spec", "_saved_kwargs"})
@@ -45,61 +41,26 @@ _RENDERING_PACKAGES = frozenset({"pygame", "glfw", "OpenGL", "PIL", "imageio", "
 _KEPT = {"kind": "kept"}
 
 
-def saved_state(env: GymnasiumVecEnv) -> dict[str, Any]:
-    """Return the state of an adapter and of the environments in it, as tensors (on the CPU) and plain data.
+def saved_state(envs: Any) -> dict[str, Any]:
+    """Return a vector environment's state as tensors (on the CPU) and plain data.
 
     Raises:
         NotImplementedError: The environments are elsewhere, or hold something that cannot be saved.
     """
-    _check_that_environments_are_here(env.envs)
-    obs, cut = env._obs, env._steps_to_cut
-    return {
-        "num_envs": env.num_envs,
-        "autoreset_mode": _autoreset_mode(env.envs),
-        "max_episode_length": env.max_episode_length,
-        "seed": env._seed,
-        "obs": None if obs is None else {str(name): value.cpu().clone() for name, value in obs.items()},
-        "episode_length_buf": env._episode_length_buf.to("cpu", copy=True),
-        "steps_to_cut": None if cut is None else torch.from_numpy(cut.copy()),
-        "envs": _Saver().save(env.envs, type(env.envs).__name__),
-    }
+    check_environments_are_here(envs)
+    return _Saver().save(envs, type(envs).__name__)
 
 
-def load_saved_state(env: GymnasiumVecEnv, state: Mapping[str, Any]) -> None:
-    """Continue as the adapter and the environments that :func:`saved_state` was called for.
-
-    Raises:
-        NotImplementedError: The environments are elsewhere.
-        ValueError: The state is of other environments. Nothing was changed, but for a first reset.
-    """
-    _check_that_environments_are_here(env.envs)
-    if state.get("num_envs") != env.num_envs:
-        raise ValueError(f"The state is of {state.get('num_envs')} environments, here are {env.num_envs}.")
-    if "autoreset_mode" not in state:
-        raise ValueError("The state is of another kind of environment: not of one from Gymnasium.")
-    if state["autoreset_mode"] != (mode := _autoreset_mode(env.envs)):
-        raise ValueError(f"The state is of an environment in autoreset mode {state['autoreset_mode']}, this is {mode}.")
-    obs, cut = state["obs"], state["steps_to_cut"]
-    if obs is not None:  # The first reset makes objects whose contents are then replaced.
-        groups = {str(name): list(value.shape) for name, value in env.get_observations().items()}
-        if groups != (saved := {name: list(value.shape) for name, value in obs.items()}):
-            raise ValueError(f"The state is of another environment: observations were {saved}, here they are {groups}.")
-        moved = {name: value.to(env.device, copy=True) for name, value in obs.items()}
-        obs = TensorDict(moved, [env.num_envs], device=env.device)
+def load_saved_state(envs: Any, state: dict[str, Any]) -> None:
+    """Make a vector environment continue as the saved one; ValueError, and no change, where it is another."""
     loader = _Loader()
-    loader.load(state["envs"], env.envs, type(env.envs).__name__)
+    loader.load(state, envs, type(envs).__name__)
     for write in loader.writes:
         write()
-    env.max_episode_length, env._seed, env.last_info = state["max_episode_length"], state["seed"], {}
-    env._obs, env._steps_to_cut = obs, None if cut is None else cut.cpu().numpy().copy()
-    env._episode_length_buf = state["episode_length_buf"].to(env.device, copy=True)
 
 
-def _autoreset_mode(envs: Any) -> str | None:
-    return getattr(envs.metadata.get("autoreset_mode"), "name", None)
-
-
-def _check_that_environments_are_here(envs: Any) -> None:
+def check_environments_are_here(envs: Any) -> None:
+    """Raise NotImplementedError if the environments live in other processes or in C++."""
     from gymnasium.vector import AsyncVectorEnv
 
     if is_envpool(envs.unwrapped):
@@ -118,11 +79,7 @@ class _Saver:
         self._packed: dict[bytes, torch.Tensor] = {}
 
     def save(self, value: Any, where: str) -> Any:
-        """Return a plain value as it is, anything else as a dict with its ``kind``.
-
-        Raises:
-            NotImplementedError: Of a kind that cannot be saved.
-        """
+        """Return a plain value as it is, anything else as a dict with its ``kind``."""
         if _is_constant(value):
             return _KEPT
         if type(value) in _PLAIN:
@@ -160,7 +117,6 @@ class _Saver:
         return {"kind": kind.__name__, "items": items, **({"maxlen": value.maxlen} if kind is deque else {})}
 
     def _known_object(self, value: Any, where: str) -> dict[str, Any] | None:
-        kind = _class_name(value)
         if type(value) is np.random.Generator:
             bits = value.bit_generator
             if type(bits) is not getattr(np.random, type(bits).__name__, None):
@@ -175,7 +131,7 @@ class _Saver:
             packed = self._packed.setdefault(
                 hashlib.sha256(everything).digest(), torch.frombuffer(everything, dtype=torch.uint8)
             )
-            node = {"kind": "mujoco", "class": kind, "layout": layout, "arrays": packed}
+            node = {"kind": "mujoco", "class": _class_name(value), "layout": layout, "arrays": packed}
             return {**node, "numbers": _numbers(value), "state": _physics_state(value)}
         return None
 
@@ -208,11 +164,7 @@ class _Loader:
         self._memory: dict[tuple[int, torch.dtype], np.ndarray] = {}
 
     def load(self, node: Any, here: Any, where: str) -> Any:
-        """Return the value that was saved; ``here`` is the present one at the same place.
-
-        Raises:
-            ValueError: The present value is something else.
-        """
+        """Return the value that was saved; ``here`` is the present one at the same place."""
         kind = node["kind"] if isinstance(node, dict) else None
         if kind is None:
             return node
@@ -269,8 +221,8 @@ class _Loader:
         for index, child in enumerate(node["items"]):
             at = present[index] if index < len(present) else None
             items.append(self.load(child, at, f"{where}[{index}]"))
-        kinds = {"list": lambda: items, "tuple": lambda: tuple(items), "set": lambda: set(items)}
-        value = deque(items, node["maxlen"]) if kind == "deque" else kinds[kind]()
+        kinds = {"tuple": tuple, "set": set, "deque": functools.partial(deque, maxlen=node.get("maxlen"))}
+        value = items if kind == "list" else kinds[kind](items)
         self._by_id[node["id"]] = value
         return value
 

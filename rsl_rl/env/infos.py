@@ -21,11 +21,7 @@ def infos_of_transitions(infos: Mapping[str, Any], dones: np.ndarray) -> Mapping
     """Return the infos of the transitions just made.
 
     An environment that resets itself within the step reports its reset, and the end of the episode in ``final_info``:
-    here the end of the episode comes back to its place, as in the other autoreset modes.
-
-    Args:
-        infos: As a vector environment gives them.
-        dones: Environments whose episode ended [N], bool.
+    here the end comes back to its place, as in the other autoreset modes, where ``dones`` [N], bool, says so.
     """
     finals = infos.get("final_info")
     return _ends_in_place(infos, finals, dones) if isinstance(finals, Mapping) else infos
@@ -52,21 +48,16 @@ def _ends_in_place(infos: Mapping[str, Any], finals: Mapping[str, Any], dones: n
 def numbers_of_infos(infos: Mapping[str, Any], num_envs: int) -> Iterator[tuple[str, np.ndarray, np.ndarray | None]]:
     """Yield every info that is one number per environment: name, values [N], and where they count [N] or None.
 
-    Args:
-        infos: As a vector environment gives them; with a mask ``"_key"`` only the environments in it count.
-        num_envs: N.
+    That is the mask ``"_key"`` which a vector environment may give with the info ``"key"``.
     """
-    shape = (num_envs,)
     for key, value in infos.items():
-        if key in BOOKKEEPING or not isinstance(value, np.ndarray) or value.shape != shape:
-            continue
-        if key[:1] == "_" or value.dtype.kind not in "fiub":
-            continue
-        yield key, value, infos.get(f"_{key}")
+        is_number = isinstance(value, np.ndarray) and value.shape == (num_envs,) and value.dtype.kind in "fiub"
+        if is_number and key not in BOOKKEEPING and not key.startswith("_"):
+            yield key, value, infos.get(f"_{key}")
 
 
 def mean_of_infos(infos: Mapping[str, Any], num_envs: int) -> dict[str, float]:
-    """Return the mean of every info that is one number per environment. Arguments as above."""
+    """Return the mean of every info that is one number per environment."""
     whole: dict[str, np.ndarray] = {}
     means: dict[str, float] = {}
     for key, value, mask in numbers_of_infos(infos, num_envs):

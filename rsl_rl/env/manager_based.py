@@ -15,8 +15,6 @@ from tensordict import TensorDict
 from rsl_rl.env.vec_env import VecEnv
 from rsl_rl.utils import listed
 
-_INTERFACE = ("num_envs", "device", "max_episode_length", "episode_length_buf")
-
 
 class ManagerBasedVecEnv(VecEnv):
     """Adapts environments whose ``step`` returns ``(groups, rewards, terminated, truncated, extras)`` as tensors.
@@ -41,7 +39,8 @@ class ManagerBasedVecEnv(VecEnv):
             ValueError: ``clip_actions`` is not positive.
         """
         inner = getattr(env, "unwrapped", env)
-        missing = [name for name in _INTERFACE if not hasattr(inner, name)]
+        needed = ("num_envs", "device", "max_episode_length", "episode_length_buf")
+        missing = [name for name in needed if not hasattr(inner, name)]
         if not any(hasattr(inner, name) for name in ("action_manager", "single_action_space")):
             missing.append("action_manager")
         if missing:
@@ -51,30 +50,18 @@ class ManagerBasedVecEnv(VecEnv):
         if clip_actions is not None and clip_actions <= 0:
             raise ValueError(f"clip_actions must be positive or None, got {clip_actions}.")
         self.env = env
+        self.unwrapped = inner
+        self.cfg = getattr(inner, "cfg", {})
         self.num_envs = int(inner.num_envs)
-        has_manager = hasattr(inner, "action_manager")
-        shape = (inner.action_manager.total_action_dim,) if has_manager else inner.single_action_space.shape
-        self.num_actions = int(math.prod(shape))
+        manager = getattr(inner, "action_manager", None)
+        self.num_actions = int(
+            manager.total_action_dim if manager is not None else math.prod(inner.single_action_space.shape)
+        )
         self.device = torch.device(inner.device)
         self.clip_actions = clip_actions
         self._has_horizon = bool(getattr(self.cfg, "is_finite_horizon", False))
         self._resets_itself = bool(getattr(self.cfg, "auto_reset", True))
         self.reset()
-
-    @property
-    def unwrapped(self) -> Any:
-        """The environment without any wrapper."""
-        return getattr(self.env, "unwrapped", self.env)
-
-    @property
-    def cfg(self) -> Any:  # type: ignore[override]  # read only here
-        """The environment's configuration."""
-        return getattr(self.unwrapped, "cfg", {})
-
-    @property
-    def max_episode_length(self) -> int | torch.Tensor:  # type: ignore[override]  # a curriculum may change it
-        """Steps after which an episode times out."""
-        return self.unwrapped.max_episode_length
 
     @property
     def episode_length_buf(self) -> torch.Tensor:
@@ -92,11 +79,8 @@ class ManagerBasedVecEnv(VecEnv):
 
     def get_observations(self) -> TensorDict:
         """Return the current observation groups."""
-        inner = self.unwrapped
-        if hasattr(inner, "observation_manager"):
-            return self._tensordict(inner.observation_manager.compute())
-        # Isaac Lab's direct environments.
-        return self._tensordict(inner._get_observations())
+        inner, is_direct = self.unwrapped, not hasattr(self.unwrapped, "observation_manager")
+        return self._tensordict(inner._get_observations() if is_direct else inner.observation_manager.compute())
 
     def step(self, actions: torch.Tensor) -> tuple[TensorDict, torch.Tensor, torch.Tensor, dict]:
         """Advance by one step; see :meth:`VecEnv.step`."""
@@ -114,7 +98,7 @@ class ManagerBasedVecEnv(VecEnv):
 
     def __getattr__(self, name: str) -> Any:
         """Return an attribute of the wrapped environment."""
-        if name == "env":  # not there yet: while unpickling, for example
+        if name in ("env", "unwrapped"):  # not there yet: while unpickling, for example
             raise AttributeError(name)
         # Gymnasium's wrappers do not pass on what they do not know.
         return getattr(self.env, name) if hasattr(self.env, name) else getattr(self.unwrapped, name)
@@ -134,8 +118,5 @@ class ManagerBasedVecEnv(VecEnv):
     def _tensordict(self, groups: Mapping[str, Any]) -> TensorDict:
         flat: dict[str, torch.Tensor] = {}
         for name, value in groups.items():
-            if isinstance(value, Mapping):
-                flat |= {f"{name}/{term}": tensor for term, tensor in value.items()}
-            else:
-                flat[name] = value
+            flat |= {f"{name}/{term}": value[term] for term in value} if isinstance(value, Mapping) else {name: value}
         return TensorDict(flat, [self.num_envs], device=self.device)  # type: ignore[arg-type]

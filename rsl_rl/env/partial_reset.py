@@ -13,13 +13,8 @@ import torch
 
 
 def check_vector_env(envs: Any) -> None:
-    """Raise unless an adapter can keep the contract of :class:`rsl_rl.env.VecEnv` on top of ``envs``.
-
-    Raises:
-        TypeError: It is no ``gymnasium.vector.VectorEnv``.
-        ValueError: Its configuration rules out resetting single environments, or one row per environment.
-    """
-    from gymnasium.vector import AsyncVectorEnv, AutoresetMode, VectorEnv
+    """Raise TypeError or ValueError unless an adapter can keep the contract of :class:`rsl_rl.env.VecEnv` on it."""
+    from gymnasium.vector import AsyncVectorEnv, VectorEnv
 
     if not isinstance(envs, VectorEnv):
         raise TypeError(
@@ -36,8 +31,7 @@ def check_vector_env(envs: Any) -> None:
             )
         if config.get("max_num_players", 1) != 1:
             raise ValueError(f"This EnvPool has {config['max_num_players']} players per environment; expected one.")
-    next_step = envs.metadata.get("autoreset_mode") == AutoresetMode.NEXT_STEP
-    if isinstance(inner, AsyncVectorEnv) and not inner.shared_memory and next_step:
+    if isinstance(inner, AsyncVectorEnv) and not inner.shared_memory and autoreset_mode(envs) == "NEXT_STEP":
         # Its workers note that they were reset on request only where they write to shared memory.
         raise ValueError(
             "AsyncVectorEnv(shared_memory=False) in autoreset mode NEXT_STEP resets again after it was reset on "
@@ -48,6 +42,11 @@ def check_vector_env(envs: Any) -> None:
 def is_envpool(envs: Any) -> bool:
     """Whether a vector environment comes from EnvPool."""
     return any(base.__module__.startswith("envpool.") for base in type(envs).__mro__)
+
+
+def autoreset_mode(envs: Any) -> str | None:
+    """Return the name of a vector environment's autoreset mode, None where it has none."""
+    return getattr(envs.metadata.get("autoreset_mode"), "name", None)
 
 
 def resets_in_part(envs: Any) -> bool:
@@ -61,16 +60,9 @@ def resets_in_part(envs: Any) -> bool:
 def check_only_these_were_reset(
     mask: torch.Tensor, before: Mapping[str, torch.Tensor], after: Mapping[str, torch.Tensor], envs: Any
 ) -> None:
-    """Raise if observations show that environments outside of a reset mask were reset too.
+    """Raise ValueError if observations show that environments outside of a reset mask [N], bool, were reset too.
 
-    Args:
-        mask: Environments that were to be reset [N], bool.
-        before: Observation groups before the reset [N, ...].
-        after: Observation groups that the reset returned, [N, ...] or those of the reset environments only.
-        envs: The vector environment, for the message.
-
-    Raises:
-        ValueError: Other observations changed, or there are neither N nor as many as the mask selects.
+    The groups are [N, ...]; a reset may also return those of the reset environments only.
     """
     count = int(mask.sum())
     for name, value in after.items():

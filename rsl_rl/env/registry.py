@@ -20,15 +20,8 @@ from rsl_rl.utils import did_you_mean, resolve_callable
 
 _INSTALL = 'pip install "rsl-rl-lib[envs]"'
 _FORMS = "'envpool:ID', 'gym:ID', 'mjlab:ID', 'isaaclab:ID' or 'package.module:factory'"
-_CONTRACT = (
-    "num_envs",
-    "num_actions",
-    "max_episode_length",
-    "episode_length_buf",
-    "device",
-    "get_observations",
-    "step",
-)
+# The rest of the contract, cfg, is only logged.
+_CONTRACT = sorted({*VecEnv.__annotations__, *VecEnv.__abstractmethods__} - {"cfg"})
 
 
 def make_env(name: str, num_envs: int = 1, seed: int = 0, device: str = "cpu", **options: Any) -> VecEnv:
@@ -58,21 +51,16 @@ def make_env(name: str, num_envs: int = 1, seed: int = 0, device: str = "cpu", *
         raise ValueError(f"num_envs must be at least 1, got {num_envs}.")
     if not identifier:
         raise ValueError(f"'{name}' names no environment: it must be {_FORMS}.{_suggestion(name)}")
-    if scheme in _MAKERS:
-        return _MAKERS[scheme](identifier, num_envs, seed, device, options)
-    return _from_factory(name, num_envs, seed, device, options)
+    make = _MAKERS.get(scheme)
+    return (make or _from_factory)(identifier if make else name, num_envs, seed, device, options)
 
 
 def _from_envpool(identifier: str, num_envs: int, seed: int, device: str, options: dict[str, Any]) -> VecEnv:
     try:
         import envpool
     except ImportError as error:
-        if sys.version_info < (3, 11):
-            raise ImportError(
-                "EnvPool has packages for Python 3.11 and newer only, and this is Python "
-                f"{sys.version_info.major}.{sys.version_info.minor}. Use a newer Python, or a 'gym:' environment."
-            ) from error
-        raise ImportError(f"EnvPool is not installed: {_INSTALL}") from error
+        newer = "it needs Python 3.11 or newer; 'gym:' environments do not"
+        raise ImportError(f"EnvPool is not installed: {_INSTALL if sys.version_info >= (3, 11) else newer}") from error
     cfg = {"env": f"envpool:{identifier}", "num_envs": num_envs, "seed": seed, **options}
     groups = options.pop("groups", None)
     known = envpool.list_all_envs()
@@ -129,11 +117,11 @@ def _from_gymnasium(identifier: str, num_envs: int, seed: int, device: str, opti
 def _from_factory(name: str, num_envs: int, seed: int, device: str, options: dict[str, Any]) -> VecEnv:
     try:
         factory = resolve_callable(name)
-    except ImportError as error:
-        hint = _scheme_hint(name)
+    except (ImportError, AttributeError) as error:
+        scheme, _, identifier = name.partition(":")  # A scheme may have been meant rather than a module.
+        close = difflib.get_close_matches(scheme, _MAKERS, n=1, cutoff=0.5)
+        hint = f" Did you mean '{close[0]}:{identifier}'?" if close else ""
         raise ValueError(f"Cannot import the environment '{name}'.{hint} It must be {_FORMS}. ({error})") from error
-    except AttributeError as error:
-        raise ValueError(f"Cannot find the environment '{name}': {error}{_scheme_hint(name)}") from error
     env = as_vec_env(factory(num_envs=num_envs, seed=seed, device=device, **options))
     missing = [attribute for attribute in _CONTRACT if not hasattr(env, attribute)]
     if missing:
@@ -141,32 +129,24 @@ def _from_factory(name: str, num_envs: int, seed: int, device: str, options: dic
     return env
 
 
-def _scheme_hint(name: str) -> str:
-    """Return a hint where a scheme may have been meant rather than a module."""
-    scheme, _, identifier = name.partition(":")
-    close = difflib.get_close_matches(scheme, _MAKERS, n=1, cutoff=0.5)
-    return f" Did you mean '{close[0]}:{identifier}'?" if close else ""
-
-
 def _suggestion(identifier: str) -> str:
     """Return full names of environments for one without a scheme, of the packages that are installed."""
-    known: dict[str, list[str]] = {}
-    with contextlib.suppress(ImportError):
-        import gymnasium
-
-        known["gym"] = list(gymnasium.registry)
-    with contextlib.suppress(ImportError):
-        import envpool
-
-        known["envpool"] = envpool.list_all_envs()
     for prefix, scheme in (("Mjlab-", "mjlab"), ("Isaac-", "isaaclab")):
         if identifier.startswith(prefix):  # Importing these to ask them takes long, or is not possible.
             return f" Did you mean '{scheme}:{identifier}'?"
-    exact = [f"'{scheme}:{identifier}'" for scheme, names in known.items() if identifier in names]
+    known: list[str] = []
+    with contextlib.suppress(ImportError):
+        import gymnasium
+
+        known += [f"gym:{name}" for name in gymnasium.registry]
+    with contextlib.suppress(ImportError):
+        import envpool
+
+        known += [f"envpool:{name}" for name in envpool.list_all_envs()]
+    exact = [name for name in known if name.partition(":")[2] == identifier]
     if exact:
-        return f" Did you mean {' or '.join(exact)}?"
-    names = (f"{scheme}:{name}" for scheme, names in known.items() for name in names)
-    return did_you_mean(f"gym:{identifier}", names) or " For example 'gym:Ant-v5'."
+        return f" Did you mean {' or '.join(map(repr, exact))}?"
+    return did_you_mean(f"gym:{identifier}", known) or " For example 'gym:Ant-v5'."
 
 
 _MAKERS: dict[str, Callable[[str, int, int, str, dict[str, Any]], VecEnv]] = {

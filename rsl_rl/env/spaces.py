@@ -23,20 +23,24 @@ class GroupReader:
     and its first is not; one of two dimensions and type uint8 gets one channel. Any other shape is flattened to [N, d].
     """
 
-    def __init__(self, space: Any, name: str, source: str | None = None) -> None:
+    def __init__(
+        self, space: Any, name: str, source: str | None = None, entries: Sequence[int] | str | None = None
+    ) -> None:
         """Decide how to read.
 
         Args:
             space: A ``gymnasium.spaces.Box`` of one environment.
             name: The group, for messages.
             source: The key of a Dict observation to read from; None for an observation that is no Dict.
+            entries: What the group takes of a flat observation: indices, in the order of the group, or a range
+                ``"first:last + 1"``; None for everything.
 
         Raises:
             TypeError: It is another kind of space.
+            ValueError: The observation has no such entries.
         """
         from gymnasium.spaces import Box
 
-        self.source = source
         if not isinstance(space, Box):
             raise TypeError(
                 f"The observation '{name}' is a {type(space).__name__} space. Supported: Box, and Dict of Box."
@@ -47,56 +51,35 @@ class GroupReader:
         self._channels_last = len(shape) == 3 and shape[-1] in _CHANNELS and shape[0] not in _CHANNELS
         if len(shape) == 3:
             self._shape = (shape[2], *shape[:2]) if self._channels_last else shape
-        elif len(shape) == 2 and self._dtype == np.uint8:
-            self._shape = (1, *shape)
         else:
-            self._shape = (int(np.prod(shape)),)
+            self._shape = (1, *shape) if self._dtype == np.uint8 else (int(np.prod(shape)),)
+        self._source = source
+        self._entries = None if entries is None else self._checked(entries, name)
+
+    def _checked(self, entries: Sequence[int] | str, name: str) -> list[int]:
+        if isinstance(entries, str) and re.fullmatch(r"\d+:\d+", entries):
+            entries = list(range(*map(int, entries.split(":"))))
+        if len(self._shape) != 1:
+            raise ValueError(f"The group '{name}' cannot be part of an image of shape {list(self._shape)}.")
+        [size] = self._shape
+        if not entries or not all(isinstance(entry, int) and 0 <= entry < size for entry in entries):
+            raise ValueError(
+                f"The group '{name}' must list entries 0 to {size - 1} of the observation, or be a range like '0:3', "
+                f"got {entries!r}."
+            )
+        return list(entries)  # type: ignore[arg-type]  # no text: its characters are no numbers
+
+    def pick(self, observation: Any) -> Any:
+        """Return the part of an observation that the group is read from."""
+        return observation if self._source is None else observation[self._source]
 
     def read(self, values: np.ndarray) -> torch.Tensor:
         """Return a new tensor [k, ...] for an array [k, ...] of k environments; the array is copied."""
         if self._channels_last:
             values = np.moveaxis(values, -1, 1)
         # A copy in any case: environments write the next step into the same array.
-        return torch.from_numpy(np.array(values, dtype=self._dtype, order="C").reshape(len(values), *self._shape))
-
-
-class PartReader(GroupReader):
-    """Reads some entries of a flat observation as an observation group."""
-
-    def __init__(self, space: Any, name: str, entries: Sequence[int] | str, source: str | None = None) -> None:
-        """Decide what to read.
-
-        Args:
-            space: A flat ``gymnasium.spaces.Box`` of one environment.
-            name: The group, for messages.
-            entries: Indices into the observation, in the order of the group, or a range ``"first:last + 1"``.
-            source: The key of a Dict observation to read from; None for an observation that is no Dict.
-
-        Raises:
-            TypeError: It is another kind of space.
-            ValueError: The observation has no such entries.
-        """
-        super().__init__(space, name, source)
-        if isinstance(entries, str) and re.fullmatch(r"\d+:\d+", entries):
-            first, last = map(int, entries.split(":"))
-            entries = list(range(first, last))
-        if len(self._shape) != 1:
-            raise ValueError(f"The group '{name}' cannot be part of an image of shape {space.shape}.")
-        size = self._shape[0]
-        if (
-            not entries
-            or isinstance(entries, str)
-            or not all(isinstance(entry, int) and 0 <= entry < size for entry in entries)
-        ):
-            raise ValueError(
-                f"The group '{name}' must list entries 0 to {size - 1} of the observation, or be a range like '0:3', "
-                f"got {entries!r}."
-            )
-        self._entries = list(entries)
-
-    def read(self, values: np.ndarray) -> torch.Tensor:
-        """Return a new tensor [k, entries] for an array [k, ...] of k environments."""
-        return super().read(values)[:, self._entries]
+        group = torch.from_numpy(np.array(values, dtype=self._dtype, order="C").reshape(len(values), *self._shape))
+        return group if self._entries is None else group[:, self._entries]
 
 
 def observation_readers(space: Any, groups: Mapping[str, Any] | None = None) -> dict[str, GroupReader]:
@@ -104,21 +87,15 @@ def observation_readers(space: Any, groups: Mapping[str, Any] | None = None) -> 
 
     Args:
         space: The observation space of one environment.
-        groups: For a flat Box the groups that it consists of, each as a list of entries or a range like ``"0:3"``. For
-            a Dict further groups, each a part of one of its own: ``{"proprioception": {"state": "3:48"}}``. None for
-            no change.
-
-    Raises:
-        TypeError: A space is neither a Box nor a Dict of Box.
-        ValueError: ``groups`` does not fit the space.
+        groups: As for :class:`rsl_rl.env.GymnasiumVecEnv`.
     """
     from gymnasium.spaces import Dict
 
     if not isinstance(space, Dict):
         if groups is None:
             return {"policy": GroupReader(space, "policy")}
-        return {name: PartReader(space, name, entries) for name, entries in groups.items()}
-    readers = {name: GroupReader(part, name, source=name) for name, part in space.spaces.items()}
+        return {name: GroupReader(space, name, entries=entries) for name, entries in groups.items()}
+    readers = {name: GroupReader(part, name, name) for name, part in space.spaces.items()}
     for name, part in (groups or {}).items():
         if not isinstance(part, Mapping) or len(part) != 1 or not set(part) <= set(space.spaces):
             raise ValueError(
@@ -126,5 +103,5 @@ def observation_readers(space: Any, groups: Mapping[str, Any] | None = None) -> 
                 f"{{'{next(iter(space.spaces))}': '0:3'}}, got {part!r}."
             )
         [(source, entries)] = part.items()
-        readers[name] = PartReader(space.spaces[source], name, entries, source=source)
+        readers[name] = GroupReader(space.spaces[source], name, source, entries)
     return readers

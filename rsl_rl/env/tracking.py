@@ -16,45 +16,31 @@ from typing import Any
 import torch
 from tensordict import TensorDict
 
-Place = tuple[str, slice]
-"""An observation group, and its entries."""
-
 
 @dataclass(frozen=True)
 class VelocityTracking:
-    """Where observations hold a commanded velocity (along x, along y, about z) and the one that is reached."""
+    """Where an observation group holds a commanded velocity (along x, along y, about z) and the one that is reached."""
 
-    command: Place
+    group: str
+    width: int
+    """Entries of the group: the options of an environment may make another one of the same name."""
+    command: slice
     """Three numbers: m/s, m/s, rad/s."""
-    linear: Place
+    linear: slice
     """Velocity in the frame of the command, at least x and y."""
-    angular: Place
+    angular: slice
     """Angular velocity in that frame, x, y and z."""
 
     def commanded(self, obs: TensorDict) -> torch.Tensor:
         """Return the command [N, 3] that the next step is to follow; a copy."""
-        return _at(obs, self.command).clone()
-
-    def errors(self, commanded: torch.Tensor, after: TensorDict) -> dict[str, torch.Tensor]:
-        """Return how far off the robots are after a step.
-
-        Args:
-            commanded: Before the step, [N, 3].
-            after: Observation groups after it, of the same episodes.
-
-        Returns:
-            ``lin_vel``: length of the difference in the plane, [N], m/s. ``ang_vel``: absolute difference [N], rad/s.
-        """
-        linear, angular = _at(after, self.linear)[:, :2], _at(after, self.angular)[:, 2]
-        return {
-            "lin_vel": (commanded[:, :2] - linear).norm(dim=1),
-            "ang_vel": (commanded[:, 2] - angular).abs(),
-        }
+        return obs[self.group][:, self.command].clone()
 
     def errors_of_step(
         self, commanded: torch.Tensor, obs: TensorDict, dones: torch.Tensor, extras: Mapping[str, Any]
     ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-        """Return the errors of the episodes that the step was made in, and where they are known [N].
+        """Return how far off the robots are after a step, of the same episodes, and where that is known [N].
+
+        ``lin_vel`` [N] is the length of the difference in the plane in m/s, ``ang_vel`` [N] the absolute one in rad/s.
 
         Args:
             commanded: Before the step, [N, 3].
@@ -62,28 +48,28 @@ class VelocityTracking:
             dones: [N], non-zero where an episode ended.
             extras: With ``final_obs`` the errors are known there as well.
         """
-        done_N, errors = dones.flatten() != 0, self.errors(commanded, obs)
+        done_N, errors = dones.flatten() != 0, self._errors(commanded, obs)
         if "final_obs" not in extras:
             return errors, ~done_N
-        at_end = self.errors(commanded, extras["final_obs"])
+        at_end = self._errors(commanded, extras["final_obs"])
         errors = {name: torch.where(done_N, at_end[name], error_N) for name, error_N in errors.items()}
         return errors, torch.ones_like(done_N)
 
+    def _errors(self, commanded: torch.Tensor, after: TensorDict) -> dict[str, torch.Tensor]:
+        linear, angular = after[self.group][:, self.linear][:, :2], after[self.group][:, self.angular][:, 2]
+        return {"lin_vel": (commanded[:, :2] - linear).norm(dim=1), "ang_vel": (commanded[:, 2] - angular).abs()}
+
 
 def velocity_tracking(env: Any, obs: TensorDict) -> VelocityTracking | None:
-    """Return where an environment's observations hold command and velocity; None where that is not known.
+    """Return where the observations of an environment, named by its ``cfg["env"]``, hold command and velocity.
 
-    Args:
-        env: The environment; ``cfg["env"]`` names it.
-        obs: Its observation groups.
+    None where that is not known.
     """
     cfg = getattr(env, "cfg", None)
     name = str(cfg.get("env", "")) if isinstance(cfg, dict) else ""
     for pattern, tracking in _KNOWN.items():
-        groups = {group for group, _ in (tracking.command, tracking.linear, tracking.angular)}
-        # The options of an environment may make other groups of the same name.
-        fits = (group in obs and obs[group].ndim == 2 and obs[group].shape[1] == _WIDTHS[group] for group in groups)
-        if re.fullmatch(pattern, name) and all(fits):
+        fits = tracking.group in obs and obs[tracking.group].shape[1:] == (tracking.width,)
+        if fits and re.fullmatch(pattern, name):
             return tracking
     return None
 
@@ -93,19 +79,11 @@ def with_unit(name: str) -> str:
     return f"{name} [{_UNITS[name]}]" if name in _UNITS else name
 
 
-def _at(obs: TensorDict, place: Place) -> torch.Tensor:
-    group, entries = place
-    return obs[group][:, entries]
-
-
 # Of the errors that are computed here; environments do not tell the units of what they report.
 _UNITS = {"lin_vel": "m/s", "ang_vel": "rad/s"}
-_WIDTHS = {"privileged_state": 123}
 _KNOWN = {
     # Exact values, as the environment's rewards use them: ``state`` has them with noise.
     r"envpool:Go1Joystick.*": VelocityTracking(
-        command=("privileged_state", slice(45, 48)),
-        linear=("privileged_state", slice(57, 60)),
-        angular=("privileged_state", slice(48, 51)),
+        "privileged_state", 123, command=slice(45, 48), linear=slice(57, 60), angular=slice(48, 51)
     ),
 }

@@ -57,7 +57,6 @@ class VecEnv(ABC):
     @abstractmethod
     def get_observations(self) -> TensorDict:
         """Return the current observation groups, each [N, ...], with batch size [N]."""
-        raise NotImplementedError
 
     @abstractmethod
     def step(self, actions: torch.Tensor) -> tuple[TensorDict, torch.Tensor, torch.Tensor, dict]:
@@ -69,4 +68,3 @@ class VecEnv(ABC):
         Returns:
             Observation groups (batch size [N]), rewards [N], dones [N] and the extras described above.
         """
-        raise NotImplementedError

@@ -12,8 +12,6 @@ import sys
 LIBRARIES = {"egl": ("libEGL.so.1",), "osmesa": ("libOSMesa.so.8", "libOSMesa.so")}
 """File names of the libraries by the value of MUJOCO_GL that asks for them, the faster one first."""
 
-_PACKAGES = {"egl": "libegl1", "osmesa": "libosmesa6"}
-
 
 def choose_backend() -> str:
     """Set MUJOCO_GL and PYOPENGL_PLATFORM to what works here; has to be called before mujoco is imported.
@@ -36,7 +34,8 @@ def choose_backend() -> str:
             os.environ["MUJOCO_GL"] = os.environ["PYOPENGL_PLATFORM"] = backend
             return backend
     missing = " nor ".join(LIBRARIES[backend][0] for backend in backends)
-    lines = "' or '".join(f"sudo apt-get install {_PACKAGES[backend]}" for backend in backends)
+    packages = {"egl": "libegl1", "osmesa": "libosmesa6"}
+    lines = "' or '".join(f"sudo apt-get install {packages[backend]}" for backend in backends)
     what = f"{missing}, which MUJOCO_GL={wanted} asks for, cannot" if wanted else f"neither {missing} can"
     raise ImportError(
         f"Pictures without a screen need a library of the system, and {what} be used here. "

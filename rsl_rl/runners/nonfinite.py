@@ -43,7 +43,7 @@ class NonFinitePolicy(Callback):
                 f"The environment returned NaN or infinite observations before the first step, in {len(envs)} of "
                 f"{len(is_bad_N)} environments ({envs[:_MAX_ENVIRONMENTS_KEPT]})."
             )
-        return self._guard.blanked(obs) if is_bad_N.any() else obs
+        return self._guard.blanked(obs, is_bad_N) if is_bad_N.any() else obs
 
     def on_step(self, outcome: StepOutcome) -> StepOutcome:
         """Watch one step; return it as it is to be learned from. Does not wait for the device."""
@@ -93,7 +93,7 @@ class NonFinitePolicy(Callback):
     @torch.inference_mode(False)
     def _end_lost_episodes(self, env: VecEnv) -> None:
         """Ask environments that still give nothing finite to end their episodes, by their time limit."""
-        lost_N = self._guard.lost_environments()
+        lost_N = self._guard.is_lost_N
         if lost_N.any():
             lengths = env.episode_length_buf
             longest = torch.as_tensor(env.max_episode_length, device=lengths.device, dtype=lengths.dtype)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,27 +19,21 @@ def replaced_when_complete(path: str | os.PathLike[str]) -> Iterator[str]:
     The temporary file lies in the same folder (made if missing), is forced to the disk and then renamed, so that
     whoever reads ``path`` sees the old content or the new one, also after a kill or a power cut.
 
-    Args:
-        path: The file to write.
-
     Raises:
         OSError: The folder cannot be written, or the disk is full; the old file is untouched.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, partial = tempfile.mkstemp(
-        dir=path.parent, prefix=f".rsl_rl.{path.stem}.", suffix=f".partial{path.suffix}"
-    )
-    os.close(descriptor)
+    partial = path.with_name(f".rsl_rl.{path.stem}.{uuid.uuid4().hex[:8]}.partial{path.suffix}")
+    partial.touch(exist_ok=False)
     try:
-        yield partial
-        with open(partial, "rb+") as file:
+        yield str(partial)
+        with partial.open("rb+") as file:
             os.fsync(file.fileno())
-        os.chmod(partial, 0o666 & ~_umask())
-        os.replace(partial, path)
+        partial.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
-            os.unlink(partial)
+            partial.unlink()
         raise
     # Without this a power cut can undo the rename; some file systems do not offer it.
     with contextlib.suppress(OSError):
@@ -61,9 +55,3 @@ def remove_partial_files(folder: str | os.PathLike[str]) -> None:
     for file in Path(folder).glob(".rsl_rl.*.partial*"):
         with contextlib.suppress(OSError):
             file.unlink()
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -20,14 +20,9 @@ _DISTINCTIVE_OPTIONS = {"betas", "dampening", "alpha"}
 
 
 def check_nan(obs: TensorDict, rewards: torch.Tensor, dones: torch.Tensor) -> None:
-    """Raise if an environment step contains NaN or infinite numbers. Synchronizes with the device.
+    """Raise if groups [N, ...], rewards [N] or dones [N] contain NaN or infinite numbers. Synchronizes with the device.
 
     The runner uses :class:`rsl_rl.env.finite_guard.FiniteGuard` instead, which waits for it once an iteration.
-
-    Args:
-        obs: Observation groups [N, ...].
-        rewards: [N].
-        dones: [N].
 
     Raises:
         ValueError: Names what is not finite and in how many environments.
@@ -35,8 +30,7 @@ def check_nan(obs: TensorDict, rewards: torch.Tensor, dones: torch.Tensor) -> No
     named: dict[str, Any] = {f"observation group '{group}'": value for group, value in obs.items()}
     named |= {"rewards": rewards, "dones": dones}
     for name, value in named.items():
-        if value.is_floating_point() and not torch.isfinite(value).all():
-            bad = (~torch.isfinite(value)).flatten(1).any(1) if value.ndim > 1 else ~torch.isfinite(value)
+        if value.is_floating_point() and (bad := ~torch.isfinite(value).view(len(value), -1).all(1)).any():
             raise ValueError(
                 f"The environment returned non-finite {name} in {int(bad.sum())} of {len(bad)} environments."
             )
@@ -44,29 +38,15 @@ def check_nan(obs: TensorDict, rewards: torch.Tensor, dones: torch.Tensor) -> No
 
 def check_compile_mode(mode: str | None) -> None:
     """Raise ValueError unless ``mode`` is a supported mode of ``torch.compile``, or None for no compilation."""
-    if mode is None or mode in _COMPILE_MODES:
-        return
-    if mode in ("reduce-overhead", "max-autotune"):
-        raise ValueError(
-            f"torch_compile_mode '{mode}' captures CUDA graphs behind the library's back, overwriting tensors that "
-            f"are still in use. Valid: None, {listed(_COMPILE_MODES)}."
-        )
-    raise ValueError(
-        f"Unknown torch_compile_mode {mode!r}.{did_you_mean(mode, _COMPILE_MODES)} "
-        f"Valid: None, {listed(_COMPILE_MODES)}."
-    )
+    if mode is not None and mode not in _COMPILE_MODES:
+        reason = f"is unknown.{did_you_mean(mode, _COMPILE_MODES)}"
+        if mode in ("reduce-overhead", "max-autotune"):
+            reason = "captures CUDA graphs behind the library's back, overwriting tensors that are still in use."
+        raise ValueError(f"torch_compile_mode {mode!r} {reason} Valid: None, {listed(_COMPILE_MODES)}.")
 
 
 def compile_model(model: nn.Module, mode: str | None = None) -> nn.Module:
-    """Compile the forward pass of a module in place; its state-dict keys stay as they are.
-
-    Args:
-        model: The module.
-        mode: ``"default"``, ``"max-autotune-no-cudagraphs"``, or None to leave the module as it is.
-
-    Raises:
-        ValueError: The mode is not supported.
-    """
+    """Compile the forward pass of a module in place, unless the mode is None; its state-dict keys stay as they are."""
     check_compile_mode(mode)
     if mode is not None:
         model.compile(mode=mode)
@@ -77,8 +57,6 @@ def check_state_dict(module: nn.Module, state: Mapping[str, torch.Tensor], name:
     """Raise if a state dict does not fit a module, before anything of the module is changed.
 
     Args:
-        module: The module that is about to load ``state``.
-        state: The state dict.
         name: What the module is called in the message, e.g. ``"actor"``.
         strict: Also refuse missing and unexpected keys.
 
@@ -102,13 +80,7 @@ def check_state_dict(module: nn.Module, state: Mapping[str, torch.Tensor], name:
 
 
 def check_optimizer_state(optimizer: torch.optim.Optimizer, state: dict[str, Any], name: str) -> None:
-    """Raise ValueError if a saved state does not fit a torch optimizer, which is not changed.
-
-    Args:
-        optimizer: The optimizer that is about to load ``state``.
-        state: The saved state.
-        name: What the optimizer is called in the message.
-    """
+    """Raise ValueError, which calls it ``name``, if a saved state does not fit a torch optimizer; changes nothing."""
     try:
         indices = [list(dict.fromkeys(group["params"])) for group in state["param_groups"]]
         _ = [float(group["lr"]) for group in state["param_groups"]]

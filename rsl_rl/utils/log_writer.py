@@ -3,6 +3,4 @@
 
 """Historical import path of the base class of log writers."""
 
-from rsl_rl.telemetry import LogWriter
-
-__all__ = ["LogWriter"]
+from rsl_rl.telemetry import LogWriter as LogWriter

@@ -3,6 +3,4 @@
 
 """Historical import path of the logger."""
 
-from rsl_rl.telemetry.logger import Logger
-
-__all__ = ["Logger"]
+from rsl_rl.telemetry.logger import Logger as Logger

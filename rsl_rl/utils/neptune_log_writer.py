@@ -3,6 +3,5 @@
 
 """Historical import path of the writer for Neptune."""
 
-from rsl_rl.telemetry import LogWriter, NeptuneLogWriter
-
-__all__ = ["LogWriter", "NeptuneLogWriter"]
+from rsl_rl.telemetry import LogWriter as LogWriter
+from rsl_rl.telemetry import NeptuneLogWriter as NeptuneLogWriter

@@ -15,7 +15,7 @@ import torch
 from tensordict import TensorDict
 from torch import nn
 
-from rsl_rl.utils.suggest import did_you_mean, listed
+from rsl_rl.utils.suggest import check_choice, did_you_mean, listed
 
 # A bare class name is searched for in these subpackages only.
 _PUBLIC_PACKAGES = ("modules", "models", "algorithms", "storage", "extensions", "env", "utils", "runners")
@@ -64,13 +64,11 @@ def resolve_callable(callable_or_name: type | Callable | str) -> Callable:
     if not isinstance(callable_or_name, str):
         raise TypeError(f"Expected a callable or its name, got {type(callable_or_name).__name__}: {callable_or_name!r}")
     name = callable_or_name
-    if ":" in name:
-        module_name, _, attribute = name.partition(":")
+    module_name, colon, attribute = name.partition(":")
+    if colon:
         found = _get_attribute(importlib.import_module(module_name), attribute)
-    elif "." in name:
-        found = _get_dotted(name)
     else:
-        found = _find_bare_name(name)
+        found = _get_dotted(name) if "." in name else _find_bare_name(name)
     if not callable(found):
         raise TypeError(f"'{name}' is a {type(found).__name__}, which cannot be called.")
     return found
@@ -104,26 +102,20 @@ def _get_attribute(module: Any, path: str) -> Any:
 
 
 def _find_bare_name(name: str) -> Any:
-    known: list[str] = []
+    known: set[str] = set()
     for package in _PUBLIC_PACKAGES:
-        try:
-            module = importlib.import_module(f"rsl_rl.{package}")
-        except ModuleNotFoundError:
-            continue
-        if name in getattr(module, "__all__", ()):
+        module = importlib.import_module(f"rsl_rl.{package}")
+        if name in module.__all__:
             return getattr(module, name)
-        known.extend(option for option in getattr(module, "__all__", ()) if option[0].isupper())
+        known |= {option for option in module.__all__ if option[0].isupper()}
     raise ValueError(
-        f"Unknown name '{name}'.{did_you_mean(name, known)} Names of rsl_rl: {listed(sorted(set(known)))}. "
+        f"Unknown name '{name}'.{did_you_mean(name, known)} Names of rsl_rl: {listed(sorted(known))}. "
         "A class of your own is given as 'package.module:Class'."
     )
 
 
 def resolve_class(cfg: Mapping[str, Any]) -> tuple[Callable, dict[str, Any]]:
     """Split a configuration section into the class it names and a deep copy of the remaining options.
-
-    Args:
-        cfg: A section with the key ``class_name``; it is not changed.
 
     Raises:
         ValueError: The section has no ``class_name``.
@@ -137,34 +129,17 @@ def resolve_class(cfg: Mapping[str, Any]) -> tuple[Callable, dict[str, Any]]:
 
 
 def resolve_nn_activation(act_name: str) -> nn.Module:
-    """Return a new activation module for a case-insensitive name.
-
-    Raises:
-        ValueError: The name is unknown.
-    """
-    try:
-        return _ACTIVATIONS[act_name.lower()]()
-    except (KeyError, AttributeError):
-        raise ValueError(
-            f"Unknown activation {act_name!r}.{did_you_mean(act_name, _ACTIVATIONS)} Valid: {listed(_ACTIVATIONS)}"
-        ) from None
+    """Return a new activation module for a case-insensitive name; an unknown one raises ValueError."""
+    check_choice("activation", name := str(act_name).lower(), _ACTIVATIONS)
+    return _ACTIVATIONS[name]()
 
 
 def resolve_optimizer(optimizer_name: str) -> type[torch.optim.Optimizer]:
-    """Return the optimizer class for a case-insensitive name, or for one such as ``"torch.optim:Adamax"``.
-
-    Raises:
-        ValueError: The name is unknown.
-    """
+    """Return the class for a case-insensitive name (an unknown one raises ValueError) or ``"torch.optim:Adamax"``."""
     if isinstance(optimizer_name, str) and ("." in optimizer_name or ":" in optimizer_name):
         return resolve_callable(optimizer_name)  # type: ignore[return-value]
-    try:
-        return _OPTIMIZERS[optimizer_name.lower()]
-    except (KeyError, AttributeError):
-        raise ValueError(
-            f"Unknown optimizer {optimizer_name!r}.{did_you_mean(optimizer_name, _OPTIMIZERS)} "
-            f"Valid: {listed(_OPTIMIZERS)}, or 'package.module:Class'"
-        ) from None
+    check_choice("optimizer", name := str(optimizer_name).lower(), [*_OPTIMIZERS, "package.module:Class"])
+    return _OPTIMIZERS[name]
 
 
 def resolve_obs_groups(

@@ -3,10 +3,4 @@
 
 """Historical import path of the helpers of ``rsl_rl.utils``."""
 
-from typing import Any
-
-from rsl_rl import utils
-
-
-def __getattr__(name: str) -> Any:
-    return getattr(utils, name)
+from rsl_rl.utils import *  # noqa: F403

@@ -3,6 +3,5 @@
 
 """Historical import path of the writer for Weights & Biases."""
 
-from rsl_rl.telemetry import LogWriter, WandbLogWriter
-
-__all__ = ["LogWriter", "WandbLogWriter"]
+from rsl_rl.telemetry import LogWriter as LogWriter
+from rsl_rl.telemetry import WandbLogWriter as WandbLogWriter

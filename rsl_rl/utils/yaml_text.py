@@ -1,63 +1,90 @@
 # Copyright (c) 2026, The RSL-RL Independent Authors
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""A configuration as YAML text for people: blocks for mappings, one line for lists. Needs no YAML package."""
+"""Configurations as YAML text, written for people and read without executing anything."""
 
 from __future__ import annotations
 
-import json
-import math
+import enum
 import re
 from collections.abc import Mapping
 from typing import Any
 
-# A text that YAML reads as itself without quotes.
-_PLAIN = re.compile(r"[A-Za-z_][\w./-]*(:[A-Za-z_][\w./-]*)?")
-_WORDS = {"true", "false", "yes", "no", "on", "off", "y", "n", "null", "nan", "inf"}
+import numpy as np
+
+_LIST = "tag:yaml.org,2002:seq"
+# YAML 1.1 takes 1e-3 for text; here it is a number, so that text of this form needs quotes.
+_FLOAT = ("tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789"))
 
 
-def as_yaml(section: Mapping[str, Any], indent: int = 0) -> str:
-    """Return a mapping of plain data as YAML text; callables are written as ``package.module:name``."""
-    lines: list[str] = []
-    margin = "  " * indent
-    for key, value in section.items():
-        name = _scalar(str(key))
-        if isinstance(value, Mapping) and value:
-            lines += [f"{margin}{name}:", as_yaml(value, indent + 1).rstrip("\n")]
-        elif isinstance(value, (list, tuple)) and any(isinstance(item, Mapping) for item in value):
-            lines.append(f"{margin}{name}:")
-            lines += [f"{margin}  - {_inline(item)}" for item in value]
-        else:
-            lines.append(f"{margin}{name}: {_inline(value)}")
-    return "\n".join(lines) + "\n" if lines else "{}\n"
+def as_yaml(section: Mapping[str, Any]) -> str:
+    """Return a mapping as YAML text: blocks for mappings, one line for lists, ``package.module:name`` for callables."""
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        """Lays lists out in one line."""
+
+    Dumper.add_implicit_resolver(*_FLOAT)
+    Dumper.add_representer(list, lambda dumper, items: dumper.represent_sequence(_LIST, items, flow_style=True))
+    return yaml.dump(_plain(section), Dumper=Dumper, sort_keys=False, allow_unicode=True, width=float("inf"))
 
 
-def _inline(value: Any) -> str:
+def parse_yaml_text(text: str) -> Any:
+    """Return what a YAML text stands for. Nothing in it is executed.
+
+    Of the tags with which Python programs write their own objects, tuples are read as lists and names of functions and
+    classes as text.
+
+    Raises:
+        ValueError: It is no YAML, or holds an object that only code could make.
+    """
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        """Knows the tags of Python programs."""
+
+    Loader.add_implicit_resolver(*_FLOAT)
+    Loader.add_constructor("tag:yaml.org,2002:python/tuple", Loader.construct_sequence)
+    Loader.add_multi_constructor("tag:yaml.org,2002:python/name:", lambda loader, suffix, node: suffix)
+    Loader.add_multi_constructor("tag:yaml.org,2002:python/", _refuse_python_object)
+    try:
+        document = yaml.load(text, Loader)
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from error
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except (AttributeError, IndexError, KeyError) as error:  # "!!bool maybe"
+        raise ValueError(f"a value does not fit its tag: {error!r}") from error
+    _refuse_cycles(document, (), set())
+    return document
+
+
+def _plain(value: Any) -> Any:
+    """Return values of any kind as new dicts, lists, texts, numbers, booleans and None."""
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{_scalar(str(key))}: {_inline(item)}" for key, item in value.items()) + "}"
+        return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(map(_inline, value)) + "]"
-    return _scalar(value)
-
-
-def _scalar(value: Any) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            return ".nan" if math.isnan(value) else ".inf" if value > 0 else "-.inf"
-        # YAML 1.1 takes 1e-05 for text, 1.0e-05 for a number.
-        mantissa, exponent, power = repr(value).partition("e")
-        return f"{mantissa}.0e{power}" if exponent and "." not in mantissa else repr(value)
-    if isinstance(value, int):
-        return str(value)
+        return [_plain(item) for item in value]
     if callable(value):
-        value = f"{getattr(value, '__module__', '')}:{getattr(value, '__qualname__', value)}"
-    text = value if isinstance(value, str) else str(value)
-    return (
-        text
-        if _PLAIN.fullmatch(text) and text.lower() not in _WORDS
-        else json.dumps(text, ensure_ascii=not text.isprintable())
+        return f"{getattr(value, '__module__', '')}:{getattr(value, '__qualname__', value)}"
+    value = value.value if isinstance(value, enum.Enum) else value.item() if isinstance(value, np.generic) else value
+    # A subclass (of str, for example) would not be written.
+    kinds = (kind for kind in (bool, int, float, str) if isinstance(value, kind))
+    return None if value is None else next(kinds, str)(value)
+
+
+def _refuse_cycles(value: Any, parents: tuple[int, ...], done: set[int]) -> None:
+    if not isinstance(value, (Mapping, list)) or id(value) in done:
+        return
+    if id(value) in parents:
+        raise ValueError("an alias (*) stands for something that holds it itself")
+    for item in value.values() if isinstance(value, Mapping) else value:
+        _refuse_cycles(item, (*parents, id(value)), done)
+    done.add(id(value))
+
+
+def _refuse_python_object(loader: Any, suffix: str, node: Any) -> Any:
+    raise ValueError(
+        f"line {node.start_mark.line + 1} holds a Python object (!!python/{suffix}), and reading that would execute "
+        "code from the file. Replace it by plain numbers, text, lists and mappings."
     )

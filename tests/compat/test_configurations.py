@@ -16,6 +16,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from tensordict import TensorDict
 
 from rsl_rl.compat.configurations import legacy_message, modernize_config
 from rsl_rl.config import resolve_runner_config
@@ -26,6 +27,11 @@ from rsl_rl.utils.yaml_text import as_yaml
 from tests.envs import PointEnv, point_config
 
 GAUSSIAN = {"class_name": "GaussianDistribution", "init_std": 1.0, "std_type": "scalar"}
+
+
+class CameraEnv(PointEnv):
+    def get_observations(self) -> TensorDict:
+        return TensorDict({"camera": super().get_observations()["policy"]}, [self.num_envs])
 
 
 def with_policy(policy: dict[str, Any], **others: Any) -> dict[str, Any]:
@@ -276,8 +282,9 @@ def test_missing_names_of_classes_and_groups_are_filled() -> None:
 def test_groups_that_cannot_be_guessed_are_asked_for() -> None:
     config = point_config()
     del config["obs_groups"]
-    with pytest.raises(ValueError, match=r"no 'obs_groups', and .* neither a group 'actor' nor 'policy'.* camera"):
-        resolve_runner_config(config, ["camera"])
+    message = "'actor' is not configured, and .* neither a group 'actor' nor 'policy' .* gives: camera"
+    with pytest.raises(ValueError, match=message):
+        OnPolicyRunner(CameraEnv(), config)
 
 
 def test_a_policy_class_of_the_users_own_is_explained() -> None:

@@ -333,7 +333,7 @@ def test_a_new_process_goes_on(tmp_path: Path) -> None:
         (lambda: make_env("gym:Ant-v5", 2), "The state is of 3 environments, here are 2"),
         (
             lambda: named("HalfCheetah-v5", 3),
-            "observations were {'policy': .3, 105.}, here they are {'policy': .3, 17.}",
+            "observations were {'policy': .3, 105.}, here are {'policy': .3, 17.}",
         ),
         (lambda: sync(lambda: Drift("box"), 0), "observations were"),
         (
@@ -342,7 +342,7 @@ def test_a_new_process_goes_on(tmp_path: Path) -> None:
         ),
         (
             lambda: sync(lambda: gymnasium.make("Ant-v5"), 0, AutoresetMode.SAME_STEP),
-            "The state is of an environment in autoreset mode DISABLED, this is SAME_STEP",
+            "The state is of an environment in autoreset mode DISABLED, not SAME_STEP",
         ),
     ],
 )
