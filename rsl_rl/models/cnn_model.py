@@ -15,7 +15,7 @@ from torch import nn
 from rsl_rl.compat.names import names_of
 from rsl_rl.config.options import check_options
 from rsl_rl.core.trajectories import unpad_trajectories
-from rsl_rl.export.vision import VisionOnnxPolicy, VisionTorchPolicy
+from rsl_rl.export.inference import VisionOnnxPolicy, VisionTorchPolicy
 from rsl_rl.models.mlp_model import MLPModel
 from rsl_rl.modules import CNN, HiddenState
 from rsl_rl.utils import listed
@@ -121,7 +121,6 @@ class CNNModel(MLPModel):
         self.obs_groups_2d = images
         self.obs_dims_2d = [tuple(obs[group].shape[2:4]) for group in images]
         self.obs_channels_2d = [obs[group].shape[1] for group in images]
-        self.obs_dtypes_2d = [obs[group].dtype for group in images]
         return self._vectors_of(obs, [group for group in groups if group not in images], obs_set)
 
     def _get_latent_dim(self) -> int:

@@ -13,7 +13,7 @@ from tensordict import TensorDict
 from torch import nn
 
 from rsl_rl.compat.names import names_of
-from rsl_rl.export.recurrent import RecurrentOnnxPolicy, RecurrentTorchPolicy
+from rsl_rl.export.inference import RecurrentOnnxPolicy, RecurrentTorchPolicy
 from rsl_rl.models.mlp_model import MLPModel
 from rsl_rl.modules import RNN, HiddenState
 
