@@ -30,13 +30,13 @@ _OLD_NAMES: dict[str, dict[str, str]] = {
         "_TorchMLPModel": "rsl_rl.export.inference:TorchPolicy",
     },
     "rsl_rl.models.rnn_model": {
-        "_OnnxRNNModel": "rsl_rl.export.recurrent:RecurrentOnnxPolicy",
-        "_TorchGRUModel": "rsl_rl.export.recurrent:RecurrentTorchPolicy",
-        "_TorchLSTMModel": "rsl_rl.export.recurrent:RecurrentTorchPolicy",
+        "_OnnxRNNModel": "rsl_rl.export.inference:RecurrentOnnxPolicy",
+        "_TorchGRUModel": "rsl_rl.export.inference:RecurrentTorchPolicy",
+        "_TorchLSTMModel": "rsl_rl.export.inference:RecurrentTorchPolicy",
     },
     "rsl_rl.models.cnn_model": {
-        "_OnnxCNNModel": "rsl_rl.export.vision:VisionOnnxPolicy",
-        "_TorchCNNModel": "rsl_rl.export.vision:VisionTorchPolicy",
+        "_OnnxCNNModel": "rsl_rl.export.inference:VisionOnnxPolicy",
+        "_TorchCNNModel": "rsl_rl.export.inference:VisionTorchPolicy",
     },
     "rsl_rl.modules.cnn": {
         "_compute_output_dim": "rsl_rl.modules.cnn:convolved_size",

@@ -5,21 +5,21 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import torch
 from tensordict import TensorDict
 
-from rsl_rl.export.program import STATE_INPUTS
 from rsl_rl.telemetry.provenance import versions
 from rsl_rl.utils import listed
 
 KEY = "rsl_rl"
 """Name of the metadata entry in exported files."""
+STATE_INPUTS: tuple[str, ...] = ("h_in", "c_in")
+"""Names of the inputs that take the hidden state."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,7 @@ class PolicyMetadata:
     """Layers and size of every part of the hidden state, by the name of its input; zeros start an episode."""
 
     def inputs(self, obs: TensorDict | Mapping[str, torch.Tensor]) -> list[torch.Tensor]:
-        """Return the inputs of a :class:`rsl_rl.export.program.Program` for observation groups [B, ...].
-
-        Raises:
-            ValueError: A group is missing or has another shape.
-        """
+        """Return the inputs of a program for groups [B, ...]; one missing or of another shape raises ValueError."""
         vectors = [self._group(obs, name, [size]) for name, size in self.obs_groups.items()]
         images = [self._group(obs, name, shape) for name, shape in self.images.items()]
         return [*([torch.cat(vectors, dim=-1)] if vectors else []), *images]
@@ -70,25 +66,18 @@ class PolicyMetadata:
 
     @classmethod
     def from_json(cls, text: str) -> PolicyMetadata:
-        """Read what :meth:`to_json` wrote, in this or a later version.
-
-        Raises:
-            ValueError: It is something else.
-        """
+        """Read what :meth:`to_json` wrote, in this or a later version; anything else raises ValueError."""
         try:
-            values = json.loads(text)
-            # A later version may say more, an earlier one less.
-            later = ("images", "image_types", "hidden_state")
-            names = [field.name for field in dataclasses.fields(cls)]
-            return cls(**{name: values[name] for name in names if name in values or name not in later})
-        except (ValueError, TypeError, KeyError) as error:
+            known = {entry.name for entry in fields(cls)}  # A later version may say more.
+            return cls(**{name: value for name, value in dict(json.loads(text)).items() if name in known})
+        except (ValueError, TypeError) as error:
             raise ValueError(f"Its metadata entry '{KEY}' is not a policy's description: {error!r}") from error
 
 
 def describe_policy(model: Any, module: Any, **more_versions: str) -> PolicyMetadata:
     """Return the metadata of a model on the CPU in evaluation mode, and of the module of it that is exported."""
+    model.reset()
     with torch.no_grad():
-        model.reset()
         actions = model(random_observations(model, 1, 1.0, torch.Generator().manual_seed(0)))
     state = model.get_hidden_state()
     model.reset()
@@ -111,26 +100,18 @@ def describe_policy(model: Any, module: Any, **more_versions: str) -> PolicyMeta
 
 
 def random_observations(model: Any, batch_size: int, scale: float, generator: torch.Generator) -> TensorDict:
-    """Return random observation groups, each [batch_size, ...].
+    """Return random observation groups of a model on the CPU, each [batch_size, ...].
 
-    Args:
-        model: A model on the CPU.
-        batch_size: Number of observations.
-        scale: Distance from the mean in standard deviations of what the model's normalizer has seen.
-        generator: Source of the random numbers.
+    ``scale`` is their distance from the mean in standard deviations of what the model's normalizer has seen.
     """
-    mean, std = torch.zeros(1, model.obs_dim), torch.ones(1, model.obs_dim)
-    if hasattr(model.obs_normalizer, "_mean"):
-        # A constant entry has no spread; eps, in units of the input, stands for its sensor noise.
-        mean, std = model.obs_normalizer._mean, model.obs_normalizer._std + model.obs_normalizer.eps
-    vectors = mean + scale * std * torch.randn(batch_size, model.obs_dim, generator=generator)
+    vectors = scale * torch.randn(batch_size, model.obs_dim, generator=generator)
+    if hasattr(model.obs_normalizer, "inverse"):
+        # A constant entry has no spread; the normalizer's eps, in units of the input, stands for its sensor noise.
+        vectors = model.obs_normalizer.inverse(vectors)
     groups = dict(zip(model.obs_group_dims, vectors.split(list(model.obs_group_dims.values()), dim=-1), strict=True))
     for group, (shape, dtype) in model.obs_group_specs.items():
-        if group in groups:
-            continue
-        if dtype.is_floating_point:
-            groups[group] = torch.rand([batch_size, *shape], generator=generator).to(dtype)
-        else:
-            highest = 256 if dtype == torch.uint8 else 2
-            groups[group] = torch.randint(0, highest, [batch_size, *shape], generator=generator).to(dtype)
+        if group not in groups:
+            end = 1 if dtype.is_floating_point else 256 if dtype == torch.uint8 else 2
+            numbers = end * torch.rand([batch_size, *shape], generator=generator)
+            groups[group] = (numbers if dtype.is_floating_point else numbers.floor()).to(dtype)
     return TensorDict(groups, [batch_size])

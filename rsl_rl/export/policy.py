@@ -1,25 +1,46 @@
 # Copyright (c) 2026, The RSL-RL Independent Authors
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""Acting with an exported policy: observation groups in, actions out."""
+"""Policies read from files: inputs or observation groups in, actions out."""
 
-from __future__ import annotations
-
-import os
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch
 from tensordict import TensorDict
 
 from rsl_rl.export.metadata import PolicyMetadata
-from rsl_rl.export.onnx import load_onnx
-from rsl_rl.export.program import Program
-from rsl_rl.export.pt2 import load_pt2
-from rsl_rl.export.torchscript import load_torchscript
-from rsl_rl.utils import listed
 
-_LOADERS = {".onnx": load_onnx, ".pt": load_torchscript, ".pt2": load_pt2}
+
+class Program:
+    """A policy read from a file, which takes the hidden state as inputs and returns the next one after the actions."""
+
+    def __init__(
+        self, run: Callable[[list[torch.Tensor]], Sequence[torch.Tensor]], state_shapes: Iterable = ()
+    ) -> None:
+        """Take a function of inputs on the CPU, and layers and size of every part of the hidden state."""
+        self._run, self._shapes = run, list(state_shapes)
+        self._state: list[torch.Tensor] = []
+
+    @torch.no_grad()
+    def __call__(self, *inputs: torch.Tensor) -> torch.Tensor:
+        """Return the actions [B, A], on the device of the inputs.
+
+        These are the concatenated 1D groups [B, obs_dim], where the policy sees any, then the images of every group,
+        [B, C, H, W]. Another batch size than in the call before starts all episodes anew.
+        """
+        batch_size = len(inputs[0])
+        if not self._state or self._state[0].shape[1] != batch_size:
+            self._state = [torch.zeros(layers, batch_size, size) for layers, size in self._shapes]
+        actions, *self._state = self._run([*(value.detach().cpu() for value in inputs), *self._state])
+        return actions.to(inputs[0].device)
+
+    def reset(self, dones: torch.Tensor | None = None) -> None:
+        """Start a new episode where ``dones`` [B] is set, or everywhere."""
+        if dones is None:
+            self._state = []
+        else:
+            keep = (dones.cpu() == 0).view(1, -1, 1)
+            self._state = [torch.where(keep, state, 0.0) for state in self._state]
 
 
 class ExportedPolicy:
@@ -27,37 +48,15 @@ class ExportedPolicy:
 
     def __init__(self, program: Program, metadata: PolicyMetadata) -> None:
         """Put the groups that ``metadata`` names before a program."""
-        self.metadata = metadata
-        self._program = program
+        self.metadata, self._program = metadata, program
 
     def __call__(self, obs: TensorDict | Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """Return the actions [B, A], on the device of the observations; a recurrent policy remembers them.
+        """Return the actions [B, A] for groups [B, ...], on their device; a recurrent policy remembers them.
 
-        Args:
-            obs: Observation groups, each [B, ...]; groups that the policy does not use are passed over.
-
-        Raises:
-            ValueError: A group is missing or has another shape.
+        Groups that the policy does not use are passed over; one missing or of another shape raises ValueError.
         """
         return self._program(*self.metadata.inputs(obs))
 
     def reset(self, dones: torch.Tensor | None = None) -> None:
         """Start a new episode where ``dones`` [B] is set, or everywhere."""
         self._program.reset(dones)
-
-
-def load_policy(path: str | os.PathLike[str]) -> ExportedPolicy:
-    """Read a policy that this package exported: ``.onnx``, ``.pt`` (TorchScript) or ``.pt2``.
-
-    Raises:
-        ImportError: onnxruntime is needed and not installed.
-        FileNotFoundError: There is no such file.
-        ValueError: It is of another kind, damaged, or does not say which observation groups it needs.
-    """
-    suffix = Path(path).suffix
-    if suffix not in _LOADERS:
-        raise ValueError(f"'{path}' is not an exported policy: known are files ending in {listed(_LOADERS)}.")
-    program, metadata = _LOADERS[suffix](path)
-    if metadata is None:
-        raise ValueError(f"'{path}' does not say which observation groups it needs: it was not exported by rsl-rl.")
-    return ExportedPolicy(program, metadata)

@@ -5,59 +5,62 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from rsl_rl.export.frozen import cpu_by_default, frozen_copy
 from rsl_rl.export.metadata import KEY, PolicyMetadata, describe_policy
-from rsl_rl.export.policy_file import policy_file
-from rsl_rl.export.program import ScriptProgram
-from rsl_rl.export.verification import ExportReport, check_export
+from rsl_rl.export.policy import Program
+from rsl_rl.export.verification import BATCH_SIZES, ExportReport, write_checked
+
+# New torch deprecates TorchScript; controllers in the field still load nothing else.
+_DEPRECATION = r".*torch\.jit\."
+
+
+class ScriptProgram(Program):
+    """A TorchScript file, which keeps its hidden state inside."""
+
+    def __init__(self, script: Any, metadata: PolicyMetadata | None) -> None:
+        """Wrap a loaded script; one that says nothing about itself takes vectors only."""
+        super().__init__(self._act)
+        self._script, self._metadata = script, metadata
+
+    def _act(self, inputs: list[torch.Tensor]) -> Sequence[torch.Tensor]:
+        if self._metadata is None or not self._metadata.images:
+            return (self._script(inputs[0]),)
+        vectors = inputs.pop(0) if self._metadata.obs_groups else torch.zeros(len(inputs[0]), 0)
+        return (self._script(vectors, inputs),)
+
+    def reset(self, dones: torch.Tensor | None = None) -> None:  # noqa: D102
+        if dones is None:
+            self._script.reset()
+            return
+        for name, state in self._script.named_buffers():
+            if name.removeprefix("core.") in ("h", "c"):  # Files of builds 1 to 6 keep them in "core".
+                state[:, dones.cpu() != 0] = 0.0
 
 
 def export_torchscript(model: Any, path: str | os.PathLike[str]) -> ExportReport:
-    """Write a policy as TorchScript, load it back and compare it with the model.
+    """Write a policy, the model's ``as_jit()``, as TorchScript, load it back and compare it with the model.
 
-    Args:
-        model: A model with ``as_jit()``; it is not changed and may be on any device, in training or evaluation mode.
-        path: The file. One that was there before stays unless the new one is complete and correct.
-
-    Raises:
-        OSError: The file cannot be written.
-        RuntimeError: The file does not act like the model.
+    Arguments and errors are those of :func:`export_onnx`; nothing has to be installed.
     """
-    with policy_file(path) as partial, cpu_by_default():
-        reference = frozen_copy(model)
-        module = reference.as_jit().cpu().eval()
-        content = io.BytesIO()
-        with _deprecation_accepted():
-            # Into memory first: a file would carry the random name of the temporary file inside.
-            metadata = describe_policy(reference, module)
-            torch.jit.save(torch.jit.script(module), content, _extra_files={KEY: metadata.to_json()})
-        Path(partial).write_bytes(content.getvalue())
-        program, _ = load_torchscript(partial)
-        return check_export(reference, program, metadata, str(path), "torchscript")
+    return write_checked(model, path, "torchscript", _write, load_torchscript)
 
 
 def load_torchscript(path: str | os.PathLike[str]) -> tuple[ScriptProgram, PolicyMetadata | None]:
-    """Return a policy and what its file says about it.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It is not TorchScript, or it is damaged.
-    """
+    """Return a policy and what its file says about it, otherwise as :func:`load_onnx`."""
     if not Path(path).is_file():
         raise FileNotFoundError(f"There is no exported policy '{path}'.")
     extra: dict[str, Any] = {KEY: ""}
     try:
-        with _deprecation_accepted():
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", _DEPRECATION)
             script = torch.jit.load(str(path), map_location="cpu", _extra_files=extra)
         text = extra[KEY]
         text = text if isinstance(text, str) else bytes(text).decode()
@@ -65,16 +68,15 @@ def load_torchscript(path: str | os.PathLike[str]) -> tuple[ScriptProgram, Polic
     except (RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"'{path}' is not a TorchScript policy, or it is damaged: {reason}") from error
-
-    if metadata is None:
-        return ScriptProgram(script, has_vectors=True, has_images=False), None
-    return ScriptProgram(script, bool(metadata.obs_groups), bool(metadata.images)), metadata
+    return ScriptProgram(script, metadata), metadata
 
 
-@contextlib.contextmanager
-def _deprecation_accepted() -> Iterator[None]:
-    """New torch deprecates TorchScript; controllers in the field still load nothing else."""
+def _write(reference: Any, path: str) -> tuple[PolicyMetadata, Sequence[int]]:
+    module = reference.as_jit().cpu().eval()
+    metadata, content = describe_policy(reference, module), io.BytesIO()
     with warnings.catch_warnings():
-        for category in (DeprecationWarning, FutureWarning):
-            warnings.filterwarnings("ignore", r".*torch\.jit\.", category)
-        yield
+        warnings.filterwarnings("ignore", _DEPRECATION)
+        # Into memory first: a file would carry the random name of the temporary file inside.
+        torch.jit.save(torch.jit.script(module), content, _extra_files={KEY: metadata.to_json()})
+    Path(path).write_bytes(content.getvalue())
+    return metadata, BATCH_SIZES

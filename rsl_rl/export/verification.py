@@ -1,20 +1,25 @@
 # Copyright (c) 2026, The RSL-RL Independent Authors
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""Does an exported file act like the model it was made from?"""
+"""The file that an export writes, and keeps only if it acts like the model it was made from."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import os
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from tensordict import TensorDict
 
-from rsl_rl.export.frozen import OWN_FORWARD_HINT
+from rsl_rl.export.frozen import frozen_copy
 from rsl_rl.export.metadata import PolicyMetadata, random_observations
-from rsl_rl.export.program import Program
+from rsl_rl.export.policy import Program
+from rsl_rl.utils.atomic_files import replaced_when_complete
 
 TOLERANCE = 1e-4
 """Largest accepted difference of an action, in units of the action.
@@ -25,6 +30,8 @@ BATCH_SIZES = (1, 64)
 EPISODE_LENGTH = 20
 """Steps over which recurrent policies are compared."""
 _SCALES = (0.1, 1.0, 10.0)
+# Appended to errors.
+OWN_FORWARD_HINT = "A model with a forward() or get_latent() of its own needs an as_jit() and as_onnx() that match."
 
 
 @dataclass(frozen=True)
@@ -40,52 +47,64 @@ class ExportReport:
     """``"onnx"``, ``"torchscript"`` or ``"pt2"``."""
 
 
-def check_export(
-    reference: Any,
-    program: Program,
-    metadata: PolicyMetadata,
-    path: str,
+def write_checked(
+    model: Any,
+    path: str | os.PathLike[str],
     file_format: str,
-    batch_sizes: Sequence[int] = BATCH_SIZES,
+    write: Callable[[Any, str], tuple[PolicyMetadata, Sequence[int]]],
+    load: Callable[[str], tuple[Program, PolicyMetadata | None]],
 ) -> ExportReport:
-    """Compare an exported policy with its model on random observations, one by one and in batches.
+    """Write a policy, load it back and compare it with the model on random observations.
 
+    They come one by one and in batches, and lie around what the model's normalizer has seen, close by and far outside.
     Recurrent policies are compared step by step over episodes of 20 steps, each carrying its own hidden state. The
-    observations lie around what the model's normalizer has seen, close by and far outside. The global random
-    state is neither used nor moved.
+    global random state is neither used nor moved. See :func:`export_onnx` for the arguments and errors.
 
     Args:
-        reference: The model on the CPU in evaluation mode.
-        program: The exported policy.
-        metadata: What its file says about it.
-        path: The file's name in the report and in errors.
-        file_format: The file's format in the report.
-        batch_sizes: Batch sizes B that the file takes.
-
-    Raises:
-        RuntimeError: An action differs by more than the tolerance, or the file cannot be run.
+        write: Writes a frozen copy of the model to a path; returns what the file says, and batch sizes that it takes.
+        load: Reads the file; after an ImportError it is kept unchecked, with a warning.
     """
-    generator = torch.Generator().manual_seed(0)
-    worst, num_samples = 0.0, 0
-    for batch_size in batch_sizes:
-        for scale in _SCALES:
-            reference.reset()
-            program.reset()
-            for _ in range(EPISODE_LENGTH if reference.is_recurrent else 1):
-                observations = random_observations(reference, batch_size, scale, generator)
-                worst = max(worst, _difference(reference, program, metadata.inputs, observations, path))
-                num_samples += batch_size
-    return ExportReport(path, worst, num_samples, file_format)
+    if Path(path).is_dir():
+        raise IsADirectoryError(f"'{path}' is a folder: an export needs a file name, e.g. '{Path(path) / 'policy'}'.")
+    with contextlib.ExitStack() as stack:
+        try:
+            partial = stack.enter_context(replaced_when_complete(path))
+        except OSError as error:
+            reason = error.strerror or str(error)
+            # With an errno, Python picks the fitting subclass.
+            raise OSError(error.errno, f"Cannot write the exported policy: {reason}", str(path)) from error
+        stack.enter_context(_cpu_by_default())
+        reference = frozen_copy(model)
+        metadata, batch_sizes = write(reference, partial)
+        try:
+            program, _ = load(partial)
+        except ImportError as error:
+            warnings.warn(f"'{path}' was written but not checked: {error}", stacklevel=3)
+            return ExportReport(str(path), None, 0, file_format)
+
+        generator = torch.Generator().manual_seed(0)
+        worst, num_samples = 0.0, 0
+        for batch_size in batch_sizes:
+            for scale in _SCALES:
+                reference.reset()
+                program.reset()
+                for _ in range(EPISODE_LENGTH if reference.is_recurrent else 1):
+                    obs = random_observations(reference, batch_size, scale, generator)
+                    worst = max(worst, _difference(reference, program, metadata, obs, path))
+                    num_samples += batch_size
+        return ExportReport(str(path), worst, num_samples, file_format)
 
 
-def _difference(reference: Any, program: Program, inputs: Any, obs: TensorDict, path: str) -> float:
+def _difference(
+    reference: Any, program: Program, metadata: PolicyMetadata, obs: TensorDict, path: str | os.PathLike[str]
+) -> float:
     """Return the largest absolute difference of an action; an unacceptable one raises."""
     with torch.no_grad():
         expected = reference(obs)
     if not expected.isfinite().all():
         raise RuntimeError(f"'{path}' was not written: the model itself gives NaN or infinite actions.")
     try:
-        actual = program(*inputs(obs)).to(expected.dtype)
+        actual = program(*metadata.inputs(obs)).to(expected.dtype)
     except Exception as error:
         raise RuntimeError(
             f"The exported policy '{path}' cannot be run with a batch of {len(obs)}: {error} The file was not kept. "
@@ -106,3 +125,18 @@ def _difference(reference: Any, program: Program, inputs: Any, obs: TensorDict, 
             f"exceed 1). The file was not kept. {OWN_FORWARD_HINT}"
         )
     return difference.max().item()
+
+
+@contextlib.contextmanager
+def _cpu_by_default() -> Iterator[None]:
+    """Create new tensors on the CPU; simulators such as Genesis set another default device for the whole process."""
+    # torch.get_default_device() fails in torch 2.8 once a default has been taken back.
+    previous = torch.empty(0).device
+    if previous.type == "cpu":
+        yield
+        return
+    torch.set_default_device(None)
+    try:
+        yield
+    finally:
+        torch.set_default_device(previous)

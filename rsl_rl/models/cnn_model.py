@@ -15,8 +15,8 @@ from torch import nn
 from rsl_rl.compat.names import names_of
 from rsl_rl.config.options import check_options
 from rsl_rl.core.trajectories import unpad_trajectories
-from rsl_rl.export.vision import VisionOnnxPolicy, VisionTorchPolicy
-from rsl_rl.models.mlp_model import MLPModel
+from rsl_rl.export.inference import VisionOnnxPolicy, VisionTorchPolicy
+from rsl_rl.models.mlp_model import MLPModel, Observations
 from rsl_rl.modules import CNN, HiddenState
 from rsl_rl.utils import listed
 
@@ -45,15 +45,8 @@ class CNNModel(MLPModel):
         Args:
             cnn_cfg: Options of :class:`rsl_rl.modules.CNN` for all image groups, or a dict of them by group.
             cnns: Ready encoders by group, to share them with another model; ``cnn_cfg`` is not used then.
-
-        Raises:
-            ValueError: A group is missing or has the wrong shape, there is no image, or an option is invalid.
         """
         self._get_obs_dim(obs, obs_groups, obs_set)
-        if cnns is not None and not (
-            isinstance(cnns, (Mapping, nn.ModuleDict)) and all(isinstance(cnn, nn.Module) for cnn in cnns.values())
-        ):
-            raise TypeError(f"'cnns' must be ready encoders by image group, got {cnns!r}. Options belong in cnn_cfg.")
         encoders: dict[str, Any] = self._make_encoders(cnn_cfg) if cnns is None else dict(cnns.items())
         if sorted(encoders) != sorted(self.obs_groups_2d):
             raise ValueError(
@@ -70,16 +63,14 @@ class CNNModel(MLPModel):
         self.cnns = cnns if isinstance(cnns, nn.ModuleDict) else nn.ModuleDict(encoders)
 
     def get_latent(
-        self,
-        obs: TensorDict | Mapping[str, torch.Tensor],
-        masks: torch.Tensor | None = None,
-        hidden_state: HiddenState = None,
+        self, obs: Observations, masks: torch.Tensor | None = None, hidden_state: HiddenState = None
     ) -> torch.Tensor:
         """Return the normalized vectors followed by the codes of the images, [B, latent_dim]."""
         parts = [super().get_latent(obs, masks, hidden_state)] if self.obs_groups else []
         for group in self.obs_groups_2d:
             images = obs[group] if masks is None else unpad_trajectories(obs[group], masks)
-            codes = self.cnns[group](scaled_images(images.flatten(0, -4)))
+            pixels = images.flatten(0, -4).float()
+            codes = self.cnns[group](pixels / 255.0 if images.dtype == torch.uint8 else pixels)
             parts.append(codes.unflatten(0, images.shape[:-3]))
         return torch.cat(parts, dim=-1)
 
@@ -121,16 +112,10 @@ class CNNModel(MLPModel):
         self.obs_groups_2d = images
         self.obs_dims_2d = [tuple(obs[group].shape[2:4]) for group in images]
         self.obs_channels_2d = [obs[group].shape[1] for group in images]
-        self.obs_dtypes_2d = [obs[group].dtype for group in images]
         return self._vectors_of(obs, [group for group in groups if group not in images], obs_set)
 
     def _get_latent_dim(self) -> int:
         return self.obs_dim + self.cnn_latent_dim
-
-
-def scaled_images(images: torch.Tensor) -> torch.Tensor:
-    """Return images as float32, whatever they are stored as; bytes become 0 to 1."""
-    return images.float() / 255.0 if images.dtype == torch.uint8 else images.float()
 
 
 __getattr__ = names_of(__name__)

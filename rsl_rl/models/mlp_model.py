@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from tensordict import TensorDict
@@ -19,6 +19,9 @@ from rsl_rl.export.inference import OnnxPolicy, TorchPolicy
 from rsl_rl.modules import MLP, Distribution, EmpiricalNormalization, HiddenState
 from rsl_rl.modules.distribution_values import OutputDistribution
 from rsl_rl.utils import listed, resolve_class, resolve_obs_groups
+
+Observations: TypeAlias = TensorDict | Mapping[str, torch.Tensor]
+"""Observation groups by name."""
 
 _ANSWERS = {
     "mean": "output_mean",
@@ -38,12 +41,6 @@ class MLPModel(nn.Module):
     """
 
     is_recurrent: bool = False
-    _answers_itself = False
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Note whether a subclass has a forward pass of its own, or answers otherwise than its distribution."""
-        super().__init_subclass__(**kwargs)
-        cls._answers_itself |= not vars(cls).keys().isdisjoint({"forward", *_ANSWERS.values()})
 
     def __init__(
         self,
@@ -80,37 +77,34 @@ class MLPModel(nn.Module):
         normalized = obs_normalization and self.obs_dim > 0
         self.obs_normalizer = EmpiricalNormalization(self.obs_dim) if normalized else nn.Identity()
 
+        # A subclass with a forward pass of its own, or other answers than its distribution, is asked itself.
+        asked = ("forward", *_ANSWERS.values())
+        self._answers_itself = any(getattr(type(self), name) is not getattr(MLPModel, name) for name in asked)
         self.distribution: Distribution | None = None
-        head_dim: int | list[int] = output_dim
-        if distribution_cfg is not None:
-            distribution_class, options = resolve_class(distribution_cfg)
-            check_kind(distribution_class, Distribution, f"{obs_set}.distribution_cfg")
-            check_options(distribution_class, options, f"{obs_set}.distribution_cfg")
-            distribution: Distribution = distribution_class(output_dim, **options)
-            self.distribution, head_dim = distribution, distribution.input_dim
-        self.mlp = MLP(self._get_latent_dim(), head_dim, hidden_dims, activation)
-        if self.distribution is not None:
-            self.distribution.init_mlp_weights(self.mlp)
-
-    # -- forward -------------------------------------------------------------------------------------------------------
+        if distribution_cfg is None:
+            self.mlp = MLP(self._get_latent_dim(), output_dim, hidden_dims, activation)
+            return
+        distribution_class, options = resolve_class(distribution_cfg)
+        check_kind(distribution_class, Distribution, f"{obs_set}.distribution_cfg")
+        check_options(distribution_class, options, f"{obs_set}.distribution_cfg")
+        self.distribution = distribution = distribution_class(output_dim, **options)
+        self.mlp = MLP(self._get_latent_dim(), distribution.input_dim, hidden_dims, activation)
+        distribution.init_mlp_weights(self.mlp)
 
     def forward(
         self,
-        obs: TensorDict | Mapping[str, torch.Tensor],
+        obs: Observations,
         masks: torch.Tensor | None = None,
         hidden_state: HiddenState = None,
         stochastic_output: bool = False,
     ) -> torch.Tensor:
-        """Return the output for a batch of observations.
+        """Return the output [B, output_dim] for a batch of observations.
 
         Args:
             obs: Observation groups, each [B, d].
             masks: [T, n_traj], bool, for padded trajectories of a recurrent update.
             hidden_state: State at the first step of each trajectory, for a recurrent update.
             stochastic_output: Draw a sample from the distribution instead of returning its deterministic output.
-
-        Returns:
-            [B, output_dim].
         """
         output = self.mlp(self.get_latent(obs, masks, hidden_state))
         if self.distribution is None:
@@ -121,41 +115,34 @@ class MLPModel(nn.Module):
         return self.distribution.deterministic_output(output)
 
     def output_distribution(
-        self,
-        obs: TensorDict | Mapping[str, torch.Tensor],
-        masks: torch.Tensor | None = None,
-        hidden_state: HiddenState = None,
+        self, obs: Observations, masks: torch.Tensor | None = None, hidden_state: HiddenState = None
     ) -> OutputDistribution:
         """Return the output distribution for a batch of observations without drawing from it.
 
-        The random state stays untouched, and nothing is remembered. Arguments as in :meth:`forward`.
-
-        Raises:
-            RuntimeError: The model is deterministic.
+        Nothing is remembered. Arguments as in :meth:`forward`; a deterministic model raises RuntimeError.
         """
         distribution = self._require_distribution()
         if self._answers_itself:
             self(obs, masks, hidden_state, stochastic_output=True)
             return _Answers(self)  # type: ignore[return-value] (it has everything)
-        return distribution.answering(self.mlp(self.get_latent(obs, masks, hidden_state)))
+        output = self.mlp(self.get_latent(obs, masks, hidden_state))
+        if not distribution.answers_itself:
+            return distribution.given(output)
+        distribution.update(output)
+        return distribution
 
     def get_latent(
-        self,
-        obs: TensorDict | Mapping[str, torch.Tensor],
-        masks: torch.Tensor | None = None,
-        hidden_state: HiddenState = None,
+        self, obs: Observations, masks: torch.Tensor | None = None, hidden_state: HiddenState = None
     ) -> torch.Tensor:
         """Return the input of the head, [B, latent_dim]: the normalized concatenation of the observation groups."""
         observations = self._concatenated(obs)
         # Padded trajectories [T, n_traj, ...] are learned from as the rollout [T, N, ...] that they were cut from.
         return self.obs_normalizer(observations if masks is None else unpad_trajectories(observations, masks))
 
-    def update_normalization(self, obs: TensorDict | Mapping[str, torch.Tensor]) -> None:
+    def update_normalization(self, obs: Observations) -> None:
         """Merge observations, groups [..., d], into the running statistics."""
         if self.obs_normalization and self.obs_groups:
             self.obs_normalizer.update(self._concatenated(obs))  # type: ignore[operator] (EmpiricalNormalization)
-
-    # -- hidden state (none in a feed-forward model) -------------------------------------------------------------------
 
     def reset(self, dones: torch.Tensor | None = None, hidden_state: HiddenState = None) -> None:
         """Forget the environments whose ``dones`` [N] is set; without ``dones`` go on with ``hidden_state``."""
@@ -166,8 +153,6 @@ class MLPModel(nn.Module):
 
     def detach_hidden_state(self, dones: torch.Tensor | None = None) -> None:
         """Cut the gradient history of the hidden state where ``dones`` [N] is set, or everywhere."""
-
-    # -- last stochastic output ----------------------------------------------------------------------------------------
 
     @property
     def output_mean(self) -> torch.Tensor:
@@ -199,8 +184,6 @@ class MLPModel(nn.Module):
         """KL(old || new) in nats, [B]."""
         return self._require_distribution().kl_divergence(old_params, new_params)
 
-    # -- export --------------------------------------------------------------------------------------------------------
-
     def as_jit(self) -> nn.Module:
         """Return the deterministic policy as a module for TorchScript: ``forward(obs [B, obs_dim])``, ``reset()``."""
         return TorchPolicy(self)
@@ -208,8 +191,6 @@ class MLPModel(nn.Module):
     def as_onnx(self, verbose: bool = False) -> nn.Module:
         """Return the deterministic policy as a module for ONNX, with example inputs and input and output names."""
         return OnnxPolicy(self, verbose)
-
-    # -- hooks for subclasses ------------------------------------------------------------------------------------------
 
     def _get_obs_dim(self, obs: TensorDict, obs_groups: dict[str, list[str]], obs_set: str) -> tuple[list[str], int]:
         """Return the 1D groups of the set and the sum of their sizes. May be called before ``nn.Module.__init__``."""
@@ -235,7 +216,7 @@ class MLPModel(nn.Module):
                 )
         return groups, sum(obs[group].shape[-1] for group in groups)
 
-    def _concatenated(self, obs: TensorDict | Mapping[str, torch.Tensor]) -> torch.Tensor:
+    def _concatenated(self, obs: Observations) -> torch.Tensor:
         if len(self.obs_groups) == 1:
             return obs[self.obs_groups[0]]
         return torch.cat([obs[group] for group in self.obs_groups], dim=-1)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -13,8 +13,8 @@ from tensordict import TensorDict
 from torch import nn
 
 from rsl_rl.compat.names import names_of
-from rsl_rl.export.recurrent import RecurrentOnnxPolicy, RecurrentTorchPolicy
-from rsl_rl.models.mlp_model import MLPModel
+from rsl_rl.export.inference import RecurrentOnnxPolicy, RecurrentTorchPolicy
+from rsl_rl.models.mlp_model import MLPModel, Observations
 from rsl_rl.modules import RNN, HiddenState
 
 
@@ -46,9 +46,6 @@ class RNNModel(MLPModel):
             rnn_type: lstm or gru.
             rnn_hidden_dim: Size of each layer's hidden state.
             rnn_num_layers: Number of recurrent layers.
-
-        Raises:
-            ValueError: A group is missing or has the wrong shape, or an option is invalid.
         """
         self.rnn_hidden_dim = rnn_hidden_dim
         super().__init__(
@@ -57,21 +54,12 @@ class RNNModel(MLPModel):
         self.rnn = RNN(self.obs_dim, rnn_hidden_dim, rnn_num_layers, rnn_type)
 
     def get_latent(
-        self,
-        obs: TensorDict | Mapping[str, torch.Tensor],
-        masks: torch.Tensor | None = None,
-        hidden_state: HiddenState = None,
+        self, obs: Observations, masks: torch.Tensor | None = None, hidden_state: HiddenState = None
     ) -> torch.Tensor:
-        """Return the output of the recurrent network.
+        """Return the output of the recurrent network, [N, hidden]; one step moves the hidden state.
 
-        Args:
-            obs: Observation groups: one step, each [N, d], which moves the hidden state; with ``masks`` padded
-                trajectories, each [T, n_traj, d].
-            masks: [T, n_traj], bool, True where a trajectory has a step.
-            hidden_state: State at the first step of every trajectory, [layers, n_traj, hidden].
-
-        Returns:
-            [N, hidden], for trajectories [T, N, hidden].
+        With ``masks`` [T, n_traj] the groups are padded trajectories [T, n_traj, d] that begin with ``hidden_state``,
+        [layers, n_traj, hidden], and the output is [T, N, hidden].
         """
         latent = self.rnn(super().get_latent(obs), masks, hidden_state)
         return latent.squeeze(0) if masks is None else latent

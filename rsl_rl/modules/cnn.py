@@ -14,13 +14,7 @@ from torch import nn
 from rsl_rl.compat.names import names_of
 from rsl_rl.utils import check_choice, get_param, listed, resolve_nn_activation
 
-_PADDINGS = ("none", "zeros", "reflect", "replicate", "circular")
-_NORMS = ("none", "batch", "layer")
-_GLOBAL_POOLS: dict[str, type[nn.Module] | None] = {
-    "none": None,
-    "max": nn.AdaptiveMaxPool2d,
-    "avg": nn.AdaptiveAvgPool2d,
-}
+_GLOBAL_POOLS = {"none": None, "max": nn.AdaptiveMaxPool2d, "avg": nn.AdaptiveAvgPool2d}
 
 
 class CNN(nn.Sequential):
@@ -61,37 +55,35 @@ class CNN(nn.Sequential):
         Raises:
             ValueError: An option is unknown, has the wrong number of entries, or leaves no pixel.
         """
-        num_layers = len(output_channels)
-        per_layer = {"kernel_size": kernel_size, "stride": stride, "dilation": dilation}
+        per_layer: dict[str, Any] = {"kernel_size": kernel_size, "stride": stride, "dilation": dilation}
         per_layer |= {"norm": norm, "max_pool": max_pool}
         for name, value in per_layer.items():
-            if isinstance(value, (list, tuple)) and len(value) != num_layers:
-                raise ValueError(f"The CNN's {name} has {len(value)} entries for {num_layers} convolutions: {value}.")
-        check_choice("padding", padding, _PADDINGS, of=" of a CNN")
+            if isinstance(value, (list, tuple)) and len(value) != (count := len(output_channels)):
+                raise ValueError(f"The CNN's {name} has {len(value)} entries for {count} convolutions: {value}.")
+        check_choice("padding", padding, ("none", "zeros", "reflect", "replicate", "circular"), of=" of a CNN")
         check_choice("global_pool", global_pool, _GLOBAL_POOLS, of=" of a CNN")
 
         layers: list[nn.Module] = []
         channels, size = input_channels, (int(input_dim[0]), int(input_dim[1]))
         for index, width in enumerate(output_channels):
-            kernel, step, spread = (get_param(per_layer[key], index) for key in ("kernel_size", "stride", "dilation"))
+            kernel, step, spread, layer_norm, pools = (get_param(value, index) for value in per_layer.values())
             sizes = {"output_channels": width, "kernel_size": kernel, "stride": step, "dilation": spread}
             if small := [name for name, number in sizes.items() if number < 1]:
                 raise ValueError(f"The CNN's {listed(small)} of layer {index} must be at least 1: {sizes}.")
+            check_choice("norm", layer_norm, ("none", "batch", "layer"), of=" of a CNN")
+            mode: Any = "zeros" if padding == "none" else padding
             amount = (0, 0)
             if padding != "none":
                 vertical, horizontal = same_padding(size, kernel, step, spread)
                 amount = (max(0, vertical), max(0, horizontal))
-            mode: Any = "zeros" if padding == "none" else padding
             layers.append(nn.Conv2d(channels, width, kernel, step, amount, spread, padding_mode=mode))
             size = convolved_size(size, kernel, step, spread, amount)
-            layer_norm = get_param(norm, index)
-            check_choice("norm", layer_norm, _NORMS, of=" of a CNN")
             if layer_norm == "batch":
                 layers.append(nn.BatchNorm2d(width))
             elif layer_norm == "layer":
                 layers.append(nn.LayerNorm([width, *size]))
             layers.append(resolve_nn_activation(activation))
-            if get_param(max_pool, index):
+            if pools:
                 layers.append(nn.MaxPool2d(kernel_size=3, stride=2, padding=1))
                 size = convolved_size(size, 3, 2, 1, (1, 1))
             if min(size) < 1:
@@ -100,8 +92,7 @@ class CNN(nn.Sequential):
                     "layers, smaller kernels or strides, or padding='zeros'."
                 )
             channels = width
-        pool = _GLOBAL_POOLS[global_pool]
-        if pool is not None:
+        if pool := _GLOBAL_POOLS[global_pool]:
             layers.append(pool(1))
             size = (1, 1)
         if flatten:
@@ -117,8 +108,7 @@ class CNN(nn.Sequential):
         for module in self:
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
+                nn.init.zeros_(module.bias)  # type: ignore[arg-type] (all have one)
 
 
 def same_padding(size: tuple[int, int], kernel: int, stride: int, dilation: int) -> tuple[int, int]:

@@ -12,16 +12,17 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import nn
 from torch.nn import functional
 
 from rsl_rl.compat.names import names_of
-from rsl_rl.modules.distribution_values import DiagGaussian, OutputDistribution, ScaledBeta, TorchDistribution
+from rsl_rl.modules.distribution_values import DiagGaussian, OutputDistribution, ScaledBeta
 from rsl_rl.utils import check_choice
 
+_SMALLEST_STD = 1e-6
 _ANSWERS = {"update", "sample", "mean", "std", "entropy", "params", "log_prob"}
 
 
@@ -34,15 +35,12 @@ class Distribution(nn.Module, ABC):
 
     value_of: Callable[..., Any]
     """Makes a value with parameters, each [B, A]; only for :meth:`kl_divergence`."""
-    _answers_itself = False
+    answers_itself = False
+    """Whether a subclass answers otherwise than the value that its class gives, and has to be asked itself."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Note whether a subclass gives a value, or answers otherwise than the value of the class it comes from."""
         super().__init_subclass__(**kwargs)
-        if "given" in vars(cls):
-            cls._answers_itself = False
-        elif not _ANSWERS.isdisjoint(vars(cls)):
-            cls._answers_itself = True
+        cls.answers_itself = "given" not in vars(cls) and (cls.answers_itself or not _ANSWERS.isdisjoint(vars(cls)))
 
     def __init__(self, output_dim: int) -> None:
         """Remember the number of output dimensions A."""
@@ -61,13 +59,6 @@ class Distribution(nn.Module, ABC):
     def given(self, mlp_output: torch.Tensor) -> OutputDistribution:
         """Return the distribution for a network output [B, *input_dim], as a value."""
         raise NotImplementedError(f"{type(self).__name__} needs a method given() or update() of its own.")
-
-    def answering(self, mlp_output: torch.Tensor) -> OutputDistribution:
-        """Return what answers for a network output: its value, or this distribution where a subclass answers itself."""
-        if not self._answers_itself:
-            return self.given(mlp_output)
-        self.update(mlp_output)
-        return self
 
     def update(self, mlp_output: torch.Tensor) -> None:
         """Take over the parameters computed from the network's output [B, *input_dim]."""
@@ -114,16 +105,14 @@ class Distribution(nn.Module, ABC):
     @property
     def _distribution(self) -> torch.distributions.Distribution | None:
         """What answers, as release 5.5.1 keeps it: subclasses written for it set this in their :meth:`update`."""
-        last = self._last
-        if isinstance(last, _NoParameters):
+        if isinstance(self._last, _NoParameters):
             return None
-        is_own = isinstance(last, TorchDistribution)
-        return last.distribution if is_own else torch.distributions.Normal(last.mean, last.std)
+        is_own = isinstance(self._last, _OfTorch)
+        return self._last.distribution if is_own else torch.distributions.Normal(self.mean, self.std)
 
     @_distribution.setter
     def _distribution(self, distribution: torch.distributions.Distribution | None) -> None:
-        last = _NoParameters() if distribution is None else TorchDistribution(distribution)
-        object.__setattr__(self, "_last", last)
+        object.__setattr__(self, "_last", _NoParameters() if distribution is None else _OfTorch(distribution))
 
     def init_mlp_weights(self, mlp: nn.Module) -> None:
         """Initialize the network's last layer as the distribution needs it."""
@@ -139,6 +128,26 @@ class _NoParameters:
         if name.startswith("__"):
             raise AttributeError(name)
         raise RuntimeError("The distribution has no parameters yet: call update() or a stochastic forward first.")
+
+
+class _OfTorch(NamedTuple):
+    """A distribution of torch with independent dimensions [B, A], as a value."""
+
+    distribution: torch.distributions.Distribution
+
+    mean = property(lambda self: self.distribution.mean)
+    std = property(lambda self: self.distribution.stddev)
+    params = property(lambda self: (self.mean, self.std))
+    entropy = property(lambda self: self.summed(self.distribution.entropy()))
+
+    def sample(self) -> torch.Tensor:
+        return self.distribution.sample()
+
+    def log_prob(self, outputs: torch.Tensor) -> torch.Tensor:
+        return self.summed(self.distribution.log_prob(outputs))
+
+    def summed(self, values: torch.Tensor) -> torch.Tensor:
+        return values if self.distribution.event_shape else values.sum(dim=-1)
 
 
 class _TwoRows(Distribution):
@@ -160,8 +169,7 @@ class _TwoRows(Distribution):
 class GaussianDistribution(Distribution):
     """Gaussian with independent dimensions; the standard deviation does not depend on the observation.
 
-    The range of the standard deviation binds the optimizer, too: a parameter out of it would have no gradient, and
-    would never come back.
+    Its range binds the optimizer, too: a parameter out of it would have no gradient, and would never come back.
     """
 
     value_of = DiagGaussian
@@ -225,16 +233,13 @@ class HeteroscedasticGaussianDistribution(_TwoRows):
         std_range: tuple[float, float] = (1e-6, 1e6),
         std_type: Literal["scalar", "log"] = "scalar",
     ) -> None:
-        """Remember how the standard deviation is read from the network's output.
+        """Remember how the standard deviation is read; errors are those of :class:`GaussianDistribution`.
 
         Args:
             output_dim: Number of output dimensions A.
             init_std: Initial standard deviation, in units of the action.
             std_range: The standard deviation stays within this range, of which the low end is at least 1e-6.
             std_type: Whether the network gives the standard deviation itself or its logarithm.
-
-        Raises:
-            ValueError: ``std_type`` is unknown, or the range is empty or not positive.
         """
         super().__init__(output_dim)
         self.std_type = std_type
@@ -284,15 +289,9 @@ class BetaDistribution(_TwoRows):
         alpha, beta = (functional.softplus(_in_full_precision(mlp_output)) + 1.0).unbind(dim=-2)
         return ScaledBeta(alpha, beta, *self.action_range)
 
-    @property
-    def _alpha(self) -> torch.Tensor:
-        """Alpha [B, A] after the last :meth:`update`, under its name in release 5.5.1."""
-        return self._last.alpha
-
-    @property
-    def _beta(self) -> torch.Tensor:
-        """Beta [B, A] after the last :meth:`update`, under its name in release 5.5.1."""
-        return self._last.beta
+    # By their names in release 5.5.1, [B, A], after the last update.
+    _alpha = property(lambda self: self._last.alpha)
+    _beta = property(lambda self: self._last.beta)
 
     def deterministic_output(self, mlp_output: torch.Tensor) -> torch.Tensor:
         """Return the mean [B, A]."""
@@ -330,25 +329,17 @@ class _BetaMean(nn.Module):
 
     def __init__(self, low: float, high: float) -> None:
         super().__init__()
-        self.low = low
-        self.scale = high - low
+        self.low, self.scale = low, high - low
 
     def forward(self, mlp_output: torch.Tensor) -> torch.Tensor:
         shape = functional.softplus(mlp_output) + 1.0
         return self.low + self.scale * shape[..., 0, :] / (shape[..., 0, :] + shape[..., 1, :])
 
 
-_SMALLEST_STD = 1e-6
-
-
 def _checked_std(
     init_std: float, std_range: Sequence[float], std_type: str
 ) -> tuple[list[float], tuple[float, float], float]:
-    """Return the range, the range just inside of it of what is learned, and what is learned at first.
-
-    Raises:
-        ValueError: The range is empty, or a number is not one that a standard deviation can have.
-    """
+    """Return the range, the range just inside of it of what is learned, and what is learned at first."""
     low, high = max(float(std_range[0]), _SMALLEST_STD), float(std_range[1])
     largest = torch.finfo(torch.float32).max
     high = high if high <= largest else math.inf  # Clamp takes infinity, but not what overflows.

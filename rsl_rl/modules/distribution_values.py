@@ -49,7 +49,7 @@ class DiagGaussian(NamedTuple):
     @property
     def params(self) -> tuple[torch.Tensor, ...]:
         """(mean [B, A], std [B, A])."""
-        return (self.mean, self.scale.expand_as(self.mean))
+        return (self.mean, self.std)
 
     @property
     def entropy(self) -> torch.Tensor:
@@ -126,43 +126,6 @@ class ScaledBeta(NamedTuple):
         divergence = gain - loss + (old.alpha - self.alpha) * old.alpha.digamma()
         divergence = divergence + (old.beta - self.beta) * old.beta.digamma()
         return (divergence + (total - old_total) * old_total.digamma()).sum(dim=-1)
-
-
-class TorchDistribution(NamedTuple):
-    """A distribution of torch with independent dimensions [B, A], as a value."""
-
-    distribution: torch.distributions.Distribution
-
-    @property
-    def mean(self) -> torch.Tensor:
-        """Mean, [B, A]."""
-        return self.distribution.mean
-
-    @property
-    def std(self) -> torch.Tensor:
-        """Standard deviation, [B, A]."""
-        return self.distribution.stddev
-
-    @property
-    def params(self) -> tuple[torch.Tensor, ...]:
-        """(mean [B, A], std [B, A])."""
-        return (self.mean, self.std)
-
-    @property
-    def entropy(self) -> torch.Tensor:
-        """Entropy in nats, [B]."""
-        return self._summed(self.distribution.entropy())
-
-    def sample(self) -> torch.Tensor:
-        """Draw one sample, [B, A]."""
-        return self.distribution.sample()
-
-    def log_prob(self, outputs: torch.Tensor) -> torch.Tensor:
-        """Log density of outputs [B, A], [B]."""
-        return self._summed(self.distribution.log_prob(outputs))
-
-    def _summed(self, values: torch.Tensor) -> torch.Tensor:
-        return values if self.distribution.event_shape else values.sum(dim=-1)
 
 
 def _log_beta(alpha: torch.Tensor, beta: torch.Tensor) -> torch.Tensor:

@@ -9,7 +9,6 @@ import itertools
 import math
 from collections.abc import Sequence
 
-import torch
 from torch import nn
 
 from rsl_rl.compat.names import names_of
@@ -46,7 +45,7 @@ class MLP(nn.Sequential):
         output_shape = (output_dim,) if isinstance(output_dim, int) else tuple(output_dim)
         widths = [input_dim if width == -1 else width for width in hidden_dims]
         sizes = [input_dim, *widths, math.prod(output_shape)]
-        if any(size < 1 for size in sizes):
+        if min(sizes) < 1:
             raise ValueError(
                 f"MLP layers need positive widths, got input {input_dim}, hidden_dims {list(hidden_dims)}, "
                 f"output {output_dim}."
@@ -66,17 +65,12 @@ class MLP(nn.Sequential):
         super().__init__(*layers)
 
     def init_weights(self, scales: float | Sequence[float]) -> None:
-        """Initialize the weights orthogonally and the biases with zero.
-
-        Args:
-            scales: Gain of every Linear layer, one number for all or one per layer.
-        """
+        """Initialize the weights orthogonally, with one gain for all layers or one per layer, the biases with zero."""
         linears = [module for module in self if isinstance(module, nn.Linear)]
         gains = [scales] * len(linears) if isinstance(scales, (int, float)) else list(scales)
         for linear, gain in zip(linears, gains, strict=True):
             nn.init.orthogonal_(linear.weight, gain=gain)
-            with torch.no_grad():
-                linear.bias.zero_()
+            nn.init.zeros_(linear.bias)
 
 
 __getattr__ = names_of(__name__)

@@ -35,7 +35,6 @@ class EmpiricalNormalization(nn.Module):
         shape = (shape,) if isinstance(shape, int) else tuple(shape)
         self.eps = eps
         self.until = until
-        self._sample_ndim = len(shape)
         self.register_buffer("_mean", torch.zeros(1, *shape))
         self.register_buffer("_var", torch.ones(1, *shape))
         self.register_buffer("_std", torch.ones(1, *shape))
@@ -61,14 +60,10 @@ class EmpiricalNormalization(nn.Module):
 
     @torch.no_grad()
     def update(self, x: torch.Tensor) -> None:
-        """Merge a batch of samples into the statistics; does nothing outside the training mode.
-
-        Args:
-            x: [..., *shape].
-        """
+        """Merge samples [..., *shape] into the statistics; does nothing outside the training mode."""
         if not self.training:
             return
-        x = x.reshape(-1, *x.shape[x.ndim - self._sample_ndim :])
+        x = x.reshape(-1, *x.shape[x.ndim - self._mean.ndim + 1 :])
         batch_var, batch_mean = torch.var_mean(x, dim=0, unbiased=False, keepdim=True)
         batch_mean, batch_var, batch_count = current().pooled_moments(batch_mean, batch_var, x.shape[0])
         # Where learning has ended, or a sample is not finite or too large to square, the batch weighs nothing: a tensor

@@ -38,13 +38,7 @@ class RNN(nn.Module):
     """An LSTM or GRU, step by step over a batch of environments or over whole padded trajectories."""
 
     def __init__(self, input_size: int, hidden_dim: int = 256, num_layers: int = 1, type: str = "lstm") -> None:
-        """Build the layers; the hidden state starts empty.
-
-        Args:
-            input_size: Size of the input.
-            hidden_dim: Size of each layer's hidden state, and of the output.
-            num_layers: Number of layers.
-            type: lstm or gru.
+        """Build the layers, an ``lstm`` or a ``gru``; the hidden state starts empty.
 
         Raises:
             ValueError: The type is unknown.
@@ -59,17 +53,12 @@ class RNN(nn.Module):
     ) -> torch.Tensor:
         """Run over one step, which moves the hidden state, or over trajectories, which does not touch it.
 
-        Args:
-            input: One step, [N, input_size]; with ``masks`` padded trajectories, [T, n_traj, input_size].
-            masks: [T, n_traj], bool, True where a trajectory has a step.
-            hidden_state: State at the first step of every trajectory, [layers, n_traj, hidden]; None for zeros.
-
-        Returns:
-            [1, N, hidden], for trajectories [T, N, hidden].
+        One step is [N, input_size] and gives [1, N, hidden]. With ``masks`` [T, n_traj], True where a trajectory has a
+        step, the input is padded trajectories [T, n_traj, input_size] that begin with ``hidden_state``,
+        [layers, n_traj, hidden] or None for zeros; it gives [T, N, hidden].
         """
         if masks is not None:
-            output, _ = self._run(input, hidden_state)
-            return unpad_trajectories(output, masks)
+            return unpad_trajectories(self._run(input, hidden_state)[0], masks)
         output, self.hidden_state = self._run(input.unsqueeze(0), self.hidden_state)
         # Autocast returns bfloat16, which the layers do not take back.
         dtype = next(self.rnn.parameters()).dtype
@@ -84,15 +73,7 @@ class RNN(nn.Module):
         return self.rnn(input, hidden_state)
 
     def reset(self, dones: torch.Tensor | None = None, hidden_state: HiddenState = None) -> None:
-        """Start anew.
-
-        Args:
-            dones: [N], non-zero for the environments whose state becomes zero; None for all.
-            hidden_state: With ``dones`` None: the state to go on with; None to start empty.
-
-        Raises:
-            ValueError: Both were given.
-        """
+        """Set the state to zero where ``dones`` [N] is non-zero; without ``dones`` go on with ``hidden_state``."""
         if dones is None:
             self.hidden_state = hidden_state
             return
@@ -105,11 +86,7 @@ class RNN(nn.Module):
         self.hidden_state = changed_state(self.hidden_state, lambda state: torch.where(keep, state, 0.0))
 
     def detach_hidden_state(self, dones: torch.Tensor | None = None) -> None:
-        """Cut the gradient history of the hidden state.
-
-        Args:
-            dones: [N], non-zero for the environments whose history is cut; None for all.
-        """
+        """Cut the gradient history of the hidden state where ``dones`` [N] is non-zero, or everywhere."""
         if dones is None:
             self.hidden_state = changed_state(self.hidden_state, torch.Tensor.detach)
         else:

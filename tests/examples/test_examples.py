@@ -24,7 +24,7 @@ import torch
 from tensordict import TensorDict
 
 from rsl_rl.cli.main import main
-from rsl_rl.export.policy import load_policy
+from rsl_rl.export import load_policy
 from rsl_rl.extensions.mirrors import go1_joystick
 from rsl_rl.runners import OnPolicyRunner
 from tests.env.test_simulators import PACKAGES
