@@ -20,7 +20,7 @@ from rsl_rl.utils.atomic_files import remove_partial_files, replaced_when_comple
 
 # Not "model_...": launchers look for the newest file of that pattern.
 BEST, LATEST = "best.pt", "latest.pt"
-TRAINING_REWARD = "Train/mean_reward"
+TRAINING_REWARD, EVALUATED_RETURN = "Train/mean_reward", "Eval/mean_return"
 
 
 def numbered_checkpoints(folder: str | os.PathLike[str]) -> dict[int, Path]:
