@@ -13,7 +13,6 @@ import torch
 from tensordict import TensorDict
 
 from rsl_rl.checkpoint import write_checkpoint
-from rsl_rl.env import VecEnv
 from rsl_rl.env.finite_guard import FiniteGuard, Offence, StepOutcome
 from rsl_rl.runners.callbacks import Callback
 
@@ -79,7 +78,12 @@ class NonFinitePolicy(Callback):
                     f"has happened in {self._times} iterations):\n{offence.text}",
                     stacklevel=3,
                 )
-            self._end_lost_episodes(runner.env)
+            # Environments that still give nothing finite are asked to end their episodes, by their time limit.
+            lost_N, lengths = self._guard.lost_environments(), runner.env.episode_length_buf
+            if lost_N.any():
+                longest = torch.as_tensor(runner.env.max_episode_length, device=lengths.device, dtype=lengths.dtype)
+                with torch.inference_mode(False):
+                    runner.env.episode_length_buf = torch.where(lost_N.to(lengths.device), longest, lengths)
         (empty,) = runner.world.sums(is_empty)
         self._empty_rollouts = self._empty_rollouts + 1 if empty else 0
         if self._empty_rollouts >= _MAX_EMPTY_ROLLOUTS:
@@ -92,15 +96,6 @@ class NonFinitePolicy(Callback):
     def on_update_end(self, runner: OnPolicyRunner) -> None:  # noqa: D102
         if self.recovers:
             runner.logger.metrics["Update/nonfinite"] = float(self._count)
-
-    @torch.inference_mode(False)
-    def _end_lost_episodes(self, env: VecEnv) -> None:
-        """Ask environments that still give nothing finite to end their episodes, by their time limit."""
-        lost_N = self._guard.lost_environments()
-        if lost_N.any():
-            lengths = env.episode_length_buf
-            longest = torch.as_tensor(env.max_episode_length, device=lengths.device, dtype=lengths.dtype)
-            env.episode_length_buf = torch.where(lost_N.to(lengths.device), longest, lengths)
 
 
 def _keep_evidence(offence: Offence, runner: OnPolicyRunner, obs: TensorDict) -> str:

@@ -88,10 +88,9 @@ class OnPolicyRunner:
             self.callbacks.insert(0, NonFinitePolicy(self, obs))
 
     def learn(self, num_learning_iterations: int, init_at_random_ep_len: bool = False) -> None:
-        """Train.
+        """Train; a later call goes on with the next iteration.
 
-        A later call goes on with the next iteration. After the call, ``current_learning_iteration`` is the last
-        iteration made, and its checkpoint lies in the log folder.
+        After it, ``current_learning_iteration`` is the last iteration made, and its checkpoint lies in the log folder.
 
         Args:
             num_learning_iterations: Iterations to make.
@@ -121,14 +120,8 @@ class OnPolicyRunner:
                 times = {"collect_time": collected - started, "learn_time": time.perf_counter() - collected}
                 for callback in self._replacing("on_update_end"):
                     callback.on_update_end(self)
-                self.logger.log(
-                    it=iteration,
-                    start_it=start,
-                    total_it=end,
-                    loss_dict=self.losses,
-                    **times,
-                    **self.alg.log_arguments(),
-                )
+                progress = {"it": iteration, "start_it": start, "total_it": end, "loss_dict": self.losses}
+                self.logger.log(**progress, **times, **self.alg.log_arguments())
                 for callback in self._replacing("on_iteration_end"):
                     callback.on_iteration_end(self)
                 if self.is_last_iteration:
@@ -167,11 +160,9 @@ class OnPolicyRunner:
     def add_callback(self, callback: Callback | Callable[[OnPolicyRunner], object]) -> None:
         """Let the loop call a part of the program's own, or a function after every update.
 
-        For example::
+        Numbers of the algorithm that change this way are saved and resumed, and so is a part with ``state_dict``::
 
             runner.add_callback(lambda runner: setattr(runner.alg, "entropy_coef", 0.99 * runner.alg.entropy_coef))
-
-        Numbers of the algorithm that change this way are saved and resumed; so is a part with ``state_dict``.
         """
         if not isinstance(callback, Callback):
             function, callback = callback, Callback()
@@ -190,11 +181,8 @@ class OnPolicyRunner:
         Args:
             env: Environments that nobody else uses, with another seed; or a function that makes them. With a function,
                 or an environment with ``state_dict``, every evaluation begins alike, also in a run that is resumed.
-            interval: Iterations between two evaluations.
-            episodes: Episodes of each.
-
-        Raises:
-            ValueError: A number is less than 1.
+            interval: Iterations between two evaluations, at least 1.
+            episodes: Episodes of each, at least 1.
         """
         self.callbacks = [part for part in self.callbacks if not isinstance(part, Evaluation)]
         self.add_callback(Evaluation(env, interval, episodes))
@@ -235,7 +223,7 @@ class OnPolicyRunner:
             self.folder = CheckpointFolder(self.logger.log_dir, self.cfg.get("keep_checkpoints"))
             if resumed is not None:
                 self.folder.begin_after(self.current_learning_iteration)
-                self.logger.begin_at(self.current_learning_iteration + 1)
+                self.logger.begins_at = self.current_learning_iteration + 1
             self.logger.init_logging_writer()
         if resumed is not None:
             # Last, since the environment may have drawn random numbers.
@@ -263,12 +251,7 @@ class OnPolicyRunner:
     # -- checkpoints ---------------------------------------------------------------------------------------------------
 
     def save(self, path: str, infos: dict | None = None) -> None:
-        """Write a checkpoint atomically.
-
-        Args:
-            path: The file.
-            infos: Anything of the caller's, as tensors and plain data; :meth:`load` returns it.
-        """
+        """Write a checkpoint atomically; :meth:`load` returns ``infos``, tensors and plain data of the caller's."""
         document = self.alg.save() | {"iter": self.current_learning_iteration, "infos": infos}
         document |= {"processes": self.process_states or [process_state(self)], "config": plain(self.cfg)}
         document["callbacks"] = {name: part.state_dict() for name, part in self._stateful_callbacks()}
@@ -329,10 +312,8 @@ class OnPolicyRunner:
     def get_inference_policy(self, device: str | None = None) -> MLPModel:
         """Return the policy in evaluation mode: observation groups [B, ...] -> deterministic actions [B, A].
 
-        A recurrent policy forgets the environments of the training: it starts new episodes, of any number B.
-
-        Args:
-            device: Where it will run; on another device than this runner's it is a copy.
+        A recurrent policy forgets the environments of the training: it starts new episodes, of any number B. On another
+        ``device`` than this runner's it is a copy.
         """
         policy = self.alg.get_policy()
         if device is not None and torch.device(device) != torch.device(self.device):

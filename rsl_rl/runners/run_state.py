@@ -87,7 +87,7 @@ class ResumedRun:
         if not continues and lengths is not None and own is not None and len(lengths) == len(own):
             env.episode_length_buf, continues = lengths.to(own.device), True
         elif not continues:
-            logger.begin_episodes()
+            logger.episodes.begin_episodes()
         for note in self._notes:
             if self._rank == 0 or note.startswith("rank"):
                 print(f"Resumed, but {note}.")
