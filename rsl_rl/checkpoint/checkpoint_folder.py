@@ -84,11 +84,9 @@ class CheckpointFolder:
                     file.replace(file.with_name(f"abandoned_{number}.pt"))
 
     def is_best(self, score: float | None, by: str = TRAINING_REWARD) -> bool:
-        """Return whether a checkpoint would be the best so far; an evaluation outweighs the rewards of the training.
+        """Return whether a checkpoint with this score, of this tag, would be the best so far.
 
-        Args:
-            score: What is compared; None if nothing is known yet, what is not finite counts as that.
-            by: Its tag.
+        An evaluation outweighs the rewards of the training. A score that is None or not finite says nothing.
         """
         if score is None or not math.isfinite(score):
             return False

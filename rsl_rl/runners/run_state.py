@@ -98,14 +98,11 @@ def config_differences(saved: Any, cfg: Mapping[str, Any]) -> list[str]:
     """Return how a configuration differs from the saved one, one line per key."""
     if not isinstance(saved, Mapping):
         return []
-    old, new = (
-        {key: value for key, value in flat(config).items() if key.split("/")[0] not in _NOT_COMPARED}
-        for config in (saved, cfg)
-    )
+    old, new = flat(saved), flat(cfg)
     return [
         f"{key.replace('/', '.')}: {old.get(key, '(not set)')} -> {new.get(key, '(not set)')}"
         for key in sorted({*old, *new})
-        if old.get(key) != new.get(key)
+        if old.get(key) != new.get(key) and key.split("/")[0] not in _NOT_COMPARED
     ]
 
 

@@ -82,19 +82,11 @@ class Logger:
         self.git_status_repos = [rsl_rl.__file__]
         self.console: SilentConsole = make_console()
         self.episodes = EpisodeStatistics(num_envs, device, cfg["num_steps_per_env"])
+        self.rewbuffer, self.lenbuffer = self.episodes.returns, self.episodes.lengths
+        """Returns, and lengths in steps, of the last 100 finished episodes, as of the last :meth:`log`."""
         self._environment_log = MeanMeter(device)
         self.tot_timesteps = 0
         self.tot_time = 0.0
-
-    @property
-    def rewbuffer(self) -> deque[float]:
-        """Returns of the last 100 finished episodes, as of the last :meth:`log`."""
-        return self.episodes.returns
-
-    @property
-    def lenbuffer(self) -> deque[float]:
-        """Lengths in steps of the last 100 finished episodes, as of the last :meth:`log`."""
-        return self.episodes.lengths
 
     def init_logging_writer(self) -> None:
         """Open the writers, keep the configuration and the state of the code. Does nothing without a folder."""
@@ -142,13 +134,9 @@ class Logger:
         extras: Mapping[str, Any],
         intrinsic_rewards: torch.Tensor | None = None,
     ) -> None:
-        """Take in one step of all environments.
+        """Take in one step: rewards as the environment gave them, dones and weighted intrinsic rewards, each [N].
 
-        Args:
-            rewards: [N], as the environment gave them.
-            dones: [N], non-zero where an episode ended.
-            extras: ``"log"`` or ``"episode"`` hold what the environment wants logged; not changed.
-            intrinsic_rewards: [N], weighted, or None.
+        What the environment wants logged is under ``"log"`` or ``"episode"`` in ``extras``, which are not changed.
         """
         logged = extras.get("log") if "log" in extras else extras.get("episode")
         if logged:
@@ -170,19 +158,10 @@ class Logger:
         width: int = 80,
         pad: int = 40,
     ) -> None:
-        """Show and write the numbers of an iteration.
+        """Show and write the numbers of an iteration, ``it``.
 
-        Args:
-            it: The iteration.
-            start_it: The first iteration of this call to ``learn``.
-            total_it: The first iteration that will not be made.
-            collect_time: Seconds of stepping the environment.
-            learn_time: Seconds of learning.
-            loss_dict: Mean losses by name.
-            learning_rate: The learning rate.
-            action_std: Standard deviation of the actions, any shape, or None.
-            rnd_weight: Weight of the intrinsic reward, or None.
-            print_minimal: Unused, like ``width`` and ``pad``.
+        The first one of this call to ``learn`` was ``start_it``, the first that will not be made is ``total_it``. Times
+        are in seconds; the deviation of the actions has any shape. The last three are unused, for existing callers.
         """
         world = current() if self._is_distributed else SOLO
         for finished, totals in world.gather((self.episodes.finished(), self._environment_log.totals())):

@@ -28,13 +28,10 @@ _PACKAGES = ("numpy", "tensordict", "gymnasium", "mujoco", "envpool", "mjlab", "
 
 
 def store_git_state(files: list[str], folder: str | Path) -> list[str]:
-    """Write branch, commit, status and diff of the git repositories that hold ``files``; return the files written.
+    """Write branch, commit, status and diff of the git repositories that hold some files or folders.
 
-    A file outside a repository is passed over, and so is everything where git is not installed.
-
-    Args:
-        files: Files or folders; several in one repository count once.
-        folder: Where to write one ``<repository>.diff`` each.
+    One ``<repository>.diff`` each goes to ``folder``; these are returned. What lies outside a repository is passed
+    over, and so is everything where git is not installed.
     """
     written: list[str] = []
     paths = [Path(file).resolve() for file in files]

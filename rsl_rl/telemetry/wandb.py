@@ -28,11 +28,8 @@ _GRACE = 10.0
 class WandbLogWriter(ServiceLogWriter):
     """Writes numbers, configuration, checkpoints, code state and videos to Weights & Biases.
 
-    The entity is taken from the environment variable ``WANDB_USERNAME`` where it is set. A run that the caller has
-    already started with ``wandb.init`` (a sweep, for one) is used as it is, and left open.
-
-    The calls of a run of its own are made in a thread, since the client waits without a limit for a process of its own
-    that hangs.
+    A run that the caller has already started with ``wandb.init`` (a sweep, for one) is used as it is, and left open.
+    The calls of a run of its own are made in a thread: the client waits without a limit for its process when it hangs.
     """
 
     def __init__(
