@@ -6,6 +6,7 @@
 from rsl_rl.checkpoint.checkpoint_file import is_plain, read_checkpoint, write_checkpoint
 from rsl_rl.checkpoint.checkpoint_folder import (
     BEST,
+    EVALUATED_RETURN,
     LATEST,
     TRAINING_REWARD,
     CheckpointFolder,
@@ -16,6 +17,7 @@ from rsl_rl.checkpoint.random_state import random_state, restore_random_state
 
 __all__ = [
     "BEST",
+    "EVALUATED_RETURN",
     "LATEST",
     "TRAINING_REWARD",
     "CheckpointFolder",

@@ -19,13 +19,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from rsl_rl.utils.atomic_files import replaced_when_complete
+from rsl_rl.utils.atomic_files import write_whole
 
-FORMAT_VERSION = 1
-"""Of the documents written here; they carry it under the key ``format_version``."""
-TRUST_VARIABLE = "RSL_RL_TRUST_CHECKPOINTS"
-"""Set to 1, this environment variable lets files execute code while they are read."""
-
+# Of the documents written here; they carry it under the key ``format_version``.
+_FORMAT_VERSION = 1
+# Set to 1, this environment variable lets files execute code while they are read.
+_TRUST_VARIABLE = "RSL_RL_TRUST_CHECKPOINTS"
 # A checkpoint is a zip archive, whose trailing comment any reader skips: the SHA-256 of all bytes before its digits.
 _MARK = b"rsl_rl sha256="
 _COMMENT_LENGTH = len(_MARK) + 64
@@ -35,14 +34,11 @@ _PLAIN_TYPES |= {torch.Tensor, torch.nn.Parameter}
 
 
 def write_checkpoint(document: dict[str, Any], path: str | os.PathLike[str]) -> None:
-    """Write a checkpoint atomically, with its format version and its SHA-256 inside.
-
-    A temporary file in the same folder is written, forced to the disk and renamed; a file that was there before
-    survives until that moment. Missing folders are created.
+    """Write a checkpoint atomically, with its format version and its SHA-256 inside; missing folders are created.
 
     Args:
         document: Tensors and plain data. Numbers and arrays of NumPy become numbers and tensors.
-        path: Where to write.
+        path: Where to write. A file that is there survives until the new one is forced to the disk.
 
     Raises:
         OSError: The folder cannot be written, or the disk is full.
@@ -51,22 +47,16 @@ def write_checkpoint(document: dict[str, Any], path: str | os.PathLike[str]) -> 
         UserWarning: It holds other objects, and reading it will be refused.
     """
     buffer = io.BytesIO()
-    torch.save({**_plain(document, ""), "format_version": FORMAT_VERSION}, buffer)
+    torch.save({**_plain(document, ""), "format_version": _FORMAT_VERSION}, buffer)
     # The archive ends with the length of its comment, two bytes, and the comment.
     content = buffer.getvalue()[:-2] + _COMMENT_LENGTH.to_bytes(2, "little") + _MARK
-    with replaced_when_complete(path) as partial, open(partial, "wb") as file:
-        file.write(content)
-        file.write(hashlib.sha256(content).hexdigest().encode())
+    write_whole(path, content + hashlib.sha256(content).hexdigest().encode())
 
 
 def read_checkpoint(path: str | os.PathLike[str], map_location: Any = None) -> dict[str, Any]:
     """Read a checkpoint of any release. Only tensors and plain data are accepted: nothing in the file is executed.
 
-    A file with a SHA-256 is verified; those of other releases have none.
-
-    Args:
-        path: The file.
-        map_location: Where to put the tensors, as in ``torch.load``.
+    A file with a SHA-256 is verified; those of other releases have none. ``map_location`` as in ``torch.load``.
 
     Raises:
         FileNotFoundError: There is no such file; names the checkpoints beside it.
@@ -92,10 +82,10 @@ def read_checkpoint(path: str | os.PathLike[str], map_location: Any = None) -> d
     if "format_version" in document and not is_verified and content[end + 20 : end + 22] != b"\0\0":
         raise ValueError(f"'{path}' is damaged: the SHA-256 at its end is missing.")
     version = document.get("format_version", 0)
-    if not isinstance(version, int) or version > FORMAT_VERSION:
+    if not isinstance(version, int) or version > _FORMAT_VERSION:
         raise ValueError(
             f"'{path}' was written by a newer version of this library (format {version}, this one reads up to "
-            f"{FORMAT_VERSION})."
+            f"{_FORMAT_VERSION})."
         )
     return document
 
@@ -150,10 +140,10 @@ def _parsed(content: bytes, path: Path, map_location: Any) -> Any:
         found = re.search(r"GLOBAL (\S+)", str(error)) if isinstance(error, pickle.UnpicklingError) else None
         if found is None:
             raise ValueError(f"'{path}' is not a checkpoint, or it is damaged (cut off?): {error}") from error
-        if os.environ.get(TRUST_VARIABLE) != "1":
+        if os.environ.get(_TRUST_VARIABLE) != "1":
             raise ValueError(
                 f"'{path}' is refused: it holds something other than tensors and plain data ({found[1]}), and reading "
-                f"that would execute code from the file. If you trust whoever wrote it: set {TRUST_VARIABLE}=1."
+                f"that would execute code from the file. If you trust whoever wrote it: set {_TRUST_VARIABLE}=1."
             ) from error
     try:
         return torch.load(io.BytesIO(content), map_location=map_location, weights_only=False)

@@ -20,7 +20,7 @@ from rsl_rl.utils.atomic_files import remove_partial_files, replaced_when_comple
 
 # Not "model_...": launchers look for the newest file of that pattern.
 BEST, LATEST = "best.pt", "latest.pt"
-TRAINING_REWARD = "Train/mean_reward"
+TRAINING_REWARD, EVALUATED_RETURN = "Train/mean_reward", "Eval/mean_return"
 
 
 def numbered_checkpoints(folder: str | os.PathLike[str]) -> dict[int, Path]:
@@ -30,14 +30,11 @@ def numbered_checkpoints(folder: str | os.PathLike[str]) -> dict[int, Path]:
 
 
 def newest_checkpoint(folder: str | os.PathLike[str]) -> Path:
-    """Return the newest checkpoint of a folder that can be read; damaged ones are skipped.
+    """Return the newest checkpoint of a folder that can be read; others are skipped, with a warning that says why.
 
     Raises:
         FileNotFoundError: There is none.
         ValueError: There are some, and all of them are damaged.
-
-    Warns:
-        UserWarning: A file was skipped; says why.
     """
     files = numbered_checkpoints(folder) if Path(folder).is_dir() else {}
     for file in files.values():
@@ -60,15 +57,13 @@ class CheckpointFolder:
     """
 
     def __init__(self, folder: str | os.PathLike[str], keep: int | None = None) -> None:
-        """Remove what a killed process left half written.
+        """Remove what a killed process left half written; the folder is made when something is saved.
 
-        Args:
-            folder: The run's folder; made when something is saved.
-            keep: How many of the newest checkpoints stay, beside the best; None for all.
+        Of the newest checkpoints, beside the best, ``keep`` stay; None for all.
         """
-        self._folder = Path(folder)
-        self._keep = keep
-        self._failed = False
+        self._folder, self._keep = Path(folder), keep
+        self.is_behind = False
+        """Whether the last attempt failed, so that another should be made soon."""
         self.best_reward: float | None = None
         """What the checkpoint ``best.pt`` was chosen by."""
         self.best_by = TRAINING_REWARD
@@ -79,32 +74,25 @@ class CheckpointFolder:
             self.best_reward, self.best_by = best.get("best_reward"), best.get("best_by", TRAINING_REWARD)
 
     def begin_after(self, iteration: int) -> None:
-        """Go on after a checkpoint that may not be the newest: later ones are of a branch that was given up.
+        """Rename checkpoints later than the one that the run goes on from to ``abandoned_<iteration>.pt``.
 
-        They are renamed to ``abandoned_<iteration>.pt``, so that they are not taken for the newest of this one.
+        They are of a branch that was given up, and must not be taken for the newest of this one.
         """
         with contextlib.suppress(OSError):
             for number, file in numbered_checkpoints(self._folder).items():
                 if number > iteration:
                     file.replace(file.with_name(f"abandoned_{number}.pt"))
 
-    @property
-    def is_behind(self) -> bool:
-        """Whether the last attempt failed, so that another should be made soon."""
-        return self._failed
-
     def is_best(self, score: float | None, by: str = TRAINING_REWARD) -> bool:
-        """Return whether a checkpoint would be the best so far; an evaluation outweighs the rewards of the training.
+        """Return whether a checkpoint with this score, of this tag, would be the best so far.
 
-        Args:
-            score: What is compared; None if nothing is known yet, what is not finite counts as that.
-            by: Its tag.
+        An evaluation outweighs the rewards of the training. A score that is None or not finite says nothing.
         """
         if score is None or not math.isfinite(score):
             return False
-        if self.best_reward is None or by == self.best_by:
-            return self.best_reward is None or score > self.best_reward
-        return self.best_by == TRAINING_REWARD
+        if self.best_reward is None or by != self.best_by:
+            return self.best_reward is None or self.best_by == TRAINING_REWARD
+        return score > self.best_reward
 
     def save(
         self,
@@ -120,16 +108,13 @@ class CheckpointFolder:
             write: Writes a checkpoint to the path that it is given.
             iteration: Of the checkpoint.
             score: What ``best.pt`` is chosen by; see :meth:`is_best`.
-            is_last: Whether no later attempt will be made: the checkpoint then goes to a temporary folder instead.
+            is_last: Whether no later attempt will be made: the checkpoint then goes to a temporary folder instead, and
+                OSError is raised where that cannot be written either.
             by: Tag of the score.
-
-        Raises:
-            OSError: It is the last, and cannot be written anywhere.
         """
         path = self._folder / f"model_{iteration}.pt"
         is_best, before = self.is_best(score, by), (self.best_reward, self.best_by)
-        if is_best:
-            # Part of what is written.
+        if is_best:  # it is part of what is written
             self.best_reward, self.best_by = score, by
         try:
             write(str(path))
@@ -138,7 +123,7 @@ class CheckpointFolder:
             # torch reports a full disk as a RuntimeError of its own.
             if isinstance(error, RuntimeError) and not re.search("PytorchStreamWriter|iostream", str(error)):
                 raise
-            self._failed = True
+            self.is_behind = True
             if not is_last:
                 warnings.warn(
                     f"The checkpoint '{path}' could not be written, training goes on and tries again after the next "
@@ -153,10 +138,12 @@ class CheckpointFolder:
                 stacklevel=3,
             )
             return
-        self._failed = False
-        self._name(path, LATEST)
-        if is_best:
-            self._name(path, BEST)
+        self.is_behind = False
+        for name in (LATEST, BEST) if is_best else (LATEST,):
+            place = self._folder / name
+            with contextlib.suppress(OSError):
+                if is_ours(path) and (not place.exists() or is_ours(place)):
+                    self._copy(path, name)
         if self._keep is not None:
             for file in list(numbered_checkpoints(self._folder).values())[self._keep :]:
                 # Of a run that went back to an earlier checkpoint there may be newer ones.
@@ -166,18 +153,13 @@ class CheckpointFolder:
 
     def protect_latest(self, name: str) -> Path | None:
         """Give the newest checkpoint a second name, under which it is never deleted; None if there is none."""
-        files = list(numbered_checkpoints(self._folder).values()) if self._folder.is_dir() else []
-        if not files:
-            return None
-        with contextlib.suppress(OSError), replaced_when_complete(self._folder / name) as partial:
-            shutil.copyfile(files[0], partial)
-        return self._folder / name
+        with contextlib.suppress(FileNotFoundError, StopIteration):
+            self._copy(next(iter(numbered_checkpoints(self._folder).values())), name)
+            return self._folder / name
+        return None
 
-    def _name(self, path: Path, name: str) -> None:
-        place = self._folder / name
+    def _copy(self, path: Path, name: str) -> None:
         # A missing name is not worth a warning where the disk is full: the checkpoint itself is there.
-        with contextlib.suppress(OSError):
-            if is_ours(path) and (not place.exists() or is_ours(place)):
-                # Not a link: a program that writes to one name would change what the other means.
-                with replaced_when_complete(place) as partial:
-                    shutil.copyfile(path, partial)
+        # Not a link: a program that writes to one name would change what the other means.
+        with contextlib.suppress(OSError), replaced_when_complete(self._folder / name) as partial:
+            shutil.copyfile(path, partial)

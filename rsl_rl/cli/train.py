@@ -203,7 +203,7 @@ def _prepared(
             # that left no checkpoint is written anew.
             runner.forget_progress()
             if resumed is not None:
-                runner.logger.begin_at(0)
+                runner.logger.begins_at = 0
         done = world.broadcast(done)
         folder = None
         if world.rank == 0:

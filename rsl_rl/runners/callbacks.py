@@ -5,15 +5,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+import warnings
+from collections import deque
+from statistics import median
 from typing import TYPE_CHECKING
 
 from tensordict import TensorDict
 
+from rsl_rl.checkpoint import EVALUATED_RETURN, TRAINING_REWARD
+from rsl_rl.distributed import on_host
 from rsl_rl.env.finite_guard import StepOutcome
+from rsl_rl.runners.run_state import process_state
 
 if TYPE_CHECKING:
     from rsl_rl.runners.on_policy_runner import OnPolicyRunner
+
+# Tag -> what it is called, how many times its usual value is a jump, and below what it is not worth a word.
+_WATCHED = {
+    "Loss/value": ("value loss", 100.0, 1.0),
+    "Update/kl": ("KL divergence", 100.0, 0.1),
+    "Update/clipped": ("share of clipped samples", 10.0, 0.5),
+    "Update/actor_gradient": ("actor's gradient", 100.0, 1.0),
+    "Update/critic_gradient": ("critic's gradient", 100.0, 1.0),
+}
 
 
 class Callback:
@@ -46,12 +61,59 @@ class Callback:
         """Act after the last iteration."""
 
 
-class CallFunction(Callback):
-    """Calls a function with the runner after every update."""
+class RunawayWatch(Callback):
+    """Compares the numbers of an update with the median of the last 50 ones."""
 
-    def __init__(self, function: Callable[[OnPolicyRunner], object]) -> None:
-        """Remember the function."""
-        self._function = function
+    def __init__(self) -> None:
+        """Start without a history."""
+        self._history = {tag: deque[float](maxlen=50) for tag in _WATCHED}
+        self._quiet_until = dict.fromkeys(_WATCHED, 0)
 
-    def on_update_end(self, runner: OnPolicyRunner) -> None:  # noqa: D102
-        self._function(runner)
+    def on_iteration_end(self, runner: OnPolicyRunner) -> None:
+        """Warn of what has jumped by orders of magnitude, once in 50 iterations; keep the checkpoint from before it."""
+        iteration, jumps = runner.current_learning_iteration, []
+        numbers = {f"Loss/{name}": value for name, value in runner.losses.items()} | runner.logger.metrics
+        for tag, (name, factor, floor) in _WATCHED.items():
+            number, history = numbers.get(tag, math.nan), self._history[tag]
+            if not math.isfinite(number):
+                continue
+            usual = median(history) if len(history) >= 10 else math.inf
+            if number > max(factor * usual, floor) and iteration >= self._quiet_until[tag]:
+                jumps.append(f"{name} {number:.3g} (median of the last {len(history)} iterations: {usual:.3g})")
+                self._quiet_until[tag] = iteration + 50
+            history.append(number)
+        if jumps:
+            kept = None if runner.folder is None else runner.folder.protect_latest(f"before_runaway_{iteration}.pt")
+            where = "" if kept is None else f" The checkpoint from before is kept as '{kept}'."
+            warnings.warn(f"Iteration {iteration}: {'; '.join(jumps)}.{where}", stacklevel=3)
+
+
+class Checkpointing(Callback):
+    """Saves every so many iterations, the best policy, and at the end, of which all processes agree."""
+
+    def on_iteration_end(self, runner: OnPolicyRunner) -> None:
+        """Save if it is time; make this iteration the last one where a process was asked to stop."""
+        folder, iteration, rewards = runner.folder, runner.current_learning_iteration, runner.logger.rewbuffer
+        by = EVALUATED_RETURN if EVALUATED_RETURN in runner.logger.evaluation else TRAINING_REWARD
+        score = runner.logger.evaluation.get(by, sum(rewards) / len(rewards) if rewards else None)
+        is_urgent = folder is not None and (folder.is_behind or (by != TRAINING_REWARD and folder.is_best(score, by)))
+        stops, is_urgent = runner.world.sums(runner.stop_requested, is_urgent)
+        # A signal that comes after the sum counts for the next iteration.
+        runner.is_last_iteration |= stops > 0
+        runner.stop_requested |= stops > 0
+        if not (runner.is_last_iteration or is_urgent or iteration % runner.cfg["save_interval"] == 0):
+            return
+        if runner.is_distributed:
+            if different := runner.world.unlike_the_first(runner.alg.fingerprint()):
+                warnings.warn(
+                    f"The parameters of the processes {different} are not those of process 0 any more; they are "
+                    "copied anew. An update that depends on the process, or failing hardware, does this.",
+                    stacklevel=3,
+                )
+                runner.alg.broadcast_parameters()
+            runner.process_states = runner.world.gather(on_host(process_state(runner)))
+        if folder is not None:
+            folder.save(runner.save, iteration, score, runner.is_last_iteration, by)
+            # A client's way of saving may have looked at the policy.
+            runner.alg.train_mode()
+        runner.process_states = []

@@ -10,9 +10,6 @@ from rsl_rl.runners.on_policy_runner import OnPolicyRunner
 
 
 class DistillationRunner(OnPolicyRunner):
-    """Trains a student on its own rollouts to act like a teacher, whose weights come from a checkpoint.
-
-    :class:`OnPolicyRunner`, which was the runner of both up to 2.x, does the same with the same configuration.
-    """
+    """Trains a student on its own rollouts to act like a teacher, as :class:`OnPolicyRunner` can, too."""
 
     alg: Distillation  # pyright: ignore[reportIncompatibleVariableOverride] (a runner never replaces its algorithm)

@@ -1,10 +1,7 @@
 # Copyright (c) 2026, The RSL-RL Independent Authors
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""Whole episodes of a policy.
-
-Legend: N environments.
-"""
+"""Whole episodes of a policy. Legend: N environments."""
 
 from __future__ import annotations
 
@@ -24,8 +21,8 @@ from rsl_rl.env.infos import numbers_of_infos
 from rsl_rl.env.tracking import velocity_tracking
 
 Policy = Callable[[TensorDict], torch.Tensor]
+# Values [N] and where they are given [N], bool; or their mean [].
 _Value = tuple[np.ndarray, np.ndarray]
-"""Values [N] and where they are given [N], bool; or their mean []."""
 # Not what counts or limits successes.
 _ABOUT_SUCCESS = r"(^|[^a-z])(success|success_rate)$"
 
@@ -43,12 +40,9 @@ class Episodes:
     """Share of successful episodes; where the environment only logs a mean over the episodes that ended in a step, the
     mean of that. Counts (Isaac Lab's ``Episode_Termination/...``) are divided by the episodes that ended."""
     terms: dict[str, float]
-    """Mean per step of what the environment reports, reward terms for example.
-
-    What it gives for each environment (the infos of Gymnasium and EnvPool, log entries of shape [N]) is averaged over
-    the steps of the episodes above. What it averages itself is averaged over all steps until the last episode ended:
-    those of environments that had made their share by then are in it, too.
-    """
+    """Mean per step of what the environment reports, reward terms for example: what it gives for each environment
+    (infos of Gymnasium and EnvPool, log entries of shape [N]) over the steps of the episodes above, what it averages
+    itself over all steps until the last of them ended, also those of environments that had made their share."""
     tracking: dict[str, float]
     """Mean absolute errors per step, averaged in the same way: what has "error" in its name, and for robots of
     :mod:`rsl_rl.env.tracking` ``lin_vel`` [m/s] and ``ang_vel`` [rad/s]."""
@@ -66,21 +60,19 @@ class Episodes:
 
 
 def play_episodes(env: VecEnv, policy: Policy, num_episodes: int, max_steps: int | None = None) -> Episodes:
-    """Run episodes in all environments side by side.
+    """Run episodes in all environments side by side, and count the first ones of each, as many as its share.
 
-    Every environment contributes its first episodes, as many as its share: taking the first that end anywhere would
-    favour short ones. One that is in the middle of an episode finishes that first; it does not count.
+    Taking the first that end anywhere would favour short ones. An episode that is under way does not count.
 
     Args:
         env: N environments.
         policy: Groups [N, ...] -> actions [N, A]; its ``reset(dones)``, where it has one, is told of episode ends.
         num_episodes: How many.
-        max_steps: After so many steps the episodes that are running are counted as they stand, and no more are made;
-            None to wait for the last one.
+        max_steps: After so many steps running episodes are counted as they stand; None to wait for the last one.
     """
     share, left_over = divmod(num_episodes, env.num_envs)
     quota_N = torch.tensor([share + (index < left_over) for index in range(env.num_envs)])
-    episodes: list[tuple[float, int, bool | None]] = []
+    returns, lengths, successes, is_success_known = list[float](), list[int](), list[bool](), False
     # Sum and number of the values that are reported, by kind and name.
     sums: dict[tuple[str, str], np.ndarray] = defaultdict(lambda: np.zeros(2))
     returns_N, lengths_N = torch.zeros(env.num_envs, dtype=torch.float64), torch.zeros(env.num_envs, dtype=torch.long)
@@ -109,29 +101,25 @@ def play_episodes(env: VecEnv, policy: Policy, num_episodes: int, max_steps: int
                 counted = values[counted_N.numpy() & given_N] if values.ndim else values
                 sums[key] += counted.sum(), counted.size
             ended_N = counted_N & done_N
-            for index in ended_N.nonzero().flatten().tolist():
-                success = bool(succeeded_N[index] > 0) if is_said_N[index] else None
-                episodes.append((returns_N[index].item(), int(lengths_N[index]), success))
+            returns += returns_N[ended_N].tolist()
+            lengths += lengths_N[ended_N].tolist()
+            successes += ((succeeded_N > 0) & is_said_N)[ended_N.numpy()].tolist()
+            is_success_known |= bool(is_said_N[ended_N.numpy()].any())
             quota_N -= ended_N.long()
             is_new_N |= done_N
             returns_N[done_N], lengths_N[done_N] = 0.0, 0
-    running = ((quota_N > 0) & (lengths_N > 0)).nonzero().flatten().tolist()
-    episodes += [(returns_N[index].item(), int(lengths_N[index]), None) for index in running]
-    said = [success for _, _, success in episodes]
-    successes = [bool(success) for success in said] if any(success is not None for success in said) else None
+    running_N = (quota_N > 0) & (lengths_N > 0)
+    returns += returns_N[running_N].tolist()
+    lengths += lengths_N[running_N].tolist()
+    unfinished = int(running_N.sum())
+    successes += [False] * unfinished
     terms, tracking, logged = (
         {name: float(total / count) for (of, name), (total, count) in sums.items() if of == kind and count}
         for kind in ("terms", "tracking", "success")
     )
-    return Episodes(
-        returns=[episode_return for episode_return, _, _ in episodes],
-        lengths=[length for _, length, _ in episodes],
-        successes=successes,
-        success=logged.get("") if successes is None else float(np.mean(successes)),
-        terms=terms,
-        tracking=tracking,
-        unfinished=len(running),
-    )
+    if is_success_known:
+        return Episodes(returns, lengths, successes, float(np.mean(successes)), terms, tracking, unfinished)
+    return Episodes(returns, lengths, None, logged.get(""), terms, tracking, unfinished)
 
 
 def _reported(env: VecEnv, extras: Mapping[str, Any]) -> dict[str, _Value]:

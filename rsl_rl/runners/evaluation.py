@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from rsl_rl.checkpoint import random_state, restore_random_state
+from rsl_rl.checkpoint import EVALUATED_RETURN, random_state, restore_random_state
 from rsl_rl.env import VecEnv, as_vec_env
 from rsl_rl.export.frozen import frozen_copy
 from rsl_rl.runners.callbacks import Callback
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 
 SEED = 500_000
 """Seed of every evaluation; that of its environments, too, where the command line makes them."""
-RETURN = "Eval/mean_return"
-_TAGS = {"return": RETURN, "length": "Eval/mean_episode_length"}
+_TAGS = {"return": EVALUATED_RETURN, "length": "Eval/mean_episode_length"}
 
 
 class Evaluation(Callback):
@@ -45,7 +44,7 @@ class Evaluation(Callback):
         for name, number in (("interval", interval), ("number of episodes", episodes)):
             if number < 1:
                 raise ValueError(f"The {name} of evaluations must be at least 1, got {number}.")
-        self._interval, self._episodes, self._is_over = interval, episodes, False
+        self._interval, self._episodes = interval, episodes
         # A class is a function that makes environments.
         self._makes_anew = isinstance(env, type) or not hasattr(env, "step")
         self._make: Any = env if self._makes_anew else lambda: env
@@ -54,16 +53,15 @@ class Evaluation(Callback):
 
     def on_update_end(self, runner: OnPolicyRunner) -> None:
         """Evaluate if it is time, in the first of several processes; warn if that fails."""
-        runner.logger.evaluation = {}
-        iteration = runner.current_learning_iteration
+        runner.logger.evaluation, iteration = {}, runner.current_learning_iteration
         is_time = runner.is_last_iteration or iteration % self._interval == 0
-        if self._is_over or not is_time or runner.gpu_global_rank != 0:
+        if not is_time or runner.gpu_global_rank != 0:
             return
         started = time.perf_counter()
         try:
             played = self._play(runner)
         except Exception as error:  # whatever an environment or a model raises, it is not worth a run
-            self._is_over = True
+            runner.callbacks.remove(self)
             self._close()
             warnings.warn(
                 f"The evaluation in iteration {iteration} failed and none is made any more, training goes on, and "
@@ -113,11 +111,10 @@ def _seeded(devices: set[str]) -> Iterator[None]:
         random.seed(SEED)
         np.random.seed(SEED)
         torch.default_generator.manual_seed(SEED)
-        for device in devices:
-            if torch.device(device).type == "cuda":
-                # Not torch.manual_seed: other GPUs are none of its business.
-                with torch.cuda.device(device):
-                    torch.cuda.manual_seed(SEED)
+        for device in filter(lambda device: torch.device(device).type == "cuda", devices):
+            # Not torch.manual_seed: other GPUs are none of its business.
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(SEED)
         yield
     finally:
         for device, state in kept.items():

@@ -7,21 +7,19 @@ from __future__ import annotations
 
 import os
 import warnings
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import torch
 from tensordict import TensorDict
 
 from rsl_rl.checkpoint import write_checkpoint
-from rsl_rl.env import VecEnv
 from rsl_rl.env.finite_guard import FiniteGuard, Offence, StepOutcome
 from rsl_rl.runners.callbacks import Callback
 
 if TYPE_CHECKING:
     from rsl_rl.runners.on_policy_runner import OnPolicyRunner
 
-MAX_EMPTY_ROLLOUTS = 10
-"""So many rollouts in a row without anything to learn from end the training."""
+_MAX_EMPTY_ROLLOUTS = 10
 _MAX_ENVIRONMENTS_KEPT = 16
 
 
@@ -56,7 +54,12 @@ class NonFinitePolicy(Callback):
         if self.recovers:
             return self._leave_out(offence, runner)
         if offence is not None:
-            _stop(offence, runner, obs)
+            raise ValueError(
+                f"The environment returned NaN or infinite numbers in iteration {runner.current_learning_iteration}; "
+                f"the update was not made:\n{offence.text}{_keep_evidence(offence, runner, obs)}\nSet nonfinite to "
+                "'recover' to cut these environments and go on, or check_for_nan to False to learn from them "
+                "regardless."
+            )
         return True
 
     def _leave_out(self, offence: Offence | None, runner: OnPolicyRunner) -> bool:
@@ -71,17 +74,21 @@ class NonFinitePolicy(Callback):
             if self._times & (self._times - 1) == 0:
                 warnings.warn(
                     f"The environment returned NaN or infinite numbers in iteration "
-                    f"{runner.current_learning_iteration}; {self._count} "
-                    f"transitions are left out of the update (it has happened in {self._times} iterations):\n"
-                    f"{offence.text}",
+                    f"{runner.current_learning_iteration}; {self._count} transitions are left out of the update (it "
+                    f"has happened in {self._times} iterations):\n{offence.text}",
                     stacklevel=3,
                 )
-            self._end_lost_episodes(runner.env)
+            # Environments that still give nothing finite are asked to end their episodes, by their time limit.
+            lost_N, lengths = self._guard.is_lost_N, runner.env.episode_length_buf
+            if lost_N.any():
+                longest = torch.as_tensor(runner.env.max_episode_length, device=lengths.device, dtype=lengths.dtype)
+                with torch.inference_mode(False):
+                    runner.env.episode_length_buf = torch.where(lost_N.to(lengths.device), longest, lengths)
         (empty,) = runner.world.sums(is_empty)
         self._empty_rollouts = self._empty_rollouts + 1 if empty else 0
-        if self._empty_rollouts >= MAX_EMPTY_ROLLOUTS:
+        if self._empty_rollouts >= _MAX_EMPTY_ROLLOUTS:
             raise ValueError(
-                f"For {MAX_EMPTY_ROLLOUTS} rollouts no environment has returned finite numbers. Last:\n"
+                f"For {_MAX_EMPTY_ROLLOUTS} rollouts no environment has returned finite numbers. Last:\n"
                 f"{offence.text if offence is not None else '  in another process'}"
             )
         return not empty
@@ -90,36 +97,21 @@ class NonFinitePolicy(Callback):
         if self.recovers:
             runner.logger.metrics["Update/nonfinite"] = float(self._count)
 
-    @torch.inference_mode(False)
-    def _end_lost_episodes(self, env: VecEnv) -> None:
-        """Ask environments that still give nothing finite to end their episodes, by their time limit."""
-        lost_N = self._guard.is_lost_N
-        if lost_N.any():
-            lengths = env.episode_length_buf
-            longest = torch.as_tensor(env.max_episode_length, device=lengths.device, dtype=lengths.dtype)
-            env.episode_length_buf = torch.where(lost_N.to(lengths.device), longest, lengths)
-
-
-def _stop(offence: Offence, runner: OnPolicyRunner, obs: TensorDict) -> NoReturn:
-    """Keep the policy and the offending step, and raise ValueError: names quantities, steps and environments."""
-    raise ValueError(
-        f"The environment returned NaN or infinite numbers in iteration {runner.current_learning_iteration}; the "
-        f"update was not made:\n{offence.text}{_keep_evidence(offence, runner, obs)}\nSet nonfinite to 'recover' to "
-        "cut these environments and go on, or check_for_nan to False to learn from them regardless."
-    )
-
 
 def _keep_evidence(offence: Offence, runner: OnPolicyRunner, obs: TensorDict) -> str:
     """Write the policy as of the iteration before, and what the first bad step was given and answered; say where."""
     if runner.logger.log_dir is None:
         return ""
-    iteration, step, envs = runner.current_learning_iteration, offence.step, offence.environments
-    envs = envs[:_MAX_ENVIRONMENTS_KEPT]
+    iteration, step, envs = (
+        runner.current_learning_iteration,
+        offence.step,
+        offence.environments[:_MAX_ENVIRONMENTS_KEPT],
+    )
     after = {str(group): value[envs].clone() for group, value in obs.items()}
     if step < runner.cfg["num_steps_per_env"] - 1:
         after = runner.alg.recorded_step(step + 1, envs).get("observations", after)
     document = {"what": offence.text, "iteration": iteration, "step": step, "environments": envs}
-    document |= {**runner.alg.recorded_step(step, envs), "next_observations": after}
+    document |= runner.alg.recorded_step(step, envs) | {"next_observations": after}
     step_file = policy_file = os.path.join(runner.logger.log_dir, f"nonfinite_{iteration}.pt")
     try:
         if iteration == 0:

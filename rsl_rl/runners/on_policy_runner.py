@@ -26,12 +26,10 @@ from rsl_rl.env.finite_guard import StepOutcome
 from rsl_rl.export import export_onnx, export_pt2, export_torchscript
 from rsl_rl.export.frozen import frozen_copy
 from rsl_rl.models import MLPModel
-from rsl_rl.runners.callbacks import Callback, CallFunction
-from rsl_rl.runners.checkpointing import Checkpointing
+from rsl_rl.runners.callbacks import Callback, Checkpointing, RunawayWatch
 from rsl_rl.runners.evaluation import Evaluation
 from rsl_rl.runners.nonfinite import NonFinitePolicy
 from rsl_rl.runners.run_state import ResumedRun, config_differences, process_state
-from rsl_rl.runners.runaway import RunawayWatch
 from rsl_rl.telemetry import Logger
 from rsl_rl.telemetry.plain_values import plain
 from rsl_rl.utils import listed
@@ -67,15 +65,9 @@ class OnPolicyRunner:
         ranks = {"global_rank": world.rank, "local_rank": world.local_rank, "world_size": world.size}
         self.cfg["multi_gpu"] = ranks if self.is_distributed else None
         self.alg = construct_algorithm(obs, env, self.cfg, device)
+        env_cfg = getattr(env, "cfg", {})
         self.logger = Logger(
-            log_dir=log_dir,
-            cfg=self.cfg,
-            env_cfg=getattr(env, "cfg", {}),
-            num_envs=env.num_envs,
-            is_distributed=self.is_distributed,
-            gpu_world_size=self.gpu_world_size,
-            gpu_global_rank=self.gpu_global_rank,
-            device=device,
+            log_dir, self.cfg, env_cfg, env.num_envs, self.is_distributed, world.size, world.rank, device
         )
         self.current_learning_iteration = 0
         self.is_last_iteration = False
@@ -96,10 +88,9 @@ class OnPolicyRunner:
             self.callbacks.insert(0, NonFinitePolicy(self, obs))
 
     def learn(self, num_learning_iterations: int, init_at_random_ep_len: bool = False) -> None:
-        """Train.
+        """Train; a later call goes on with the next iteration.
 
-        A later call goes on with the next iteration. After the call, ``current_learning_iteration`` is the last
-        iteration made, and its checkpoint lies in the log folder.
+        After it, ``current_learning_iteration`` is the last iteration made, and its checkpoint lies in the log folder.
 
         Args:
             num_learning_iterations: Iterations to make.
@@ -111,7 +102,7 @@ class OnPolicyRunner:
         self.alg.check_ready()
         with self._failing_together():
             obs = self._begin(init_at_random_ep_len)
-            start = self.current_learning_iteration + int(self.is_between_iterations)
+            start = self.completed_iterations
             end = start + num_learning_iterations
             for iteration in range(start, end):
                 self.current_learning_iteration, self.is_between_iterations = iteration, False
@@ -119,13 +110,18 @@ class OnPolicyRunner:
                 started = time.perf_counter()
                 obs, is_usable = self._collect(obs)
                 collected = time.perf_counter()
-                self.losses = {}
+                self.losses, self.logger.metrics = {}, {}
                 if is_usable:
                     with torch.inference_mode():
                         self.alg.compute_returns(obs)
                     self.losses = self.alg.update()
+                    self.logger.metrics = dict(self.alg.metrics)
                 self.is_between_iterations = True
-                self._log(start, end, collected - started, time.perf_counter() - collected, is_usable)
+                times = {"collect_time": collected - started, "learn_time": time.perf_counter() - collected}
+                for callback in self._replacing("on_update_end"):
+                    callback.on_update_end(self)
+                progress = {"it": iteration, "start_it": start, "total_it": end, "loss_dict": self.losses}
+                self.logger.log(**progress, **times, **self.alg.log_arguments())
                 for callback in self._replacing("on_iteration_end"):
                     callback.on_iteration_end(self)
                 if self.is_last_iteration:
@@ -154,37 +150,24 @@ class OnPolicyRunner:
                 alg.discard_rollout()
         return obs, all(verdicts)
 
-    def _log(self, start: int, end: int, collect_time: float, learn_time: float, has_learned: bool) -> None:
-        self.logger.metrics = dict(self.alg.metrics) if has_learned else {}
-        for callback in self._replacing("on_update_end"):
-            callback.on_update_end(self)
-        self.logger.log(
-            it=self.current_learning_iteration,
-            start_it=start,
-            total_it=end,
-            collect_time=collect_time,
-            learn_time=learn_time,
-            loss_dict=self.losses,
-            **self.alg.log_arguments(),
-        )
-
     # -- what happens around an iteration ------------------------------------------------------------------------------
 
     def _replacing(self, method: str) -> list[Callback]:
         """Return the parts that have something to do in this method."""
-        return [part for part in self.callbacks if getattr(type(part), method) is not getattr(Callback, method)]
+        nothing = getattr(Callback, method)
+        return [part for part in self.callbacks if getattr(getattr(part, method), "__func__", None) is not nothing]
 
     def add_callback(self, callback: Callback | Callable[[OnPolicyRunner], object]) -> None:
         """Let the loop call a part of the program's own, or a function after every update.
 
-        For example::
+        Numbers of the algorithm that change this way are saved and resumed, and so is a part with ``state_dict``::
 
             runner.add_callback(lambda runner: setattr(runner.alg, "entropy_coef", 0.99 * runner.alg.entropy_coef))
-
-        Numbers of the algorithm that change this way are saved and resumed; so is a part with ``state_dict``.
         """
-        part = callback if isinstance(callback, Callback) else CallFunction(callback)
-        self.callbacks.insert(len(self.callbacks) - 2, part)
+        if not isinstance(callback, Callback):
+            function, callback = callback, Callback()
+            callback.on_update_end = function  # type: ignore[method-assign] (this one has no other)
+        self.callbacks.insert(len(self.callbacks) - 2, callback)
 
     def evaluate_with(self, env: VecEnv | Callable[[], VecEnv], interval: int, episodes: int = 16) -> None:
         """Evaluate the policy without exploration in iterations 0, interval, 2 * interval ... and the last one.
@@ -198,11 +181,8 @@ class OnPolicyRunner:
         Args:
             env: Environments that nobody else uses, with another seed; or a function that makes them. With a function,
                 or an environment with ``state_dict``, every evaluation begins alike, also in a run that is resumed.
-            interval: Iterations between two evaluations.
-            episodes: Episodes of each.
-
-        Raises:
-            ValueError: A number is less than 1.
+            interval: Iterations between two evaluations, at least 1.
+            episodes: Episodes of each, at least 1.
         """
         self.callbacks = [part for part in self.callbacks if not isinstance(part, Evaluation)]
         self.add_callback(Evaluation(env, interval, episodes))
@@ -243,7 +223,7 @@ class OnPolicyRunner:
             self.folder = CheckpointFolder(self.logger.log_dir, self.cfg.get("keep_checkpoints"))
             if resumed is not None:
                 self.folder.begin_after(self.current_learning_iteration)
-                self.logger.begin_at(self.current_learning_iteration + 1)
+                self.logger.begins_at = self.current_learning_iteration + 1
             self.logger.init_logging_writer()
         if resumed is not None:
             # Last, since the environment may have drawn random numbers.
@@ -260,7 +240,7 @@ class OnPolicyRunner:
         try:
             yield
         except Exception as error:
-            if self.is_distributed and (failure := Watch.explain(error)):
+            if failure := Watch.explain(error):
                 raise RuntimeError(f"Another process failed, and this one ends with it: {failure}") from error
             raise
         finally:
@@ -271,27 +251,19 @@ class OnPolicyRunner:
     # -- checkpoints ---------------------------------------------------------------------------------------------------
 
     def save(self, path: str, infos: dict | None = None) -> None:
-        """Write a checkpoint atomically.
-
-        Args:
-            path: The file.
-            infos: Anything of the caller's, as tensors and plain data; :meth:`load` returns it.
-        """
+        """Write a checkpoint atomically; :meth:`load` returns ``infos``, tensors and plain data of the caller's."""
         document = self.alg.save() | {"iter": self.current_learning_iteration, "infos": infos}
         document |= {"processes": self.process_states or [process_state(self)], "config": plain(self.cfg)}
+        document["callbacks"] = {name: part.state_dict() for name, part in self._stateful_callbacks()}
         if self.folder is not None:
             document |= {"best_reward": self.folder.best_reward, "best_by": self.folder.best_by}
-        document["callbacks"] = {name: part.state_dict() for name, part in self._stateful_callbacks()}
         write_checkpoint(document, path)
         self.logger.save_model(path, self.current_learning_iteration)
 
     def load(
         self, path: str, load_cfg: dict | None = None, strict: bool = True, map_location: str | None = None
     ) -> Any:
-        """Take over a checkpoint.
-
-        With its iteration also the random state, the environments' state (where they can save it) and the log are taken
-        over, when :meth:`learn` is called next.
+        """Take over a checkpoint; random state and environments (where they can be saved) when learning goes on.
 
         Args:
             path: The file, or a run's folder for its newest checkpoint that can be read.
@@ -340,10 +312,8 @@ class OnPolicyRunner:
     def get_inference_policy(self, device: str | None = None) -> MLPModel:
         """Return the policy in evaluation mode: observation groups [B, ...] -> deterministic actions [B, A].
 
-        A recurrent policy forgets the environments of the training: it starts new episodes, of any number B.
-
-        Args:
-            device: Where it will run; on another device than this runner's it is a copy.
+        A recurrent policy forgets the environments of the training: it starts new episodes, of any number B. On another
+        ``device`` than this runner's it is a copy.
         """
         policy = self.alg.get_policy()
         if device is not None and torch.device(device) != torch.device(self.device):
@@ -355,11 +325,7 @@ class OnPolicyRunner:
         return policy
 
     def export_policy_to_jit(self, path: str, filename: str = "policy.pt") -> None:
-        """Write the policy as TorchScript into the folder ``path``, and check that the file acts like the policy.
-
-        Raises:
-            RuntimeError: It does not.
-        """
+        """Write the policy as TorchScript into the folder ``path``; RuntimeError if the file does not act like it."""
         export_torchscript(self.alg.get_policy(), os.path.join(path, filename))
 
     def export_policy_to_onnx(self, path: str, filename: str = "policy.onnx", verbose: bool = False) -> None:

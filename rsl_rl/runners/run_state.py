@@ -27,12 +27,12 @@ def process_state(runner: OnPolicyRunner) -> dict[str, Any]:
 
     In the middle of a rollout, from where a run cannot go on, the environments' state is left out.
     """
-    alg, env = runner.alg, runner.env
-    state: dict[str, Any] = {"algorithm": alg.process_state(), "log": runner.logger.state_dict()}
-    lengths = getattr(env, "episode_length_buf", None)
+    env = runner.env
+    state: dict[str, Any] = {"algorithm": runner.alg.process_state(), "log": runner.logger.state_dict()}
     if runner.is_between_iterations:
         state |= {"environment": environment_state(env), "environment_cfg": _environment_cfg(env)}
-        state |= {} if lengths is None else {"episode_lengths": torch.as_tensor(lengths).clone()}
+        if (lengths := getattr(env, "episode_length_buf", None)) is not None:
+            state["episode_lengths"] = torch.as_tensor(lengths).clone()
     return state
 
 
@@ -42,8 +42,7 @@ class ResumedRun:
     def __init__(self, document: Mapping[str, Any], world: World) -> None:
         """Pick this process's share of a checkpoint; the number of processes may have changed."""
         processes = document.get("processes") or []
-        self._rank = world.rank
-        self._notes: list[str] = []
+        self._rank, self._notes = world.rank, list[str]()
         self.state: dict[str, Any] = {}
         """What :func:`process_state` returned in this process."""
         if processes and len(processes) != world.size:
@@ -88,7 +87,7 @@ class ResumedRun:
         if not continues and lengths is not None and own is not None and len(lengths) == len(own):
             env.episode_length_buf, continues = lengths.to(own.device), True
         elif not continues:
-            logger.begin_episodes()
+            logger.episodes.begin_episodes()
         for note in self._notes:
             if self._rank == 0 or note.startswith("rank"):
                 print(f"Resumed, but {note}.")
@@ -99,14 +98,11 @@ def config_differences(saved: Any, cfg: Mapping[str, Any]) -> list[str]:
     """Return how a configuration differs from the saved one, one line per key."""
     if not isinstance(saved, Mapping):
         return []
-    old, new = (
-        {key: value for key, value in flat(config).items() if key.split("/")[0] not in _NOT_COMPARED}
-        for config in (saved, cfg)
-    )
+    old, new = flat(saved), flat(cfg)
     return [
         f"{key.replace('/', '.')}: {old.get(key, '(not set)')} -> {new.get(key, '(not set)')}"
         for key in sorted({*old, *new})
-        if old.get(key) != new.get(key)
+        if old.get(key) != new.get(key) and key.split("/")[0] not in _NOT_COMPARED
     ]
 
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from rsl_rl.telemetry.iteration_report import IterationReport
+from rsl_rl.telemetry.meters import IterationReport
 
 
 def duration(seconds: float) -> str:
@@ -55,11 +55,13 @@ class PlainConsole(SilentConsole):
     def show(self, report: IterationReport) -> None:
         """Print an iteration."""
         losses = "".join(f"{name} {number(value, 3)} " for name, value in report.losses.items())
+        known = report.scalars
         print(
             f"iteration {report.iteration + 1}/{report.end_iteration}"
-            f" | steps {report.total_steps:,} at {report.steps_per_second:,.0f}/s"
-            f" | reward {number(report.mean_reward)} length {number(report.mean_episode_length, 0)}"
-            f" | {losses}lr {report.learning_rate:.1e} std {number(report.action_std)}"
+            f" | steps {report.total_steps:,} at {known['Perf/total_fps']:,.0f}/s"
+            f" | reward {number(known.get('Train/mean_reward'))}"
+            f" length {number(known.get('Train/mean_episode_length'), 0)}"
+            f" | {losses}lr {known['Loss/learning_rate']:.1e} std {number(known.get('Policy/mean_std'))}"
             f" | {duration(report.elapsed)} left {duration(report.seconds_left)}",
             flush=True,
         )
@@ -75,53 +77,50 @@ class LiveConsole(SilentConsole):
         import rich.live  # noqa: F401
 
         self._live: Any = None
-        self._evaluated = ""
+        self._evaluated: list[str] = []
 
     def show(self, report: IterationReport) -> None:
         """Redraw for an iteration."""
+        from rich.console import Group
         from rich.live import Live
+        from rich.markup import escape
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
 
         if self._live is None:
             self._live = Live(refresh_per_second=4)
             self._live.start()
         if report.evaluation:
-            self._evaluated = f"iteration {report.iteration + 1} evaluated: {evaluated(report.evaluation)}"
-        self._live.update(self._drawn(report, self._evaluated))
-
-    def close(self) -> None:
-        """Leave the last state on the screen."""
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
-
-    @staticmethod
-    def _drawn(report: IterationReport, evaluated: str) -> Any:
-        from rich.console import Group
-        from rich.markup import escape
-        from rich.progress_bar import ProgressBar
-        from rich.table import Table
-
+            text = f"iteration {report.iteration + 1} evaluated: {evaluated(report.evaluation)}"
+            self._evaluated = [escape(text)]
+        known = report.scalars
         done, total = report.iteration - report.start_iteration + 1, report.end_iteration - report.start_iteration
         head = Table.grid(padding=(0, 2))
         head.add_row(
             f"[bold]iteration {report.iteration + 1}/{report.end_iteration}[/]",
             ProgressBar(total=total, completed=done, width=32),
             f"{duration(report.elapsed)}, left {duration(report.seconds_left)}",
-            f"{report.steps_per_second:,.0f} steps/s",
+            f"{known['Perf/total_fps']:,.0f} steps/s",
         )
         table = Table.grid(padding=(0, 2))
         cells = {
-            "reward": number(report.mean_reward),
-            "episode length": number(report.mean_episode_length, 0),
-            "action std": number(report.action_std),
+            "reward": number(known.get("Train/mean_reward")),
+            "episode length": number(known.get("Train/mean_episode_length"), 0),
+            "action std": number(known.get("Policy/mean_std")),
             "steps": f"{report.total_steps:,}",
             **{f"Loss/{name}": number(value, 3) for name, value in report.losses.items()},
-            "learning rate": f"{report.learning_rate:.1e}",
+            "learning rate": f"{known['Loss/learning_rate']:.1e}",
         }
         pairs = [(f"[dim]{escape(name)}[/]", value) for name, value in cells.items()]
         for left, right in zip(pairs[::2], [*pairs[1::2], ("", "")], strict=False):
             table.add_row(*left, *right)
-        return Group(head, table, *([escape(evaluated)] if evaluated else []))
+        self._live.update(Group(head, table, *self._evaluated))
+
+    def close(self) -> None:
+        """Leave the last state on the screen."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
 
 
 def make_console() -> SilentConsole:

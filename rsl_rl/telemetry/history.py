@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import csv
+import functools
 import os
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -21,23 +22,19 @@ from rsl_rl.utils.suggest import did_you_mean, listed
 Axis = Literal["iteration", "steps", "seconds"]
 EVENTS = "events.out.tfevents.*"
 """Pattern of the names of TensorBoard's event files."""
+# Names under which programs log the return and the length of episodes.
 RETURN_TAGS = ("Train/mean_reward", "rollout/ep_rew_mean", "charts/episodic_return")
-"""Names under which programs log the return of episodes."""
 LENGTH_TAGS = ("Train/mean_episode_length", "rollout/ep_len_mean", "charts/episodic_length")
-"""Names under which they log how long episodes were."""
-_STEP = "iteration"
-_SPEED, _COLLECTING, _LEARNING = "Perf/total_fps", "Perf/collection_time", "Perf/learning_time"
 # These programs log over environment steps, not over iterations.
 _LOGGED_OVER_STEPS = ("time/fps", "charts/SPS")
 
 
 class Curve(NamedTuple):
-    """The numbers of one tag, in the order of their steps."""
+    """The numbers of one tag, in the order of their steps; the seconds since the start at which each was written."""
 
     step: np.ndarray
     value: np.ndarray
     seconds: np.ndarray | None = None
-    """Seconds since the start at which each was written, where that is known."""
 
 
 @dataclass
@@ -50,9 +47,9 @@ class History:
     logged_over: Literal["iteration", "steps"] = "iteration"
     """What the program counts its steps in."""
 
-    def __post_init__(self) -> None:
-        """Find how environment steps and seconds go on with the iterations."""
-        self._clock = _clock(self.curves) if self.logged_over == "iteration" else None
+    @functools.cached_property
+    def _clock(self) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+        return _clock(self.curves) if self.logged_over == "iteration" else None
 
     @property
     def tags(self) -> list[str]:
@@ -62,22 +59,21 @@ class History:
     @property
     def axes(self) -> tuple[Axis, ...]:
         """What :meth:`series` can give for x."""
-        has_steps = self._clock is not None or self.logged_over == "steps"
-        has_seconds = self._clock is not None or any(curve.seconds is not None for curve in self.curves.values())
-        known = {"iteration": self.logged_over == "iteration", "steps": has_steps, "seconds": has_seconds}
-        return tuple(axis for axis in get_args(Axis) if known[axis])
+        known: dict[Axis, bool] = {
+            "iteration": self.logged_over == "iteration",
+            "steps": self._clock is not None or self.logged_over == "steps",
+            "seconds": self._clock is not None or any(curve.seconds is not None for curve in self.curves.values()),
+        }
+        return tuple(axis for axis in known if known[axis])
 
     def series(self, tag: str, x: Axis = "iteration") -> tuple[np.ndarray, np.ndarray]:
         """Return x and y of a tag, both [number of points], float64, x not descending.
 
         Args:
-            tag: One of :attr:`tags`.
+            tag: One of :attr:`tags`; KeyError if it is none.
             x: iteration; steps: environment steps taken by the end of the iteration, in all processes; seconds:
-                collecting and learning, or where the program logs no such times, since its start.
-
-        Raises:
-            KeyError: There is no such tag.
-            ValueError: The run does not say how many steps or seconds an iteration had.
+                collecting and learning, or where the program logs no such times, since its start. ValueError if the
+                run does not tell them.
         """
         if tag not in self.curves:
             raise KeyError(f"'{self.source}' has no tag '{tag}'.{did_you_mean(tag, self.tags)}")
@@ -99,9 +95,6 @@ def read_history(folder: str | os.PathLike[str]) -> History:
     Of several event files in one folder, as a resumed run leaves them, a later one replaces what earlier ones say from
     its first step on. Tags of a sub-folder begin with its name, unless all event files lie in one folder.
 
-    Args:
-        folder: The run's folder.
-
     Raises:
         FileNotFoundError: The folder holds neither.
         ValueError: The table cannot be read; says where.
@@ -109,9 +102,9 @@ def read_history(folder: str | os.PathLike[str]) -> History:
     """
     folder = Path(folder)
     if (folder / FILE_NAME).is_file() and (table := _read_table(folder / FILE_NAME)):
-        if _STEP not in table:
-            raise ValueError(f"'{folder / FILE_NAME}' has no column '{_STEP}'.")
-        steps = np.array(table.pop(_STEP))
+        if "iteration" not in table:
+            raise ValueError(f"'{folder / FILE_NAME}' has no column 'iteration'.")
+        steps = np.array(table.pop("iteration"))
         return History(folder / FILE_NAME, _finite({tag: Curve(steps, np.array(y)) for tag, y in table.items()}))
     files = sorted(file for file in folder.rglob(EVENTS) if file.is_file()) if folder.is_dir() else []
     if not files:
@@ -129,10 +122,8 @@ def read_history(folder: str | os.PathLike[str]) -> History:
 def read_metrics(folder: str | os.PathLike[str]) -> dict[str, list[float]]:
     """Return every column of a run's table, all of one length; an empty cell is NaN. Nothing for a table without rows.
 
-    A last line without its end, of a run that is being written or was killed, is left out.
-
-    Raises:
-        ValueError: A cell is no number; says which.
+    A last line without its end, of a run that is being written or was killed, is left out. A cell that is no number is
+    a ValueError that says which.
     """
     return {name: column.tolist() for name, column in _read_table(Path(folder) / FILE_NAME).items()}
 
@@ -168,14 +159,13 @@ def _clock(curves: Mapping[str, Curve]) -> tuple[np.ndarray, np.ndarray, np.ndar
     Of an iteration its seconds and its steps per second are logged; in the table with all digits, in event files in
     single precision.
     """
-    # The second name was written by earlier releases.
-    names = (_SPEED, _COLLECTING if _COLLECTING in curves else "Perf/collection time", _LEARNING)
-    if not all(name in curves for name in names):
+    # Earlier releases wrote a space.
+    collecting = "Perf/collection_time" if "Perf/collection_time" in curves else "Perf/collection time"
+    names = ("Perf/total_fps", collecting, "Perf/learning_time")
+    steps_of = [curves[name].step for name in names if name in curves]
+    iterations = functools.reduce(np.intersect1d, steps_of) if len(steps_of) == 3 else np.empty(0)
+    if not len(iterations):
         return None
-    shared = sorted(set.intersection(*(set(curves[name].step.tolist()) for name in names)))
-    if not shared:
-        return None
-    iterations = np.array(shared)
     speed, *times = (np.interp(iterations, curves[name].step, curves[name].value) for name in names)
     seconds = times[0] + times[1]
     steps = np.round(speed * seconds)
@@ -237,10 +227,6 @@ def _curves_of(events: Any) -> dict[str, Curve]:
 
 def _ordered(events: Sequence[tuple[float, float, float]]) -> Curve:
     """Return events by their step; several of one step, as where several episodes end at once, as their mean."""
-    step, value, seconds = np.array(events, dtype=np.float64).reshape(-1, 3).T
+    step, *others = np.array(events, dtype=np.float64).reshape(-1, 3).T
     steps, place, count = np.unique(step, return_inverse=True, return_counts=True)
-    return Curve(
-        steps,
-        np.bincount(place, weights=value, minlength=len(steps)) / count,
-        np.bincount(place, weights=seconds, minlength=len(steps)) / count,
-    )
+    return Curve(steps, *(np.bincount(place, weights=other, minlength=len(steps)) / count for other in others))

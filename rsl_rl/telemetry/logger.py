@@ -16,10 +16,9 @@ from typing import Any
 import torch
 
 import rsl_rl
-from rsl_rl.distributed import current
+from rsl_rl.distributed import SOLO, current
 from rsl_rl.telemetry.console import SilentConsole, make_console
-from rsl_rl.telemetry.iteration_report import IterationReport
-from rsl_rl.telemetry.meters import EpisodeStatistics, MeanMeter
+from rsl_rl.telemetry.meters import EpisodeStatistics, IterationReport, MeanMeter
 from rsl_rl.telemetry.metrics_csv import FILE_NAME, CsvLogWriter, cut_table
 from rsl_rl.telemetry.provenance import store_git_state
 from rsl_rl.telemetry.videos import VideoFolder
@@ -67,7 +66,8 @@ class Logger:
         self.device = device
         self._is_distributed = is_distributed
         self.is_silent = is_distributed and gpu_global_rank != 0
-        self._begins_at: int | None = None
+        self.begins_at: int | None = None
+        """Set before writing: what a resumed run has written about this and later iterations is taken back."""
         self.metrics: dict[str, float] = {}
         """What else was measured in an iteration, by tag; set before :meth:`log`."""
         self.evaluation: dict[str, float] = {}
@@ -81,23 +81,12 @@ class Logger:
         self._last_iteration = 0
         self.git_status_repos = [rsl_rl.__file__]
         self.console: SilentConsole = make_console()
-
-        algorithm = cfg.get("algorithm")
-        with_rnd = isinstance(algorithm, Mapping) and algorithm.get("rnd_cfg") is not None
-        self._episodes = EpisodeStatistics(num_envs, device, cfg["num_steps_per_env"], with_rnd)
+        self.episodes = EpisodeStatistics(num_envs, device, cfg["num_steps_per_env"])
+        self.rewbuffer, self.lenbuffer = self.episodes.returns, self.episodes.lengths
+        """Returns, and lengths in steps, of the last 100 finished episodes, as of the last :meth:`log`."""
         self._environment_log = MeanMeter(device)
         self.tot_timesteps = 0
         self.tot_time = 0.0
-
-    @property
-    def rewbuffer(self) -> deque[float]:
-        """Returns of the last 100 finished episodes, as of the last :meth:`log`."""
-        return self._episodes.returns
-
-    @property
-    def lenbuffer(self) -> deque[float]:
-        """Lengths in steps of the last 100 finished episodes, as of the last :meth:`log`."""
-        return self._episodes.lengths
 
     def init_logging_writer(self) -> None:
         """Open the writers, keep the configuration and the state of the code. Does nothing without a folder."""
@@ -108,10 +97,10 @@ class Logger:
         except OSError as error:
             _warn(f"The run's folder cannot be made, nothing is logged, training goes on: {error}")
             return
-        if self._begins_at is not None:
+        if self.begins_at is not None:
             with contextlib.suppress(OSError, ValueError, csv.Error):
-                cut_table(self.log_dir, self._begins_at)
-            self._begins_at = None
+                cut_table(self.log_dir, self.begins_at)
+            self.begins_at = None
         elif self._videos is None and os.path.exists(os.path.join(self.log_dir, FILE_NAME)):
             _warn(
                 f"'{self.log_dir}' holds a run already: its {FILE_NAME} is continued, its checkpoints are replaced. "
@@ -122,20 +111,21 @@ class Logger:
             try:
                 self._writers.append(configured.open(self.log_dir))
             except Exception as error:  # a missing package or token, a service that is down
-                _warn(
-                    f"The logger '{configured.name}' could not start and is not used, training goes on: {_told(error)}"
-                )
+                _warn(f"The logger '{configured.name}' could not start and is not used, {_told(error)}")
         if not any(isinstance(writer, CsvLogWriter) for writer in self._writers):
             # The numbers are kept here, whatever happens to the configured writers.
             try:
                 self._writers.append(CsvLogWriter(self.log_dir))
             except (OSError, ValueError, csv.Error) as error:  # ValueError: it is no text
-                path = os.path.join(self.log_dir, FILE_NAME)
-                _warn(f"{path} cannot be written, training goes on: {error!r}")
+                _warn(f"{os.path.join(self.log_dir, FILE_NAME)} cannot be written, training goes on: {error!r}")
         # Programs that write to the configured writer themselves find the local table where it could not start.
         self.writer = self._writers[0] if self._writers and self._configured_writers else None
         self._tell("store_config", self.env_cfg, self.cfg)
-        self._store_code_state(self.log_dir)
+        try:
+            for path in store_git_state(self.git_status_repos, os.path.join(self.log_dir, "git")):
+                self._tell("save_file", path)
+        except OSError as error:
+            _warn(f"The state of the code could not be kept with the run, training goes on: {error!r}")
 
     def process_env_step(
         self,
@@ -144,18 +134,14 @@ class Logger:
         extras: Mapping[str, Any],
         intrinsic_rewards: torch.Tensor | None = None,
     ) -> None:
-        """Take in one step of all environments.
+        """Take in one step: rewards as the environment gave them, dones and weighted intrinsic rewards, each [N].
 
-        Args:
-            rewards: [N], as the environment gave them.
-            dones: [N], non-zero where an episode ended.
-            extras: ``"log"`` or ``"episode"`` hold what the environment wants logged; not changed.
-            intrinsic_rewards: [N], weighted, or None.
+        What the environment wants logged is under ``"log"`` or ``"episode"`` in ``extras``, which are not changed.
         """
         logged = extras.get("log") if "log" in extras else extras.get("episode")
         if logged:
             self._environment_log.add(logged)
-        self._episodes.step(rewards, dones, intrinsic_rewards)
+        self.episodes.step(rewards, dones, intrinsic_rewards)
 
     def log(
         self,
@@ -172,84 +158,55 @@ class Logger:
         width: int = 80,
         pad: int = 40,
     ) -> None:
-        """Show and write the numbers of an iteration.
+        """Show and write the numbers of an iteration, ``it``.
 
-        Args:
-            it: The iteration.
-            start_it: The first iteration of this call to ``learn``.
-            total_it: The first iteration that will not be made.
-            collect_time: Seconds of stepping the environment.
-            learn_time: Seconds of learning.
-            loss_dict: Mean losses by name.
-            learning_rate: The learning rate.
-            action_std: Standard deviation of the actions, any shape, or None.
-            rnd_weight: Weight of the intrinsic reward, or None.
-            print_minimal: Kept for existing callers, like ``width`` and ``pad``.
-            width: Unused.
-            pad: Unused.
+        The first one of this call to ``learn`` was ``start_it``, the first that will not be made is ``total_it``. Times
+        are in seconds; the deviation of the actions has any shape. The last three are unused, for existing callers.
         """
-        self._collect_from_all_processes()
+        world = current() if self._is_distributed else SOLO
+        for finished, totals in world.gather((self.episodes.finished(), self._environment_log.totals())):
+            self.episodes.add(finished)
+            self._environment_log.add_totals(totals)
+        environment_log = self._environment_log.read()
         steps = self.cfg["num_steps_per_env"] * self.num_envs * self.gpu_world_size
         self.tot_timesteps += steps
         self.tot_time += collect_time + learn_time
-        report = IterationReport(
-            iteration=it,
-            start_iteration=start_it,
-            end_iteration=total_it,
-            total_steps=self.tot_timesteps,
-            elapsed=self.tot_time,
-            collect_time=collect_time,
-            learn_time=learn_time,
-            steps_per_second=steps / max(collect_time + learn_time, 1e-9),
-            losses={name: float(value) for name, value in loss_dict.items()},
-            learning_rate=float(learning_rate),
-            action_std=None if action_std is None else float(action_std.mean()),
-            mean_reward=_mean(self._episodes.returns),
-            mean_episode_length=_mean(self._episodes.lengths),
-            mean_extrinsic_reward=_mean(self._episodes.extrinsic_returns),
-            mean_intrinsic_reward=_mean(self._episodes.intrinsic_returns),
-            rnd_weight=rnd_weight,
-            episode=self._environment_log.read(),
-            metrics=self.metrics,
-            evaluation=self.evaluation,
-        )
+        self._last_iteration = it
         if self.is_silent:
             return
-        self._last_iteration = it
+        losses = {name: float(value) for name, value in loss_dict.items()}
+        scalars: dict[str, float | None] = {
+            (tag if "/" in tag else f"Episode/{tag}"): value for tag, value in environment_log.items()
+        }
+        scalars |= {f"Loss/{name}": value for name, value in losses.items()}
+        scalars |= self.metrics
+        scalars |= {
+            "Loss/learning_rate": float(learning_rate),
+            "Policy/mean_std": None if action_std is None else float(action_std.mean()),
+            "Rnd/mean_extrinsic_reward": _mean(self.episodes.extrinsic_returns),
+            "Rnd/mean_intrinsic_reward": _mean(self.episodes.intrinsic_returns),
+            "Rnd/weight": rnd_weight,
+            "Train/mean_reward": _mean(self.episodes.returns),
+            "Train/mean_episode_length": _mean(self.episodes.lengths),
+            "Perf/total_fps": steps / max(collect_time + learn_time, 1e-9),
+            "Perf/collection_time": collect_time,
+            "Perf/learning_time": learn_time,
+        }
+        known = {tag: value for tag, value in (scalars | self.evaluation).items() if value is not None}
+        progress = (it, start_it, total_it, steps, self.tot_timesteps, self.tot_time)
+        report = IterationReport(*progress, losses, self.evaluation, known)
         self._write(report)
         self._show(report)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what goes on when a run is resumed, as tensors and plain data."""
-        return {
-            "total_steps": self.tot_timesteps,
-            "total_time": self.tot_time,
-            "episodes": self._episodes.state_dict(),
-        }
+        episodes = self.episodes.state_dict()
+        return {"total_steps": self.tot_timesteps, "total_time": self.tot_time, "episodes": episodes}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from what :meth:`state_dict` returned; episodes of another number of environments start anew."""
         self.tot_timesteps, self.tot_time = int(state["total_steps"]), float(state["total_time"])
-        self._episodes.load_state_dict(state["episodes"])
-
-    def begin_episodes(self) -> None:
-        """Note that the environments start new episodes."""
-        self._episodes.begin_episodes()
-
-    def begin_at(self, iteration: int) -> None:
-        """Take back what a run that is resumed has written about this and later iterations. Call it before writing."""
-        self._begins_at = iteration
-
-    def _collect_from_all_processes(self) -> None:
-        """Take in the episodes and the environment's log of every process; all must call this."""
-        finished = self._episodes.finished()
-        if self.gpu_world_size == 1 or not self._is_distributed:
-            self._episodes.add(finished)
-            return
-        gathered = current().gather((finished, self._environment_log.totals()))
-        for episodes, totals in gathered:
-            self._episodes.add(episodes)
-            self._environment_log.add_totals(totals)
+        self.episodes.load_state_dict(state["episodes"])
 
     def save_model(self, path: str, it: int) -> None:
         """Hand a checkpoint, and the videos made since the last one, to the writers that keep files."""
@@ -263,14 +220,6 @@ class Logger:
         self._save_videos(self._last_iteration, is_end=True)
         self._tell("stop")
         self._writers, self.writer = [], None
-
-    def _store_code_state(self, log_dir: str) -> None:
-        """Keep what git knows of the registered repositories."""
-        try:
-            for path in store_git_state(self.git_status_repos, os.path.join(log_dir, "git")):
-                self._tell("save_file", path)
-        except OSError as error:
-            _warn(f"The state of the code could not be kept with the run, training goes on: {error!r}")
 
     def _save_videos(self, it: int, is_end: bool = False) -> None:
         if self._videos is None or not self._writers:
@@ -288,14 +237,11 @@ class Logger:
                 _warn(f"The console failed and shows nothing any more, training goes on: {error!r}")
 
     def _write(self, report: IterationReport) -> None:
-        if not self._writers:
-            return
-        for tag, value in report.scalars().items():
+        for tag, value in report.scalars.items():
             self._tell("add_scalar", tag, value, report.iteration)
-        if report.mean_reward is not None and report.mean_episode_length is not None:
-            seconds = int(report.elapsed)
-            self._tell("add_scalar", "Train/mean_reward/time", report.mean_reward, seconds)
-            self._tell("add_scalar", "Train/mean_episode_length/time", report.mean_episode_length, seconds)
+        for tag in ("Train/mean_reward", "Train/mean_episode_length"):
+            if tag in report.scalars:
+                self._tell("add_scalar", f"{tag}/time", report.scalars[tag], int(report.elapsed))
         self._tell("flush")
 
     def _tell(self, method: str, *arguments: Any) -> None:
@@ -309,10 +255,7 @@ class Logger:
                 self._writers.remove(writer)
                 if self.writer is writer:
                     self.writer = self._writers[0] if self._writers else None
-                _warn(
-                    f"{type(writer).__name__} failed in {method} and is not used any more, "
-                    f"training goes on: {_told(error)}"
-                )
+                _warn(f"{type(writer).__name__} failed in {method} and is not used any more, {_told(error)}")
 
 
 def _warn(text: str) -> None:
@@ -320,7 +263,7 @@ def _warn(text: str) -> None:
 
 
 def _told(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
+    return f"training goes on: {type(error).__name__}: {error}"
 
 
 def _mean(history: deque[float]) -> float | None:

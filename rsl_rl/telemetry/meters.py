@@ -3,7 +3,7 @@
 
 """Measuring on the device: nothing here waits for it before an iteration is read.
 
-Legend: T steps, N environments, S summed quantities of an episode.
+Legend: T steps, N environments, S summed quantities of an episode, E episodes, R recorded quantities of a step.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import warnings
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -26,30 +27,20 @@ class EpisodeStatistics:
     them up on the host. Finished episodes come in the order of their steps, then of their environments.
     """
 
-    def __init__(self, num_envs: int, device: str, num_steps: int, with_intrinsic_rewards: bool = False) -> None:
-        """Allocate the buffers.
-
-        Args:
-            num_envs: N.
-            device: Device of rewards and dones.
-            num_steps: Expected number of steps between two reads.
-            with_intrinsic_rewards: Also keep extrinsic and intrinsic returns apart.
-        """
+    def __init__(self, num_envs: int, device: str, num_steps: int) -> None:
+        """Allocate the buffers for N environments on the device of rewards and dones; they grow beyond T steps."""
         self.returns: deque[float] = deque(maxlen=HISTORY)
         self.lengths: deque[float] = deque(maxlen=HISTORY)
         self.extrinsic_returns: deque[float] = deque(maxlen=HISTORY)
         self.intrinsic_returns: deque[float] = deque(maxlen=HISTORY)
         self._histories = (self.lengths, self.returns, self.extrinsic_returns, self.intrinsic_returns)
-        self._with_intrinsic_rewards = with_intrinsic_rewards
-        # Rows: length, return, and with intrinsic rewards the extrinsic and the intrinsic return; on the host.
+        # Whether there are any; extrinsic and intrinsic returns have a history from the first of them on.
+        self._with_intrinsic_rewards = False
+        # Rows: length, return, its extrinsic and its intrinsic part; on the host.
         self._sums_SN = torch.zeros(4, num_envs)
-        # Rows: done, reward, and with intrinsic rewards those.
+        # Rows: done, reward, intrinsic reward.
         self._keep(torch.zeros(max(1, num_steps), 3, num_envs, device=device))
         self._steps = 0
-
-    @property
-    def _running_SN(self) -> torch.Tensor:
-        return self._sums_SN if self._with_intrinsic_rewards else self._sums_SN[:2]
 
     def step(self, rewards: torch.Tensor, dones: torch.Tensor, intrinsic_rewards: torch.Tensor | None = None) -> None:
         """Add one step: rewards [N], dones [N] of any dtype, intrinsic_rewards [N] or None."""
@@ -61,17 +52,11 @@ class EpisodeStatistics:
         kept_done.copy_(dones.view(-1))
         kept_reward.copy_(rewards.view(-1))
         if intrinsic_rewards is not None:
-            self._begin_intrinsic_rewards()
+            self._with_intrinsic_rewards = True
             kept_intrinsic.copy_(intrinsic_rewards.view(-1))
         elif self._with_intrinsic_rewards:
             kept_intrinsic.zero_()
         self._steps += 1
-
-    def _begin_intrinsic_rewards(self) -> None:
-        """Split the sums from now on: all of the return so far was extrinsic."""
-        if not self._with_intrinsic_rewards:
-            self._with_intrinsic_rewards = True
-            self._sums_SN[2], self._sums_SN[3] = self._sums_SN[1], 0.0
 
     def _keep(self, record_TRN: torch.Tensor) -> None:
         self._record_TRN = record_TRN
@@ -80,30 +65,24 @@ class EpisodeStatistics:
 
     @torch.inference_mode(False)
     def finished(self) -> list[list[float]]:
-        """Return the episodes that finished since the last read, for :meth:`add`. One transfer from the device.
+        """Return lengths and returns of the last 100 episodes since the last read, in one transfer from the device.
 
-        Returns:
-            Lengths, returns, and with intrinsic rewards extrinsic and intrinsic returns; of the last 100 episodes.
+        With intrinsic rewards also extrinsic and intrinsic returns. :meth:`add` takes them.
         """
-        if self._steps == 0:
-            return []
-        record_TRN = self._record_TRN[: self._steps, : 3 if self._with_intrinsic_rewards else 2].cpu()
-        self._steps = 0
+        rows = 3 if self._with_intrinsic_rewards else 2
+        record_TRN = self._record_TRN[: self._steps, :rows].cpu()
+        self._steps, sums_SN, sums_of_episodes = 0, self._sums_SN, [self._sums_SN[:, :0]]
         # A NaN in the dones counts as done.
         done_TN = record_TRN[:, 0] != 0
-        running_SN, sums_of_episodes = self._running_SN, []
         for step_RN, done_N, any_done in zip(record_TRN, done_TN, done_TN.any(dim=1).tolist(), strict=True):
-            running_SN[0] += 1.0
-            if len(running_SN) == 2:
-                running_SN[1] += step_RN[1]
-            else:
-                running_SN[1] += step_RN[1] + step_RN[2]
-                running_SN[2:] += step_RN[1:]
+            sums_SN[0] += 1.0
+            sums_SN[1] += step_RN[1] if rows == 2 else step_RN[1] + step_RN[2]
+            sums_SN[2 : rows + 1] += step_RN[1:]
             if any_done:
-                sums_of_episodes.append(running_SN[:, done_N])
-                running_SN[:, done_N] = 0.0
-        sums_SE = torch.cat(sums_of_episodes, dim=1) if sums_of_episodes else running_SN[:, :0]
-        return sums_SE[:, -HISTORY:].tolist()
+                sums_of_episodes.append(sums_SN[:, done_N])
+                sums_SN[:, done_N] = 0.0
+        sums_SE = torch.cat(sums_of_episodes, dim=1)
+        return sums_SE[: 4 if rows == 3 else 2, -HISTORY:].tolist()
 
     def add(self, finished: list[list[float]]) -> None:
         """Add finished episodes, of this or another process, to the history."""
@@ -117,28 +96,23 @@ class EpisodeStatistics:
 
     def state_dict(self) -> dict[str, Any]:
         """Return running sums and history as of the last read, as tensors and plain data."""
-        return {"running": self._running_SN.clone(), "history": [list(history) for history in self._histories]}
+        return {"running": self._sums_SN.clone(), "history": [list(history) for history in self._histories]}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over what :meth:`state_dict` returned; steps that were not read yet are dropped.
-
-        Raises:
-            ValueError: It is of another number of environments; nothing was changed.
-        """
+        """Take over what :meth:`state_dict` returned; ValueError, and no change, with other numbers of environments."""
         running_SN = state["running"]
-        if running_SN.shape[1] != self._running_SN.shape[1]:
+        if running_SN.shape[1] != self._sums_SN.shape[1]:
             raise ValueError(
-                f"Episode statistics of {running_SN.shape[1]} environments do not fit {self._running_SN.shape[1]}."
+                f"Episode statistics of {running_SN.shape[1]} environments do not fit {self._sums_SN.shape[1]}."
             )
-        if len(running_SN) > 2:
-            self._begin_intrinsic_rewards()
+        # Earlier builds left the parts of the return out where there were no intrinsic rewards.
+        self._sums_SN[2], self._sums_SN[3] = running_SN[1], 0.0
         self._sums_SN[: len(running_SN)] = running_SN
-        if len(running_SN) == 2:
-            self._sums_SN[2], self._sums_SN[3] = running_SN[1], 0.0
         self._steps = 0
         for history, saved in zip(self._histories, state["history"], strict=True):
             history.clear()
             history.extend(saved)
+        self._with_intrinsic_rewards |= len(self.intrinsic_returns) > 0
 
 
 class MeanMeter:
@@ -183,3 +157,30 @@ class MeanMeter:
     def read(self) -> dict[str, float]:
         """Return the means, and start anew. One transfer from the device."""
         return {name: total / count for name, (total, count) in self.totals().items()}
+
+
+@dataclass
+class IterationReport:
+    """What an iteration measured; sinks write it, a console shows it."""
+
+    iteration: int
+    start_iteration: int
+    end_iteration: int
+    """The first iteration that will not be made."""
+    num_steps: int
+    """Environment steps of an iteration."""
+    total_steps: int
+    """Environment steps taken so far."""
+    elapsed: float
+    """Seconds of collecting and learning so far."""
+    losses: Mapping[str, float]
+    evaluation: Mapping[str, float]
+    """Numbers of an evaluation by their tags, in iterations that had one."""
+    scalars: Mapping[str, float]
+    """Every number by its tag."""
+
+    @property
+    def seconds_left(self) -> float:
+        """Estimated seconds to the end, at the speed so far."""
+        steps_left = self.num_steps * (self.end_iteration - self.iteration - 1)
+        return self.elapsed / max(self.total_steps, 1) * steps_left

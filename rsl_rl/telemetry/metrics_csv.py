@@ -38,11 +38,7 @@ class CsvLogWriter(LogWriter):
     """
 
     def __init__(self, log_dir: str) -> None:
-        """Open the table; one that is there already is continued.
-
-        Args:
-            log_dir: Folder of the table.
-        """
+        """Open the table in a folder; one that is there already is continued."""
         self._path = Path(log_dir) / FILE_NAME
         self._columns: list[str] = []
         self._row: dict[str, float] = {}
@@ -59,14 +55,13 @@ class CsvLogWriter(LogWriter):
 
     def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> None:  # noqa: D102
         if not is_over_wall_time(tag):
-            self._row[_STEP] = global_step
-            self._row[tag] = scalar_value
+            self._row |= {_STEP: global_step, tag: scalar_value}
 
     def flush(self) -> None:  # noqa: D102
         if not self._row:
             return
-        row, self._row = self._row, {}
-        self._waiting.append(row)
+        self._waiting.append(self._row)
+        self._row = {}
         try:
             self._write()
         except OSError as error:

@@ -9,11 +9,16 @@ import os
 import re
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from rsl_rl.telemetry.background_calls import BackgroundCalls
 from rsl_rl.telemetry.plain_values import flat
-from rsl_rl.telemetry.service_writer import START_TIMEOUT, STOP_TIMEOUT, Number, ServiceLogWriter, import_client
+from rsl_rl.telemetry.service_writer import (
+    START_TIMEOUT,
+    STOP_TIMEOUT,
+    BackgroundCalls,
+    Number,
+    ServiceLogWriter,
+    import_client,
+)
 
 _MAX_PARAMS_A_CALL = 100
 # MLflow's own limits let a server that is gone hold up every request for minutes.
@@ -60,8 +65,7 @@ class MlflowLogWriter(ServiceLogWriter):
         for name, value in _PATIENCE.items():
             os.environ.setdefault(name, value)
         super().__init__(log_dir, "mlflow", stop_timeout)
-        self._metric = mlflow.entities.Metric
-        self._param = mlflow.entities.Param
+        self._metric, self._param = mlflow.entities.Metric, mlflow.entities.Param
         uri = tracking_uri or mlflow.get_tracking_uri()
         self._calls = BackgroundCalls("MLflow")
         try:
@@ -93,38 +97,39 @@ class MlflowLogWriter(ServiceLogWriter):
 
     def store_config(self, env_cfg: dict | object, train_cfg: dict) -> None:  # noqa: D102
         values = flat(train_cfg, "runner_cfg") | flat(env_cfg, "env_cfg")
-        params = [self._param(_key(path), str(value)) for path, value in values.items()]
-        self._submit(partial(self._store_params, params))
+        params = {_key(path): str(value) for path, value in values.items()}
 
-    def _store_params(self, params: list[Any]) -> None:
-        # A parameter can be written once only; a run that goes on keeps what it has.
-        known = self._client.get_run(self._run_id).data.params
-        fresh = [param for param in {param.key: param for param in params}.values() if param.key not in known]
-        for start in range(0, len(fresh), _MAX_PARAMS_A_CALL):
-            self._client.log_batch(self._run_id, params=fresh[start : start + _MAX_PARAMS_A_CALL])
+        def store() -> None:
+            # A parameter can be written once only; a run that goes on keeps what it has.
+            known = self._client.get_run(self._run_id).data.params
+            fresh = [self._param(key, value) for key, value in params.items() if key not in known]
+            for start in range(0, len(fresh), _MAX_PARAMS_A_CALL):
+                self._client.log_batch(self._run_id, params=fresh[start : start + _MAX_PARAMS_A_CALL])
+
+        self._submit(store)
 
     def _send(self, numbers: list[Number]) -> None:
         metrics = [self._metric(_key(tag), value, int(1000 * time), step) for tag, value, step, time in numbers]
         self._client.log_batch(self._run_id, metrics=metrics)
 
     def save_model(self, model_path: str, it: int) -> None:  # noqa: D102
-        self._save(Path(model_path), "models")
+        self._save(Path(model_path), Path("models"))
 
     def save_file(self, path: str) -> None:  # noqa: D102
-        self._save(Path(path), None)
+        self._save(Path(path), Path())
 
     def save_video(self, video: Path, it: int) -> None:  # noqa: D102
-        self._save(video, "videos")
+        self._save(video, Path("videos"))
 
-    def _save(self, path: Path, folder: str | None) -> None:
-        place = self._place(path).parent.as_posix()
-        if folder is not None and not place.startswith(folder):
-            place = folder if place == "." else f"{folder}/{place}"
-        self._submit(partial(self._upload, path, None if place == "." else place))
+    def _save(self, path: Path, folder: Path) -> None:
+        place = self._place(path).parent
+        place = place if place.is_relative_to(folder) else folder / place
 
-    def _upload(self, path: Path, place: str | None) -> None:
-        if path.exists():  # an old checkpoint may have been removed meanwhile
-            self._client.log_artifact(self._run_id, str(path), place)
+        def upload() -> None:
+            if path.exists():  # an old checkpoint may have been removed meanwhile
+                self._client.log_artifact(self._run_id, str(path), None if place == Path() else place.as_posix())
+
+        self._submit(upload)
 
     def _close(self, has_failed: bool) -> None:
         status = "FAILED" if has_failed else "FINISHED"

@@ -14,20 +14,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rsl_rl.telemetry.background_calls import BackgroundCalls
 from rsl_rl.telemetry.plain_values import flat
-from rsl_rl.telemetry.service_writer import STOP_TIMEOUT, Number, ServiceLogWriter, import_client
+from rsl_rl.telemetry.service_writer import STOP_TIMEOUT, BackgroundCalls, Number, ServiceLogWriter, import_client
 
 _WITHOUT_SERVER = ("offline", "debug")
 _MAX_INT = 2**31 - 1
 
 
 class NeptuneLogWriter(ServiceLogWriter):
-    """Writes numbers, configuration, checkpoints, code state and videos to Neptune.
+    """Writes numbers, configuration, checkpoints, code state and videos to Neptune, in a thread: the client is slow.
 
-    The environment variable ``NEPTUNE_API_TOKEN`` holds the token, ``NEPTUNE_USERNAME`` the workspace. All calls are
-    made in a thread: the client takes more than a millisecond for the numbers of an iteration, and in mode "sync" as
-    long as its server does.
+    The environment variable ``NEPTUNE_API_TOKEN`` holds the token, ``NEPTUNE_USERNAME`` the workspace.
     """
 
     def __init__(
@@ -68,11 +65,9 @@ class NeptuneLogWriter(ServiceLogWriter):
             "name": name or Path(log_dir).resolve().name,
             "tags": tags,
             "mode": mode,
-            # The console redraws itself, and the state of the code is kept by the run.
-            "capture_stdout": False,
-            "capture_stderr": False,
-            "source_files": [],
         }
+        # The console redraws itself, and the state of the code is kept by the run.
+        arguments |= {"capture_stdout": False, "capture_stderr": False, "source_files": []}
         try:
             with _data_in(log_dir):
                 self._run: Any = neptune.init_run(**arguments | (options or {}))
@@ -102,8 +97,7 @@ class NeptuneLogWriter(ServiceLogWriter):
         return f"{username}/{project_name}" if username and "/" not in project_name else project_name
 
     def store_config(self, env_cfg: dict | object, train_cfg: dict) -> None:  # noqa: D102
-        values = flat(train_cfg, "runner_cfg") | flat(env_cfg, "env_cfg")
-        self._submit(partial(self._store_values, values))
+        self._submit(partial(self._store_values, flat(train_cfg, "runner_cfg") | flat(env_cfg, "env_cfg")))
 
     def _store_values(self, values: dict[str, Any]) -> None:
         for path, value in values.items():
@@ -148,11 +142,10 @@ def _summary(error: Exception) -> str:
 def _data_in(log_dir: str) -> Iterator[None]:
     """Keep the data of a run that starts within the run's folder, unless the user named another."""
     name = "NEPTUNE_DATA_DIRECTORY"
-    if name in os.environ:
-        yield
-        return
-    os.environ[name] = os.path.join(os.path.abspath(log_dir), ".neptune")
+    is_named = name in os.environ
+    os.environ.setdefault(name, os.path.join(os.path.abspath(log_dir), ".neptune"))
     try:
         yield
     finally:
-        del os.environ[name]
+        if not is_named:
+            del os.environ[name]

@@ -21,33 +21,23 @@ import torch
 
 from rsl_rl.utils.atomic_files import write_whole
 
+# File of a run that says for each of its starts when, how, and on which machine.
 STARTS = "provenance.json"
-"""File of a run that says for each of its starts when, how, and on which machine."""
 # Packages whose version may change what is learned.
 _PACKAGES = ("numpy", "tensordict", "gymnasium", "mujoco", "envpool", "mjlab", "isaaclab", "isaacsim", "warp-lang")
 
 
 def store_git_state(files: list[str], folder: str | Path) -> list[str]:
-    """Write commit, status and diff of the git repositories that hold ``files``.
+    """Write branch, commit, status and diff of the git repositories that hold some files or folders.
 
-    A file outside a repository is passed over, and so is everything where git is not installed.
-
-    Args:
-        files: Files or folders; several in one repository count once.
-        folder: Where to write one ``<repository>.diff`` each.
-
-    Returns:
-        The files written.
+    One ``<repository>.diff`` each goes to ``folder``; these are returned. What lies outside a repository is passed
+    over, and so is everything where git is not installed.
     """
     written: list[str] = []
-    roots: list[str] = []
-    for file in files:
-        location = Path(file).resolve()
-        start = location if location.is_dir() else location.parent
-        root = _git(start, "rev-parse", "--show-toplevel").strip()
-        if root and root not in roots:
-            roots.append(root)
-    for root in roots:
+    paths = [Path(file).resolve() for file in files]
+    starts = [path if path.is_dir() else path.parent for path in paths]
+    roots = dict.fromkeys(_git(start, "rev-parse", "--show-toplevel").strip() for start in starts)
+    for root in filter(None, roots):
         target = Path(folder) / f"{Path(root).name}.diff"
         number = 1
         while str(target) in written:
@@ -82,13 +72,9 @@ def versions() -> dict[str, str]:
 
 
 def hardware(device: str = "cpu") -> dict[str, Any]:
-    """Return what this machine is.
+    """Return what this machine is: cpu, cores, memory_gib, os; None where nothing is known.
 
-    Args:
-        device: Where learning happens; GPUs are looked at only if it is one, since that takes memory on them.
-
-    Returns:
-        cpu, cores, memory_gib, os, and on a GPU gpu, gpus, gpu_memory_gib, cuda; None where nothing is known.
+    With a GPU as ``device`` also gpu, gpus, gpu_memory_gib, cuda: to look at one takes memory on it.
     """
     processor = platform.processor() or platform.machine() or None
     found: dict[str, Any] = {"cpu": processor, "cores": os.cpu_count(), "memory_gib": None, "os": platform.platform()}
@@ -99,10 +85,10 @@ def hardware(device: str = "cpu") -> dict[str, Any]:
     with contextlib.suppress(OSError):
         name = platform.freedesktop_os_release()["PRETTY_NAME"]
         found["os"] = f"{name} ({platform.system()} {platform.release()})"
-    with contextlib.suppress(AttributeError, ValueError, OSError):
-        found["cores"] = len(os.sched_getaffinity(0))
+    # Linux only; others lack one or the other.
     with contextlib.suppress(AttributeError, ValueError, OSError):
         found["memory_gib"] = round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
+        found["cores"] = len(os.sched_getaffinity(0))
     if device.startswith("cuda"):
         properties = torch.cuda.get_device_properties(device)
         found |= {"gpu": properties.name, "gpus": torch.cuda.device_count(), "cuda": torch.version.cuda}
@@ -116,13 +102,7 @@ def packages() -> dict[str, str]:
 
 
 def record_start(folder: str | os.PathLike[str], device: str = "cpu", iteration: int = 0) -> None:
-    """Add a start of a run to its file; what cannot be found out or written never ends a training.
-
-    Args:
-        folder: The run's folder.
-        device: Where learning happens.
-        iteration: The first iteration that follows.
-    """
+    """Add a start of a run, which learns on ``device`` from ``iteration`` on, to its file; never ends a training."""
     path = Path(folder) / STARTS
     try:
         start = {

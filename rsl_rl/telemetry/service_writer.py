@@ -1,20 +1,22 @@
 # Copyright (c) 2026, The RSL-RL Independent Authors
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""What the writers of logging services share."""
+"""What the writers of logging services share; the services may be slow or hang."""
 
 from __future__ import annotations
 
 import importlib
 import os
 import sys
+import threading
 import time
+import warnings
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rsl_rl.telemetry.background_calls import BackgroundCalls
 from rsl_rl.telemetry.metrics_csv import is_over_wall_time
 from rsl_rl.telemetry.writer import LogWriter
 
@@ -25,29 +27,115 @@ STOP_TIMEOUT = 120.0
 
 
 class Number(NamedTuple):
-    """One number of a run."""
+    """One number of a run, and when it was measured in seconds since 1970."""
 
     tag: str
     value: float
     step: int
     time: float
-    """When it was measured, in seconds since 1970."""
 
 
 def import_client(package: str, service: str) -> Any:
-    """Return a service's client package.
-
-    Args:
-        package: Its name, which is also that of our extra.
-        service: What to call the service in the error.
-
-    Raises:
-        ImportError: It is not installed, or does not work; says how to install it.
-    """
+    """Return a service's client package, named like our extra; ImportError with the install line if there is none."""
     try:
         return importlib.import_module(package)
     except ImportError as error:
         raise ImportError(f'Logging to {service} needs: pip install "rsl-rl-lib[{package}]" ({error})') from error
+
+
+class BackgroundCalls:
+    """Makes calls one after the other in a thread, so that a slow or hanging service cannot hold up training.
+
+    The first call that fails ends it: its exception is raised by the next :meth:`submit` or :meth:`finish`. Where too
+    many calls wait, the oldest of those that hold numbers are dropped, which is said once.
+    """
+
+    def __init__(self, name: str, max_waiting: int = 1000) -> None:
+        """Start the thread; with more calls waiting than ``max_waiting`` the service counts as not keeping up."""
+        self._name, self._max_waiting = name, max_waiting
+        # The first is being made. With each, whether it holds nothing but numbers.
+        self._waiting: deque[tuple[Callable[[], Any], bool]] = deque()
+        self._changed = threading.Condition()
+        self._is_closing = self._has_ended = False
+        self._num_dropped = 0
+        self._error: BaseException | None = None
+        # A thread that hangs must not keep the process alive.
+        threading.Thread(target=self._work, name=f"{name} log writer", daemon=True).start()
+
+    def submit(self, call: Callable[[], Any], are_numbers: bool = False) -> None:
+        """Make a call soon, without waiting; TimeoutError where too many calls wait that may not be dropped."""
+        self._raise_error()
+        with self._changed:
+            is_full = len(self._waiting) >= self._max_waiting
+            if is_full:
+                self._drop_oldest_numbers()
+            self._waiting.append((call, are_numbers))
+            self._changed.notify_all()
+        if is_full and self._num_dropped == 1:
+            warnings.warn(
+                f"{self._name} does not keep up: {self._max_waiting} calls are waiting. Its oldest numbers are "
+                "dropped, training goes on.",
+                stacklevel=3,
+            )
+
+    def call(self, call: Callable[[], Any], timeout: float) -> Any:
+        """Make a call, wait for it and return what it returns; raises like :meth:`finish`."""
+        result: list[Any] = []
+        self.submit(lambda: result.append(call()))
+        with self._changed:
+            self._changed.wait_for(lambda: result or self._has_ended, timeout)
+        self._raise_error()
+        if not result:
+            raise TimeoutError(f"{self._name} did not answer for {timeout:g} s.")
+        return result[0]
+
+    def finish(self, timeout: float) -> None:
+        """Wait until all calls are made, and end the thread; TimeoutError after ``timeout`` s says what is lost."""
+        with self._changed:
+            self._is_closing = True
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._has_ended, timeout)
+            self._raise_error()
+            text = "could not keep up" if self._has_ended else f"has not received everything after {timeout:g} s"
+            lost = self._num_dropped + sum(are_numbers for _, are_numbers in self._waiting)
+            others = sum(not are_numbers for _, are_numbers in self._waiting)
+            self._waiting.clear()
+        text = f"{self._name} {text}; lost are the numbers of {lost} iterations and {others} other calls."
+        if not self._has_ended:
+            raise TimeoutError(text)
+        if lost:
+            warnings.warn(text, stacklevel=3)
+
+    def _drop_oldest_numbers(self) -> None:
+        for place, (_, are_numbers) in enumerate(self._waiting):
+            if are_numbers and place > 0:
+                del self._waiting[place]
+                self._num_dropped += 1
+                return
+        raise TimeoutError(f"{self._name} does not keep up: {self._max_waiting} calls are waiting.")
+
+    def _work(self) -> None:
+        try:
+            while (call := self._next()) is not None:
+                call()
+                with self._changed:
+                    if self._waiting:  # or it took too long and was given up
+                        self._waiting.popleft()
+                    self._changed.notify_all()
+        except BaseException as error:
+            self._error = error
+        with self._changed:
+            self._has_ended = True
+            self._changed.notify_all()
+
+    def _next(self) -> Callable[[], Any] | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._is_closing)
+            return self._waiting[0][0] if self._waiting else None
+
+    def _raise_error(self) -> None:
+        if self._error is not None:
+            raise self._error
 
 
 class ServiceLogWriter(LogWriter):
@@ -58,13 +146,7 @@ class ServiceLogWriter(LogWriter):
     """
 
     def __init__(self, log_dir: str, service: str, patience: float) -> None:
-        """Begin without numbers.
-
-        Args:
-            log_dir: Folder of the run.
-            service: Lower-case name of the service.
-            patience: Seconds to wait at the end for all calls.
-        """
+        """Begin without numbers; ``patience`` are the seconds to wait at the end for all calls."""
         self._log_dir = Path(log_dir).resolve()
         self._identity = Path(log_dir) / f".{service}_run"
         self._patience = patience

@@ -14,14 +14,7 @@ class TensorboardLogWriter(LogWriter):
     """Writes TensorBoard event files: the numbers of a step as one event, for less than half of what one each costs."""
 
     def __init__(self, log_dir: str) -> None:
-        """Open an event file.
-
-        Args:
-            log_dir: Folder of the event files.
-
-        Raises:
-            ImportError: TensorBoard is not installed.
-        """
+        """Open an event file in a folder; ImportError where TensorBoard is not installed."""
         try:
             from tensorboard.compat.proto import summary_pb2
             from torch.utils.tensorboard import FileWriter

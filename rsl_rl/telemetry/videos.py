@@ -11,28 +11,20 @@ import time
 from pathlib import Path
 
 _SUFFIXES = (".mp4", ".webm", ".gif")
+# A file that changed within so many seconds may still be written.
 _SETTLED = 2.0
-"""A file that changed within so many seconds may still be written."""
 
 
 class VideoFolder:
     """Tells of each video in ``<log_dir>/videos`` once. It is asked when a checkpoint is saved, and at the end."""
 
     def __init__(self, log_dir: str) -> None:
-        """Remember the folder; it need not exist.
-
-        Args:
-            log_dir: Folder of the run.
-        """
+        """Remember the folder; it need not exist."""
         self._folder = os.path.join(log_dir, "videos")
         self._told: set[str] = set()
 
     def new(self, all_of_them: bool = False) -> list[Path]:
-        """Return the videos not told of before, the oldest first.
-
-        Args:
-            all_of_them: Also those that may still be written.
-        """
+        """Return the videos not told of before, the oldest first; on request also those that may still be written."""
         found: list[tuple[float, str]] = []
         for folder, _, files in os.walk(self._folder):
             for path in (os.path.join(folder, file) for file in files if file.lower().endswith(_SUFFIXES)):

@@ -11,9 +11,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rsl_rl.telemetry.background_calls import BackgroundCalls
 from rsl_rl.telemetry.plain_values import plain
-from rsl_rl.telemetry.service_writer import START_TIMEOUT, STOP_TIMEOUT, Number, ServiceLogWriter, import_client
+from rsl_rl.telemetry.service_writer import (
+    START_TIMEOUT,
+    STOP_TIMEOUT,
+    BackgroundCalls,
+    Number,
+    ServiceLogWriter,
+    import_client,
+)
 
 _GRACE = 10.0
 """Seconds after its own limit that the client may take to end."""
@@ -22,11 +28,8 @@ _GRACE = 10.0
 class WandbLogWriter(ServiceLogWriter):
     """Writes numbers, configuration, checkpoints, code state and videos to Weights & Biases.
 
-    The entity is taken from the environment variable ``WANDB_USERNAME`` where it is set. A run that the caller has
-    already started with ``wandb.init`` (a sweep, for one) is used as it is, and left open.
-
-    The calls of a run of its own are made in a thread, since the client waits without a limit for a process of its own
-    that hangs.
+    A run that the caller has already started with ``wandb.init`` (a sweep, for one) is used as it is, and left open.
+    The calls of a run of its own are made in a thread: the client waits without a limit for its process when it hangs.
     """
 
     def __init__(
@@ -69,7 +72,8 @@ class WandbLogWriter(ServiceLogWriter):
         run_id = self._known_as() or secrets.token_hex(4)
         limits = {"init_timeout": START_TIMEOUT, "login_timeout": START_TIMEOUT}
         limits |= {"finish_timeout": stop_timeout, "finish_timeout_raises": True}
-        known = wandb.Settings.model_fields
+        # Older clients do not know all of them.
+        limits = {key: limits[key] for key in limits if key in wandb.Settings.model_fields}
         try:
             self._run = wandb.init(
                 dir=log_dir,
@@ -81,9 +85,7 @@ class WandbLogWriter(ServiceLogWriter):
                 mode=mode,
                 id=run_id,
                 resume="allow",
-                settings=wandb.Settings(
-                    **{key: value for key, value in limits.items() if key in known} | (settings or {})
-                ),
+                settings=wandb.Settings(**limits | (settings or {})),
             )
         except Exception as error:
             raise RuntimeError(

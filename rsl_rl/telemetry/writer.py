@@ -14,13 +14,7 @@ class LogWriter(ABC):
 
     @abstractmethod
     def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> None:
-        """Write one number.
-
-        Args:
-            tag: Its name, e.g. ``"Train/mean_reward"``.
-            scalar_value: The number.
-            global_step: The iteration; for tags that end in ``/time`` the seconds of training.
-        """
+        """Write one number; its step is the iteration, for tags that end in ``/time`` the seconds of training."""
 
     def store_config(self, env_cfg: dict | object, train_cfg: dict) -> None:  # noqa: B027 (optional)
         """Keep the configuration of environment and training."""

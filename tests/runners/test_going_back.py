@@ -54,7 +54,7 @@ def test_a_new_run_from_a_checkpoint_has_a_best_of_its_own(tmp_path: Path) -> No
     first.learn(4)
     second = runner_of(tmp_path / "b")
     second.load(str(tmp_path / "a"))
-    second.logger._episodes.returns.clear()
+    second.logger.episodes.returns.clear()
     second.learn(4)
     assert (tmp_path / "b" / "best.pt").is_file()
 

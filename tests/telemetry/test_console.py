@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from rsl_rl.telemetry.iteration_report import IterationReport
+from rsl_rl.telemetry.meters import IterationReport
 from tests.telemetry.test_logger import make_logger, run_iteration
 
 ROOT = Path(__file__).parents[2]
@@ -68,9 +68,10 @@ def test_a_terminal_gets_a_live_table() -> None:
 def test_a_name_that_looks_like_markup_is_shown_as_it_is() -> None:
     text = shown_on_a_terminal(
         "from rsl_rl.telemetry.console import LiveConsole\n"
-        "from rsl_rl.telemetry.iteration_report import IterationReport\n"
+        "from rsl_rl.telemetry.meters import IterationReport\n"
         "console = LiveConsole()\n"
-        "console.show(IterationReport(0, 0, 1, 1, 1.0, 0.5, 0.5, 1.0, {'[/x]': 0.5}, 1e-3, None))\n"
+        "numbers = {'Perf/total_fps': 1.0, 'Loss/learning_rate': 1e-3}\n"
+        "console.show(IterationReport(0, 0, 1, 1, 1, 1.0, {'[/x]': 0.5}, {}, numbers))\n"
         "console.close()\n"
     )
     assert "Loss/[/x]" in text
@@ -84,7 +85,7 @@ def test_without_rich_a_terminal_gets_plain_lines() -> None:
 
 def test_time_left_is_that_of_the_iterations_left_at_the_speed_so_far() -> None:
     # 3 iterations of 40 steps took 6 s in all: 2 s each, and 5 of 8 are left.
-    report = IterationReport(2, 0, 8, 120, 6.0, 0.75, 0.25, 40.0, {}, 1e-3, None)
+    report = IterationReport(2, 0, 8, 40, 120, 6.0, {}, {}, {})
     assert report.seconds_left == pytest.approx(10.0)
 
 

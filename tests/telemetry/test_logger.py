@@ -276,7 +276,7 @@ def test_a_folder_with_another_run_is_warned_of_once(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="holds a run already: its metrics.csv is continued"):
         make_logger(tmp_path).init_logging_writer()
     logger = make_logger(tmp_path)
-    logger.begin_at(1)  # a run that is resumed
+    logger.begins_at = 1  # a run that is resumed
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         logger.init_logging_writer()

@@ -51,7 +51,7 @@ def test_episode_statistics_equal_a_plain_loop(seed: int, iterations: int, dtype
 
 
 def test_intrinsic_rewards_are_kept_apart() -> None:
-    statistics = EpisodeStatistics(1, "cpu", num_steps=2, with_intrinsic_rewards=True)
+    statistics = EpisodeStatistics(1, "cpu", num_steps=2)
     statistics.step(torch.tensor([1.0]), torch.tensor([0]), torch.tensor([0.5]))
     statistics.step(torch.tensor([2.0]), torch.tensor([1]), torch.tensor([0.25]))
     statistics.add(statistics.finished())
@@ -94,7 +94,7 @@ def test_buffers_that_grew_in_inference_mode_can_be_written_outside_of_it() -> N
 
 @pytest.mark.parametrize(("saved_with", "loaded_with"), [(False, True), (True, False)])
 def test_statistics_go_on_when_intrinsic_rewards_are_switched(saved_with: bool, loaded_with: bool) -> None:
-    first, second = (EpisodeStatistics(1, "cpu", 2, with_intrinsic_rewards=w) for w in (saved_with, loaded_with))
+    first, second = (EpisodeStatistics(1, "cpu", 2) for _ in range(2))
     first.step(torch.tensor([1.0]), torch.tensor([0]), torch.tensor([0.5]) if saved_with else None)
     first.add(first.finished())
     second.load_state_dict(first.state_dict())

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from rsl_rl.telemetry import CsvLogWriter, LogWriter
-from rsl_rl.telemetry.background_calls import BackgroundCalls
+from rsl_rl.telemetry.service_writer import BackgroundCalls
 from tests.telemetry.test_logger import make_logger, rows, run_iteration, scalars
 from tests.telemetry.training import ROOT, train
 from tests.telemetry.training import offline as offline  # a fixture
@@ -250,7 +250,7 @@ def test_what_was_given_up_is_not_written_later() -> None:
 def test_a_process_ends_while_a_service_still_hangs(tmp_path: Path) -> None:
     done = run_program(
         "import threading\n"
-        "from rsl_rl.telemetry.background_calls import BackgroundCalls\n"
+        "from rsl_rl.telemetry.service_writer import BackgroundCalls\n"
         "BackgroundCalls('test').submit(threading.Event().wait)\n"
         "print('the end')\n",
         tmp_path,
