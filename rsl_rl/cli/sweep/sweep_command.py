@@ -226,7 +226,6 @@ class _Sweeping:
     def _stop(self) -> None:
         self._is_stopping = True
         for trial in self._active:
-            trial.is_stopped = True
             trial.stop()
 
     def _begin_trials(self) -> None:
@@ -235,7 +234,6 @@ class _Sweeping:
             trial = RunningTrial(self._plan, self._trials, self._free.pop(0))
             self._active.append(trial)
             if self._is_stopping:  # Since it was begun.
-                trial.is_stopped = True
                 trial.stop()
             taken += 1
             values = ", ".join(f"{name.rpartition('.')[2]} {short(value)}" for name, value in trial.values.items())

@@ -54,7 +54,6 @@ class RunningTrial:
     """A trial in training. It ends by itself, by pruning, or because it is stopped."""
 
     def __init__(self, plan: Plan, trials: Trials, place: Place) -> None:
-        """Take a trial from the study and begin to train it."""
         self._plan, self._trials, self.place = plan, trials, place
         self.trial = trials.begin()
         self.values = {parameter.name: parameter.suggest(self.trial) for parameter in plan.parameters}
@@ -80,6 +79,7 @@ class RunningTrial:
 
     def stop(self) -> None:
         """Let the training end after its iteration, with a checkpoint."""
+        self.is_stopped = True
         self._process.terminate()
 
     def kill(self) -> None:
@@ -153,7 +153,7 @@ class RunningTrial:
             self.trial.report((sum(self._finals) + value) / (done + 1), step)
             if self.pruned_at is None and not self.is_stopped and self.trial.should_prune():
                 self.pruned_at, self._pruned_with = step + 1, value
-                self.stop()
+                self._process.terminate()
 
     def frozen(self) -> Any:
         """Return the trial as the database has it."""
