@@ -90,9 +90,6 @@ def checked_parameters(sections: Mapping[str, Any], document: Mapping[str, Any])
     Args:
         sections: By name what the sweep's file says of it.
         document: The task, see :func:`task_document`.
-
-    Raises:
-        ValueError, TypeError: The task takes no such value, or the range is none; says what was probably meant.
     """
     if not sections:
         raise ValueError(

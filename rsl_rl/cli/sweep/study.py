@@ -30,7 +30,7 @@ LOST_AFTER = 60.0
 """... and has lost it when nothing was heard for so long."""
 FILL_SECONDS = 10.0
 """So long the program that made a study may take to fill its queue; after that it is held for dead."""
-_OPEN_SECONDS = 2.0
+_OPEN_ATTEMPTS = 40
 MAX_ATTEMPTS = 3
 """Parameters whose trial was lost so often are not tried again: they may be what ends the machine."""
 
@@ -96,11 +96,11 @@ def existing_study(name: str, storage: str) -> Any:
 
 def _open(storage: str) -> Any:
     """Return the database; a ValueError or ImportError says why it cannot be opened."""
-    optuna, ended = import_optuna(), time.monotonic() + _OPEN_SECONDS
+    optuna = import_optuna()
     engine: dict[str, Any] = {"pool_pre_ping": True}
     if storage.startswith("sqlite:"):
         engine = {"connect_args": {"timeout": 100}}
-    while True:
+    for attempt in itertools.count(1):
         try:
             return optuna.storages.RDBStorage(storage, engine_kwargs=engine)
         except ModuleNotFoundError as error:
@@ -108,9 +108,10 @@ def _open(storage: str) -> Any:
         except Exception as error:  # of SQLAlchemy, or of the driver
             # Another program may be at work on the tables of a new database.
             is_at_work = "already exists" in str(error) or type(error).__name__ == "IntegrityError"
-            if not is_at_work or time.monotonic() > ended:
+            if not is_at_work or attempt == _OPEN_ATTEMPTS:
                 raise ValueError(f"The storage '{shown(storage)}' cannot be opened: {_reason(error)}") from error
             time.sleep(0.05)
+    return None
 
 
 def shown(storage: str) -> str:
@@ -125,13 +126,7 @@ def shown(storage: str) -> str:
 
 
 def make_sampler(sampler: Any, seed: Sequence[int], workers: int) -> Any:
-    """Return what proposes parameters.
-
-    Args:
-        sampler: A name, or a mapping with ``class_name``, a class of ``optuna.samplers``, and options.
-        seed: What the proposals depend on.
-        workers: Trials at once.
-    """
+    """Return what proposes parameters to so many workers at once: by its name, or a class of Optuna with options."""
     if isinstance(sampler, Mapping) and sampler.get("class_name") in _NEED_ITS_LOOP:
         raise ValueError(f"{sampler['class_name']} cannot be used here. 'sampler: grid' tries all combinations.")
     named = {
@@ -144,12 +139,7 @@ def make_sampler(sampler: Any, seed: Sequence[int], workers: int) -> Any:
 
 
 def make_pruner(pruner: Any, steps: int) -> Any:
-    """Return what decides which trials, of so many steps, end early.
-
-    Args:
-        pruner: A name, None, or a mapping with ``class_name``, a class of ``optuna.pruners``, and options.
-        steps: Iterations of a trial.
-    """
+    """Return what ends bad trials early, of so many steps each: by its name, or a class of Optuna with options."""
     least = {"min_resource": max(1, steps // 16)}
     named = {
         # Some trials to compare with, and a third of a training in which nothing is decided: first rewards say little.
@@ -189,12 +179,6 @@ def wait_until_filled(study: Any) -> None:
     ended = time.monotonic() + FILL_SECONDS
     while "is_filled" not in study.user_attrs and time.monotonic() < ended:
         time.sleep(0.05)
-
-
-def queue_first(study: Any, values: Mapping[str, Any]) -> None:
-    """Let a new study begin with these values."""
-    if not study.get_trials(deepcopy=False):
-        study.enqueue_trial(dict(values), user_attrs={"is_as_given": True})
 
 
 def queue_grid(study: Any, choices: Mapping[str, Sequence[Any]]) -> int:
@@ -240,10 +224,10 @@ class Trials:
         now = time.monotonic()
         found = []
         for trial in self.running():
-            owner, beat = trial.user_attrs.get("owner"), trial.user_attrs.get("beat")
-            if owner is not None and owner["token"] == self._token:
+            owner, beat = trial.user_attrs.get("owner", {}), trial.user_attrs.get("beat")
+            if owner.get("token") == self._token:
                 continue
-            if owner is not None and owner["host"] == self._host and not _is_alive(owner["pid"]):
+            if owner.get("host") == self._host and not _is_alive(owner["pid"]):
                 found.append(trial)
                 continue
             # Clocks of machines differ: what counts is how long we have seen no change.
@@ -255,14 +239,9 @@ class Trials:
         return found
 
     def give_back(self, trial: Any, counts: bool = True) -> str:
-        """End a trial, ours or a lost one, without a result; return what becomes of its parameters.
+        """End a trial of the database without a result, unless another worker did; say what becomes of its parameters.
 
-        Args:
-            trial: As the database has it.
-            counts: Whether it counts as an attempt to train with these parameters.
-
-        Raises:
-            TakenOverError: Another worker did this first.
+        Those of a trial that ``counts`` are tried once less.
         """
         self._tell(trial, None, self._states.FAIL)
         # Those that were queued may not all have been taken yet.

@@ -42,11 +42,7 @@ class Sweep:
     seeds: list[int] = field(default_factory=list)
 
     def check_same(self, study: Any, document: Mapping[str, Any]) -> None:
-        """Note in a new study what it is about, the task's document included; of an old one find out what differs.
-
-        Raises:
-            ValueError: The study is about something else, and its results cannot be compared.
-        """
+        """Note in a new study what it is about, with the task; refuse an old one whose results cannot be compared."""
         mine = {
             "task": dict(document),
             "parameters": self.parameters,
@@ -68,11 +64,7 @@ class Sweep:
 
 
 def read_sweep(what: str) -> Sweep:
-    """Return a sweep by its file, its folder or its name, or one of a task, of which nothing is varied yet.
-
-    Raises:
-        ValueError, TypeError: The file is wrong; says where.
-    """
+    """Return a sweep by its file, its folder or its name, or one of a task, of which nothing is varied yet."""
     path = Path(what)
     if (path / FILE).is_file():
         return _read(path / FILE, path.resolve().name)

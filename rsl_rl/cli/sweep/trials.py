@@ -89,12 +89,7 @@ class RunningTrial:
 
     @while_ours()
     def poll(self) -> str | None:
-        """Take in what the training has logged; return what there is to say once the trial has ended.
-
-        Raises:
-            UserError: The training was complete, and the metric was not among its numbers.
-            TakenOverError: Another machine holds this trial for lost.
-        """
+        """Take in what the training has logged; return what there is to say once the trial has ended."""
         code = self._process.poll()
         self._report()
         if time.monotonic() - self._beaten > BEAT_SECONDS:
@@ -123,13 +118,12 @@ class RunningTrial:
     def _train_next_seed(self) -> None:
         """Start the training; its task and what it prints are kept beside the runs."""
         document = self.task()
-        seed = f"seed_{document['seed']}"
-        several = len(self._plan.seeds) > 1
-        run = self._plan.folder / self.label / seed if several else self._plan.folder / self.label
-        stem = self._plan.folder / "logs" / (f"{self.label}_{seed}" if several else self.label)
+        names = [self.label, *([f"seed_{document['seed']}"] if len(self._plan.seeds) > 1 else [])]
+        run = self._plan.folder.joinpath(*names)
         self.trial.set_user_attr("run", str(run))
-        self._table, self._log = _Table(run / FILE_NAME, self._plan.metric), stem.with_suffix(".txt")
-        file = stem.with_suffix(".yaml")
+        self._table = _Table(run / FILE_NAME, self._plan.metric)
+        file = self._plan.folder / "logs" / f"{'_'.join(names)}.yaml"
+        self._log = file.with_suffix(".txt")
         write_whole(file, as_yaml(document))
         command = ["train", str(file), "--run-dir", str(run), "--export", "False"]
         with self._log.open("wb") as log:
