@@ -171,9 +171,6 @@ def _check(chosen: BenchArguments) -> None:
     check_device(chosen.device)
 
 
-# -- text --------------------------------------------------------------------------------------------------------------
-
-
 def as_text(report: dict[str, Any], chosen: BenchArguments) -> str:
     """Return what :func:`measure` found as tables."""
     results, other = report["results"], report["against"]
@@ -217,7 +214,6 @@ def _heading(versions: dict[str, str], chosen: BenchArguments) -> str:
 
 
 def _row(result: dict[str, Any], library: str) -> dict[str, object]:
-    """Return what there is to say about a number of environments, by the heading of its column."""
     summary = result[library]
     row: dict[str, object] = {"environments": result["num_envs"]}
     row |= {f"{phase} ms": f"{1e3 * summary[phase]:.1f}" for phase in ("collect", "learn")}

@@ -36,7 +36,7 @@ class Variant:
     """A process that trains one case, and waits unless it is asked for a round."""
 
     def __init__(self, name: str, python: str, case: Mapping[str, Any], worker: Path = WORKER) -> None:
-        """Start the process; :meth:`imported` waits for it. A UserError says why it does not start.
+        """Start the process, for which :meth:`imported` waits.
 
         Args:
             name: What the user calls it.

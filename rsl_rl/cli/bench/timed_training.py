@@ -123,8 +123,6 @@ class Session:
         }
 
     def _noted(self, method: Callable[..., Any], also_after: bool = False) -> Callable[..., Any]:
-        """Return a method that notes when it is called, and when it is done."""
-
         def noted(*arguments: Any, **options: Any) -> Any:
             self._moments.append(now(self.device))
             result = method(*arguments, **options)

@@ -57,15 +57,14 @@ def run(arguments: list[str]) -> None:
             found[title].append(check)
             text = ": ".join(part for part in (check.text, check.hint) if part)
             say(f"  [{_COLORS[check.status]}]{check.status:8}[/]", f"{check.name:16}{text}".rstrip())
-    names: dict[str, list[str]] = {"failed": [], "missing": []}
-    for check in itertools.chain(*found.values()):
-        names.setdefault(check.status, []).append(check.name)
+    everything = list(itertools.chain(*found.values()))
+    failed, missing = ([c.name for c in everything if c.status == status] for status in ("failed", "missing"))
     if chosen.json:
         as_dicts = {title: [dataclasses.asdict(check) for check in section] for title, section in found.items()}
-        print(json.dumps({"ok": not names["failed"], "sections": as_dicts}))
-    optional = f" Optional and missing: {', '.join(dict.fromkeys(names['missing']))}." if names["missing"] else ""
-    if names["failed"]:
-        say(f"[bold red]Does not work: {', '.join(names['failed'])}.[/]{optional}")
+        print(json.dumps({"ok": not failed, "sections": as_dicts}))
+    optional = f" Optional and missing: {', '.join(dict.fromkeys(missing))}." if missing else ""
+    if failed:
+        say(f"[bold red]Does not work: {', '.join(failed)}.[/]{optional}")
         raise SystemExit(1)
     say(f"[green]Everything that is needed works.[/]{optional}")
 
@@ -164,11 +163,7 @@ def _tried(name: str, part: str, argument: str) -> Check:
 
 
 def probe(part: str, *arguments: str, seconds: float = 180, env: Mapping[str, str] | None = None) -> tuple[bool, str]:
-    """Run a part of ``probe.py`` in a process of its own, whose crash does no harm here.
-
-    Returns:
-        Whether it works, and what it says; else why it failed.
-    """
+    """Run a part of ``probe.py`` in a process of its own; return whether it works, and what it says or why it fails."""
     try:
         done = subprocess.run(
             own_command("rsl_rl.cli.doctor.probe", part, *arguments),

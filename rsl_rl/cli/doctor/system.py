@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import locale
 import os
@@ -113,9 +114,8 @@ def devices() -> Iterator[Check]:
     """The processor, memory, and every GPU."""
     found = hardware()
     yield Check("cpu", "ok", f"{found['cpu']}, {found['cores']} cores, {found['memory_gib']} GiB of memory")
-    yield Check(
-        "processes", "ok", f"torch was built with {', '.join(available_backends()) or 'no way to let them talk'}"
-    )
+    backends = ", ".join(available_backends()) or "no way to let them talk"
+    yield Check("processes", "ok", f"torch was built with {backends}")
     build = f"torch {torch.__version__}, built for " + (f"CUDA {torch.version.cuda}" if torch.version.cuda else "CPUs")
     driver = nvidia_driver()
     if torch.cuda.is_available():
@@ -174,13 +174,11 @@ def file_system(path: Path) -> str:
 
 def nvidia_driver() -> str | None:
     """Return the version of the NVIDIA driver, None where there is none."""
-    try:
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
         command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
         if done.returncode == 0 and done.stdout.strip():
             return done.stdout.split()[0]
-    except (OSError, subprocess.TimeoutExpired):
-        pass
     try:
         words = Path("/proc/driver/nvidia/version").read_text(encoding="utf-8").split()
     except OSError:

@@ -84,11 +84,7 @@ def make_runner(env: VecEnv, folder: str | None, device: str) -> OnPolicyRunner:
 
 
 def train_and_check(folder: str, device: str) -> str:
-    """Train in an empty folder, resume from a checkpoint, export, and compare; return what was reached.
-
-    Raises:
-        RuntimeError: Nothing was learned, a resumed training differs, or the exported policy acts differently.
-    """
+    """Train in an empty folder, resume from a checkpoint, export, and compare; say what was reached, or raise."""
     torch.set_num_threads(1)
     torch.manual_seed(1)
     runner = make_runner(Reach(device), os.path.join(folder, "run"), device)
