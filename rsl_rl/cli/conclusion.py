@@ -24,30 +24,22 @@ def conclude(
     seconds: float,
     steps: int,
     interrupted: bool,
-    export: bool = True,
+    export: bool,
 ) -> None:
-    """Export the policy, draw the curve and say how it went.
+    """Export the policy, unless the training was interrupted, draw the curve and say how it went.
 
-    Args:
-        task: What was trained.
-        runner: The runner after training.
-        folder: The run's folder.
-        seconds: Seconds of this training.
-        steps: Environment steps of this training; the run may have had others before.
-        interrupted: Whether it was stopped from outside.
-        export: Whether to write policy files, unless it was.
+    Seconds and environment steps are those of this training; the run may have had others before.
     """
     rewards, lengths = runner.logger.rewbuffer, runner.logger.lenbuffer
     reached = "no episode has ended yet"
     if rewards:
         reward, length = sum(rewards) / len(rewards), sum(lengths) / len(lengths)
-        reached = (
-            f"reward {number(reward)}, episode length {number(length, 0)} (mean of the last {len(rewards)} episodes)"
-        )
+        of = f"mean of the last {len(rewards)} episodes"
+        reached = f"reward {number(reward)}, episode length {number(length, 0)} ({of})"
+    verb, total = "Stopped" if interrupted else "Done", runner.logger.tot_timesteps
+    in_all = "" if steps == total else f", {total:,} in all"
     lines = [
-        f"{'Stopped' if interrupted else 'Done'}: {steps:,} steps in {duration(seconds)} "
-        f"({steps / seconds:,.0f} steps/s)"
-        f"{'' if steps == runner.logger.tot_timesteps else f', {runner.logger.tot_timesteps:,} in all'}.",
+        f"{verb}: {steps:,} steps in {duration(seconds)} ({steps / seconds:,.0f} steps/s){in_all}.",
         f"  {reached}",
     ]
     try:
@@ -67,17 +59,16 @@ def conclude(
                 report = write(policy, folder / EXPORTS / name)
             except ImportError as error:
                 lines.append(f"  no {name}: {error}")
-                continue
             except Exception as error:  # an exporter fails in ways of its own, and the run is worth its summary
                 lines.append(f"  no {name}: see below; the checkpoints are complete")
                 failure = error
-                continue
-            record_check(report, f"model_{runner.current_learning_iteration}.pt")
-            lines.append(f"  policy          {report.path} ({outcome(report)})")
+            else:
+                record_check(report, f"model_{runner.current_learning_iteration}.pt")
+                lines.append(f"  policy          {report.path} ({outcome(report)})")
     lines.append(f"  metrics         {folder / 'metrics.csv'}")
     lines.append(f"See it act: rsl-rl play {folder} --video {folder / VIDEO}")
     print("\n".join(lines), flush=True)
+    if isinstance(failure, (RuntimeError, OSError)):
+        raise UserError(str(failure)) from failure
     if failure is not None:
-        if isinstance(failure, (RuntimeError, OSError)):
-            raise UserError(str(failure)) from failure
         raise failure

@@ -20,12 +20,7 @@ CHECKS = "checks.json"
 
 
 def record_check(report: ExportReport, policy: str) -> None:
-    """Note the outcome of an export in ``checks.json`` beside the file; a full disk is no reason to fail.
-
-    Args:
-        report: The outcome.
-        policy: What was exported, for example the name of a checkpoint.
-    """
+    """Note the outcome of exporting a policy, such as a checkpoint's name; a full disk is no reason to fail."""
     path = Path(report.path)
     with contextlib.suppress(OSError):
         entry = {

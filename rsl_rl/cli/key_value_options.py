@@ -14,21 +14,16 @@ from rsl_rl.config.task import parse_yaml_text
 
 def key_value_options() -> tyro.constructors.ConstructorRegistry:
     """Return the rule by which ``tyro`` reads free dictionaries: as ``KEY=VALUE`` pairs with values as in YAML."""
-    registry = tyro.constructors.ConstructorRegistry()
-    registry.primitive_rule(_dictionary_rule)
-    return registry
-
-
-def _dictionary_rule(info: Any) -> Any:
-    if info.type != dict[str, Any]:
-        return None
-    return tyro.constructors.PrimitiveConstructorSpec(
+    pairs = tyro.constructors.PrimitiveConstructorSpec(
         nargs="*",
         metavar="[KEY=VALUE [KEY=VALUE ...]]",
         instance_from_str=_parse,
         is_instance=lambda value: isinstance(value, dict),
         str_from_instance=lambda value: [f"{key}={item}" for key, item in value.items()],
     )
+    registry = tyro.constructors.ConstructorRegistry()
+    registry.primitive_rule(lambda info: pairs if info.type == dict[str, Any] else None)
+    return registry
 
 
 def _parse(pairs: list[str]) -> dict[str, Any]:

@@ -33,10 +33,7 @@ _COMMANDS = {
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run a command.
-
-    Args:
-        arguments: What follows ``rsl-rl`` on the command line; None for the process's own.
+    """Run a command, by default the one on the process's own command line.
 
     Raises:
         SystemExit: 2 after a user's error; 130 or 143 when interrupted or terminated.
@@ -97,24 +94,20 @@ class UserError(Exception):
 def user_errors(only_ours: bool = False) -> Iterator[None]:
     """Within this block, the library's complaints about what it was given are the user's errors, not bugs.
 
-    Args:
-        only_ours: Leave alone what other code raises, except for errors of the operating system.
+    With ``only_ours`` what other code raises is left alone, except for errors of the operating system.
     """
     try:
         yield
     except (ValueError, TypeError, OSError, ImportError, AttributeError) as error:
-        if _raised_by_this_library(error) or isinstance(error, OSError):
+        *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+        is_ours = Path(frame.f_code.co_filename).is_relative_to(Path(__file__).parent.parent)
+        if is_ours or isinstance(error, OSError):
             raise UserError(str(error)) from error
         if only_ours:
             raise
         # For example from the user's own environment, where only a traceback helps.
         text = f"{type(error).__name__}: {error}\n(RSL_RL_DEBUG=1 shows where this comes from.)"
         raise UserError(text) from error
-
-
-def _raised_by_this_library(error: BaseException) -> bool:
-    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
-    return Path(frame.f_code.co_filename).is_relative_to(Path(__file__).parent.parent)
 
 
 def _usage() -> str:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -55,11 +54,7 @@ def run(arguments: list[str]) -> None:
 
 
 def read_configuration(path: Path) -> dict[str, Any]:
-    """Read a configuration file as plain data; nothing in it is executed.
-
-    Raises:
-        ValueError: It is no YAML or JSON, holds Python objects, or is no configuration of a runner.
-    """
+    """Read a runner's configuration as plain data, or raise ValueError; nothing in it is executed."""
     if path.suffix not in _CONFIGURATIONS:
         advice = {
             ".pkl": "Reading a pickle would execute what is in it: write the configuration as JSON or YAML first.",
@@ -123,12 +118,9 @@ def _migrate_checkpoint(path: Path, output: Path | None) -> None:
             raise ValueError(
                 f"'{path}' is no checkpoint of a training run. It has: {', '.join(document) or 'nothing'}."
             )
-        copied = ""
         if output is not None:
-            output.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(path, output)
-            copied = f" Copied to {output}."
-        print(f"{path}: already in the present layout.{copied}")
+            write_whole(output, path.read_bytes())
+        print(f"{path}: already in the present layout.{'' if output is None else f' Copied to {output}.'}")
         return
     new = modernize(document)
     if output is None:

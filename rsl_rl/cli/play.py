@@ -70,29 +70,20 @@ def run(arguments: list[str]) -> None:
             prepare_video(task, chosen.video)
         env = make_env(task.env, num_envs=min(chosen.episodes, 64), seed=chosen.seed, **task.env_options)
         policy = load_policy(task, env, kind, source)
-    if not chosen.json:
-        print(f"{task.name}: {with_origin(source)}", flush=True)
+    # With --json the result is all that is printed.
+    say: Callable[..., None] = (lambda *_, **__: None) if chosen.json else print
+    say(f"{task.name}: {with_origin(source)}", flush=True)
     result = play_episodes(env, policy, chosen.episodes)
     document = {"policy": str(source), **dataclasses.asdict(result), "mean": result.means()}
     print(json.dumps(finite(document)) if chosen.json else _as_text(result, task.expected), flush=True)
     if chosen.video is not None:
-        if not chosen.json:
-            print(
-                f"Recording {chosen.video}; without a graphics card a picture takes a fifth of a second ...", flush=True
-            )
+        say(f"Recording {chosen.video}; without a graphics card a picture takes a fifth of a second ...", flush=True)
         with user_errors():
-            lines = record_video(task, policy, chosen.video, chosen.seed)
-        if not chosen.json:
-            print("\n".join(lines))
+            say(*record_video(task, policy, chosen.video, chosen.seed), sep="\n")
 
 
 def policy_file(run: Run, kind: str) -> tuple[str, Path]:
-    """Return the file of a run that is to act, and its kind: checkpoint, or a format of exported policies.
-
-    Raises:
-        FileNotFoundError: The run has no such file.
-        ValueError: There is none that can be read.
-    """
+    """Return the kind of file that is to act, checkpoint or a format of exported policies, and the file of a run."""
     exported = run.exported()
     if kind == "auto":
         # TorchScript, the most common, for a suffix that nobody writes.
@@ -119,11 +110,7 @@ def policy_file(run: Run, kind: str) -> tuple[str, Path]:
 
 
 def load_policy(task: TaskConfig, env: VecEnv, kind: str, file: Path) -> Policy:
-    """Return a policy, groups [B, ...] -> actions [B, A], from what :func:`policy_file` returned.
-
-    Raises:
-        ValueError: The file cannot be used.
-    """
+    """Return a policy, groups [B, ...] -> actions [B, A], from what :func:`policy_file` returned."""
     return load_runner(task, env, file).get_inference_policy() if kind == "checkpoint" else load_exported_policy(file)
 
 

@@ -26,15 +26,7 @@ _LAUNCH = ".launch"
 
 
 def new_run_folder(task: TaskConfig, chosen: Path | None) -> Path:
-    """Create the folder of a new run.
-
-    Args:
-        task: The run is filed under its name.
-        chosen: The user's own choice; None for ``runs/TASK/DATE_TIME``.
-
-    Raises:
-        FileExistsError: The chosen folder holds something already.
-    """
+    """Create the folder of a new run: the chosen one, unless it holds something already, or ``runs/TASK/DATE_TIME``."""
     if chosen is None:
         stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
         for number in itertools.count(1):
@@ -61,10 +53,6 @@ class Run:
         Args:
             name: A run's folder, a checkpoint or exported policy in one, a folder of runs, or a task's name; of several
                 runs the newest with a checkpoint is meant.
-
-        Raises:
-            FileNotFoundError: There is no such run.
-            ValueError: The file has nothing to do with a policy.
         """
         self.file: Path | None = None
         path = Path(name)
@@ -108,34 +96,14 @@ class Run:
         return None
 
     def checkpoint(self) -> Path:
-        """Return the checkpoint that was named, else the newest that can be read.
-
-        Raises:
-            FileNotFoundError: The run has none yet.
-            ValueError: None of them can be read.
-        """
+        """Return the checkpoint that was named, else the newest that can be read; see :func:`newest_checkpoint`."""
         if self.file is not None and self.file.suffix == ".pt" and self.exported() is None:
             return self.file
         return newest_checkpoint(self.folder)
 
-    def checkpoint_if_any(self) -> Path | None:
-        """Return the same, or None for a run that was stopped before its first checkpoint."""
-        try:
-            return self.checkpoint()
-        except FileNotFoundError:
-            return None
-
 
 def run_to_resume(arguments: list[str], task: TaskConfig) -> Run | None:
-    """Return the run that a command line asks to go on with, or that a launcher restarts.
-
-    Args:
-        arguments: Of the command ``train``.
-        task: The task that is named.
-
-    Raises:
-        FileNotFoundError: There is no such run.
-    """
+    """Return the run that the arguments of ``train TASK`` ask to go on with, or that a launcher restarts."""
     # These have to be known before the other options can be.
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     for name in ("--resume", "--run-dir"):

@@ -7,25 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
-from rsl_rl.distributed import current
-
 _STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)]
-
-
-@contextlib.contextmanager
-def leaving_together(is_distributed: bool) -> Iterator[None]:
-    """Let all processes wait for the slowest before they end.
-
-    A launcher takes the first that ends with an exit code for a failure, and terminates the others.
-    """
-    if is_distributed:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    yield
-    current().sums(0)
 
 
 class StopSignals(contextlib.AbstractContextManager["StopSignals"]):
@@ -35,13 +20,11 @@ class StopSignals(contextlib.AbstractContextManager["StopSignals"]):
     """
 
     def __init__(self) -> None:
-        """Begin to listen."""
         self.received: int | None = None
         self.stop: Any = None
         self._previous = {number: signal.signal(number, self._handle) for number in _STOPPING}
 
     def __exit__(self, *_: object) -> None:
-        """Leave the signals to whoever handled them before."""
         for signal_number, handler in self._previous.items():
             signal.signal(signal_number, handler)
 

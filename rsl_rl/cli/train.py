@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import os
 import random
+import signal
 import time
 import warnings
 from dataclasses import dataclass
@@ -23,11 +25,11 @@ from rsl_rl.cli.conclusion import conclude
 from rsl_rl.cli.key_value_options import key_value_options
 from rsl_rl.cli.main import UserError, user_errors
 from rsl_rl.cli.run_folder import CONFIG, Run, new_run_folder, remember_launch, run_to_resume
-from rsl_rl.cli.signals import StopSignals, leaving_together
-from rsl_rl.cli.warning_log import kept_warnings
+from rsl_rl.cli.signals import StopSignals
+from rsl_rl.cli.warning_log import WarningLog
 from rsl_rl.compat.configurations import default_sets
 from rsl_rl.config.task import DEFAULT_TASK, TaskConfig, load_task, parse_yaml_text, task_names, write_task
-from rsl_rl.distributed import join_world, local_rank, world_size
+from rsl_rl.distributed import current, join_world, local_rank, world_size
 from rsl_rl.env import VecEnv, make_env
 from rsl_rl.runners import OnPolicyRunner
 from rsl_rl.runners.evaluation import SEED as EVALUATION_SEED
@@ -96,13 +98,7 @@ def run(arguments: list[str]) -> None:
     train(task, chosen.run_dir, chosen.checkpoint, resumed, chosen.export)
 
 
-def train(
-    task: TaskConfig,
-    run_dir: Path | None = None,
-    checkpoint: Path | None = None,
-    resumed: Run | None = None,
-    export: bool = True,
-) -> Path:
+def train(task: TaskConfig, run_dir: Path | None, checkpoint: Path | None, resumed: Run | None, export: bool) -> None:
     """Train a task, alone or together with the processes that ``torchrun`` started.
 
     Args:
@@ -112,14 +108,10 @@ def train(
         resumed: A run to go on with, in its folder.
         export: Whether to write policy files at the end.
 
-    Returns:
-        The run's folder.
-
     Raises:
         SystemExit: 130 or 143 after an interrupt or a termination, with everything saved.
-        UserError: Something was given wrongly.
     """
-    with kept_warnings() as kept, StopSignals() as signals:
+    with WarningLog() as kept, StopSignals() as signals:
         runner, task, folder, done = _prepared(task, run_dir, checkpoint, resumed)
         signals.stop = runner.request_stop
         is_first = runner.gpu_global_rank == 0
@@ -143,13 +135,15 @@ def train(
         except UserError as error:
             raise UserError(f"{error}\nThe run up to then: {folder}") from error
         seconds = time.perf_counter() - started
-    with leaving_together(runner.is_distributed):
-        if is_first and done < task.iterations:
-            steps = runner.logger.tot_timesteps - steps
-            conclude(task, runner, folder, seconds, steps, runner.stop_requested, export)
+    if runner.is_distributed:
+        # A launcher takes the first process that ends with an exit code for a failure, and terminates the others.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if is_first and done < task.iterations:
+        steps = runner.logger.tot_timesteps - steps
+        conclude(task, runner, folder, seconds, steps, runner.stop_requested, export)
+    current().sums(0)  # Returns when the slowest process is here.
     if runner.stop_requested:
         raise SystemExit(signals.exit_code)
-    return folder
 
 
 def _prepared(
@@ -166,7 +160,9 @@ def _prepared(
         # Each machine may see other folders.
         resumed = world.broadcast(resumed)
         # A run that has begun goes on, wherever it began from. It has none if it was stopped before its first one.
-        own_checkpoint = None if resumed is None else resumed.checkpoint_if_any()
+        own_checkpoint = None
+        with contextlib.suppress(FileNotFoundError):
+            own_checkpoint = resumed and resumed.checkpoint()
         checkpoint = own_checkpoint or checkpoint
         if not task.env:
             raise ValueError("No environment is named: give one with --env, for example --env gym:Ant-v5.")
@@ -289,12 +285,7 @@ def with_observation_groups(task: TaskConfig, env: VecEnv) -> TaskConfig:
 
 
 def with_teacher(task: TaskConfig, run: Run) -> TaskConfig:
-    """Let a student learn from the policy of a run: its model, what it sees, and its checkpoint.
-
-    Raises:
-        FileNotFoundError: The run has no checkpoint yet.
-        ValueError: The task is no student.
-    """
+    """Let a student learn from the policy of a run: its model, what it sees, and its checkpoint."""
     if task.runner.student is None:
         raise ValueError(f"'{task.name}' takes no teacher: it has no section 'student'.")
     taught = run.task().runner

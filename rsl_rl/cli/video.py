@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import importlib
+import importlib.util
 import itertools
 import sys
 from collections.abc import Callable, Iterator
@@ -18,10 +18,11 @@ import numpy as np
 import torch
 from tensordict import TensorDict
 
-from rsl_rl.cli.video_go1 import Go1Replay, is_go1
 from rsl_rl.config.task import TaskConfig
 from rsl_rl.env import make_env
+from rsl_rl.env.spaces import observation_readers
 from rsl_rl.robots.offscreen import choose_backend
+from rsl_rl.utils import listed
 from rsl_rl.utils.atomic_files import replaced_when_complete
 
 # Drawing without a graphics card takes a fifth of a second a picture; GIF players keep up with no more than this.
@@ -37,26 +38,31 @@ _OWN_HINT = (
     "width, 3] of bytes; step_dt, seconds of a step, lets it play at the right speed."
 )
 
+COMMANDS = {
+    "forward, 1.0 m/s": (1.0, 0.0, 0.0),
+    "turning left, 1.0 rad/s": (0.0, 0.0, 1.0),
+    "to the left, 0.5 m/s": (0.0, 0.5, 0.0),
+}
+"""What a Go1 is asked for, one after the other."""
+_SECONDS = 3.0
+_STEPS_PER_FRAME = 2
+_WIDTH, _HEIGHT = 640, 480
+_SETTLED = 1.5  # seconds that the start, or a change of the command, takes
+# What the task's environment may set otherwise, and the plain scene has fixed.
+_FIXED = {"ctrl_dt": 0.02, "sim_dt": 0.004, "kp": 35.0, "kd": 0.5, "action_scale": 0.5, "frame_stack": 1}
+
 
 def prepare_video(task: TaskConfig, path: Path) -> None:
     """Find out whether a video of a task can be made here, and let MuJoCo find a way to draw without a screen.
 
     Has to be called before the first environment is made.
-
-    Args:
-        task: What is to be seen.
-        path: The file.
-
-    Raises:
-        ImportError: A package or a library of the system is missing; gives the install line.
-        ValueError: The policy cannot be replayed, or trying to draw would end the process.
     """
     _video_writers(path)
     if is_go1(task):
         Go1Replay(task)
         choose_backend()
         return
-    if task.env.startswith("envpool:"):
+    if task.env.startswith("envpool:") and sys.platform == "linux":
         _prepare_envpool(task.env)
     with contextlib.nullcontext() if _draws_with_mujoco(task.env) else contextlib.suppress(ImportError):
         choose_backend()
@@ -65,40 +71,32 @@ def prepare_video(task: TaskConfig, path: Path) -> None:
 def record_video(task: TaskConfig, policy: Callable[[TensorDict], torch.Tensor], path: Path, seed: int) -> list[str]:
     """Record one episode, or the first 10 seconds of a longer one; of a Go1, a few commands in plain MuJoCo.
 
-    :func:`prepare_video` has to be called before the first environment is made.
-
     Args:
-        task: Its environment is made anew with a camera.
+        task: Its environment is made anew with a camera; :func:`prepare_video` was called before.
         policy: Groups [1, ...] -> actions [1, A].
         path: The file: .gif, or anything that ffmpeg writes such as .mp4.
         seed: Seed of the environment.
 
     Returns:
         Lines that say what was recorded.
-
-    Raises:
-        ImportError: A package to write videos is missing.
-        ValueError: The environment cannot render here.
     """
     if is_go1(task):
         replay = Go1Replay(task)
-        count = _write(path, _first_one_checked(replay.frames(policy), task.env), replay.frames_per_second)
+        count = _write(path, replay.frames(policy), replay.frames_per_second, task.env)
         seconds = count / replay.frames_per_second
         return [f"{path}: {count} frames of the Go1 in plain MuJoCo, {seconds:.1f} s", *replay.summary()]
-    env: Any = None
+    with _drawing_errors(task.env):
+        env: Any = make_env(task.env, num_envs=1, seed=seed, **{**task.env_options, "render_mode": "rgb_array"})
     try:
-        with _drawing_errors(task.env):
-            env = make_env(task.env, num_envs=1, seed=seed, **{**task.env_options, "render_mode": "rgb_array"})
         # 1.0 stands for an environment that does not tell: a picture a step, in no hurry.
         step_dt = getattr(getattr(env, "unwrapped", env), "step_dt", 1.0)
         rate = 1.0 / step_dt if step_dt < 1.0 else _FRAMES_PER_SECOND
         every = max(1, round(rate / _FRAMES_PER_SECOND))
         frames = _frames(env, policy, max(100, round(_LONGEST_SECONDS * rate)), every)
-        count = _write(path, _first_one_checked(frames, task.env), rate / every)
+        count = _write(path, frames, rate / every, task.env)
     finally:
-        if env is not None:
-            with contextlib.suppress(Exception):
-                env.close()
+        with contextlib.suppress(Exception):
+            env.close()
     return [f"{path}: {count} frames, {count * every / rate:.1f} s"]
 
 
@@ -118,26 +116,21 @@ def _frames(env: Any, policy: Callable[[TensorDict], torch.Tensor], max_steps: i
             return
 
 
-def _write(path: Path, frames: Iterator[np.ndarray], frames_per_second: float) -> int:
-    """Write pictures into a file that appears when it is complete; return how many."""
+def _write(path: Path, frames: Iterator[np.ndarray], frames_per_second: float, env: str) -> int:
+    """Write the pictures of an environment into a file that appears when it is complete; return how many."""
     timing: dict[str, Any] = {"fps": frames_per_second, "macro_block_size": 1}
     if path.suffix == ".gif":
         timing = {"duration": 1000 / frames_per_second, "loop": 0}
+    with _drawing_errors(env):
+        first = next(frames)
     count = 0
     with replaced_when_complete(path) as partial, _video_writers(path).get_writer(partial, **timing) as writer:
-        for frame in frames:
+        for frame in itertools.chain([first], frames):
             height, width = frame.shape[:2]
             # The usual encodings of videos know no odd sizes.
             writer.append_data(frame[: height // 2 * 2, : width // 2 * 2])
             count += 1
     return count
-
-
-def _first_one_checked(frames: Iterator[np.ndarray], env: str) -> Iterator[np.ndarray]:
-    """Return the same pictures, once the first one could be drawn."""
-    with _drawing_errors(env):
-        first = next(frames)
-    return itertools.chain([first], frames)
 
 
 @contextlib.contextmanager
@@ -150,11 +143,7 @@ def _drawing_errors(env: str) -> Iterator[None]:
 
 
 def _video_writers(path: Path) -> Any:
-    """Return imageio, once everything is there to write this kind of file.
-
-    Raises:
-        ImportError: Something is missing.
-    """
+    """Return imageio, once everything is there to write this kind of file."""
     try:
         imageio = importlib.import_module("imageio.v2")
         if path.suffix != ".gif":
@@ -168,22 +157,17 @@ def _video_writers(path: Path) -> Any:
 
 def _draws_with_mujoco(env: str) -> bool:
     """Return whether a Gymnasium environment is known to draw with MuJoCo."""
-    scheme, _, identifier = env.partition(":")
-    if scheme != "gym":
-        return False
-    try:
-        import gymnasium
+    if env.startswith("gym:"):
+        with contextlib.suppress(Exception):  # making the environment says what is wrong
+            import gymnasium
 
-        entry_point = gymnasium.spec(identifier).entry_point
-    except Exception:  # making the environment says what is wrong
-        return False
-    return isinstance(entry_point, str) and entry_point.startswith(_MUJOCO_PACKAGES)
+            entry_point = gymnasium.spec(env.removeprefix("gym:")).entry_point
+            return isinstance(entry_point, str) and entry_point.startswith(_MUJOCO_PACKAGES)
+    return False
 
 
 def _prepare_envpool(env: str) -> None:
     """Load what EnvPool draws with: it asks for functions of libraries that somebody else has loaded, or aborts."""
-    if not sys.platform.startswith("linux"):
-        return
     try:
         ctypes.CDLL("libEGL.so.1", ctypes.RTLD_GLOBAL)
     except OSError as error:
@@ -191,3 +175,77 @@ def _prepare_envpool(env: str) -> None:
             f"'{env}' cannot be rendered here: EnvPool needs the library libEGL.so.1, which is missing. On Debian and "
             "Ubuntu: 'sudo apt-get install libegl1'."
         ) from error
+
+
+def is_go1(task: TaskConfig) -> bool:
+    """Return whether a task trains the robot that the plain scene holds."""
+    return task.env.startswith("envpool:Go1Joystick")
+
+
+class Go1Replay:
+    """Plays a Go1's policy under a few commands in plain MuJoCo, and measures what the robot makes of them.
+
+    EnvPool, which trains it, cannot draw everywhere and chooses commands at random.
+    """
+
+    def __init__(self, task: TaskConfig) -> None:
+        """Raise ValueError unless a policy of this task can act here: it may see what only the simulator knows."""
+        from gymnasium.spaces import Box, Dict
+
+        for option, value in _FIXED.items():
+            if task.env_options.get(option, value) != value:
+                raise ValueError(
+                    f"The video of '{task.env}' is made in a MuJoCo scene with {option} = {value}, and this policy was "
+                    f"trained with {task.env_options[option]}."
+                )
+        # The group "state", and every group that is a part of it.
+        groups = task.env_options.get("groups") or {}
+        parts = {name: part for name, part in groups.items() if isinstance(part, dict) and set(part) == {"state"}}
+        self._readers = observation_readers(Dict({"state": Box(-np.inf, np.inf, (48,))}), parts)
+        obs_groups = task.runner.obs_groups
+        needed = obs_groups.get("student") or obs_groups.get("actor") or []
+        if unknown := [group for group in needed if group not in self._readers]:
+            raise ValueError(
+                f"No video: the policy sees {listed(unknown)}, which only the simulator of the training knows. In "
+                "plain MuJoCo a policy can act that sees 'state' or parts of it, such as the one of go1-student."
+            )
+        if importlib.util.find_spec("mujoco") is None:
+            raise ImportError('The video of a Go1 needs MuJoCo: pip install "rsl-rl-lib[envs]"')
+        self.frames_per_second = 50 / _STEPS_PER_FRAME
+        self._velocities: dict[str, list[np.ndarray]] = {}
+        self._fell_after: float | None = None
+
+    def frames(self, policy: Callable[[TensorDict], torch.Tensor]) -> Iterator[np.ndarray]:
+        """Yield pictures [height, width, 3] until the robot has done everything, or falls."""
+        # MuJoCo decides when it is imported how to draw: not before this is wanted.
+        go1, steps = importlib.import_module("rsl_rl.robots.go1"), round(_SECONDS * 50)
+        getattr(policy, "reset", lambda: None)()
+        with contextlib.closing(go1.Go1(noise=1.0)) as robot:
+            for index, (name, command) in enumerate(COMMANDS.items()):
+                self._velocities[name] = []
+                for step in range(steps):
+                    if step % _STEPS_PER_FRAME == 0:
+                        yield robot.render(_WIDTH, _HEIGHT)
+                    wanted = np.array(command) * (go1.soft_start(step / 50) if index == 0 else 1.0)
+                    state = robot.observation(wanted)[None]
+                    groups = {name: reader.read(state) for name, reader in self._readers.items()}
+                    with torch.inference_mode():
+                        actions = policy(TensorDict(groups, [1]))
+                    robot.apply(actions[0].cpu().numpy())
+                    robot.step()
+                    if step >= _SETTLED * 50:
+                        self._velocities[name].append(robot.velocity)
+                    if robot.has_fallen:
+                        self._fell_after = (index * steps + step + 1) / 50
+                        return
+
+    def summary(self) -> list[str]:
+        """Return what the robot made of the commands, one line each."""
+        lines = []
+        for name, velocities in self._velocities.items():
+            if velocities:
+                forward, left, turn = np.mean(velocities, axis=0)
+                lines.append(f"  {name:24} {forward:5.2f} m/s forward, {left:5.2f} m/s left, {turn:5.2f} rad/s")
+        if self._fell_after is not None:
+            lines.append(f"  fell after {self._fell_after:.1f} s")
+        return lines

@@ -9,7 +9,7 @@ import contextlib
 import json
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,23 +18,27 @@ WARNINGS = "warnings.jsonl"
 _MOST = 1000
 
 
-class WarningLog:
-    """Writes each text once, as a line of JSON: time, iteration, category, message."""
+class WarningLog(contextlib.AbstractContextManager["WarningLog"]):
+    """Keeps the warnings shown within its block: each text once, as a line of JSON, in memory until begin()."""
 
     def __init__(self) -> None:
-        """Keep warnings in memory until the run has a folder."""
         self._path: Path | None = None
         self._iteration: Callable[[], int] = lambda: 0
         self._seen: set[str] = set()
         self._waiting: list[str] = []
+        self._shown = warnings.showwarning
+        warnings.showwarning = self._show_and_keep
+
+    def __exit__(self, *_: object) -> None:
+        if warnings.showwarning == self._show_and_keep:
+            warnings.showwarning = self._shown
+
+    def _show_and_keep(self, message: Warning | str, category: type[Warning], *rest: Any, **options: Any) -> None:
+        self._shown(message, category, *rest, **options)
+        self.add(message, category)
 
     def begin(self, folder: str | os.PathLike[str], iteration: Callable[[], int]) -> None:
-        """Write into this folder from now on, first what was met before.
-
-        Args:
-            folder: The run's folder.
-            iteration: Returns the iteration in progress.
-        """
+        """Write into a run's folder from now on, first what was met before; ``iteration`` tells that in progress."""
         self._path, self._iteration = Path(folder) / WARNINGS, iteration
         self._write()
 
@@ -56,23 +60,6 @@ class WarningLog:
             with contextlib.suppress(OSError), self._path.open("a", encoding="utf-8") as file:
                 file.write("".join(self._waiting))
                 self._waiting = []
-
-
-@contextlib.contextmanager
-def kept_warnings() -> Iterator[WarningLog]:
-    """Within this block every warning that is shown is kept, too."""
-    log, shown = WarningLog(), warnings.showwarning
-
-    def show_and_keep(message: Warning | str, category: type[Warning], *rest: Any, **options: Any) -> None:
-        shown(message, category, *rest, **options)
-        log.add(message, category)
-
-    warnings.showwarning = show_and_keep
-    try:
-        yield log
-    finally:
-        if warnings.showwarning is show_and_keep:
-            warnings.showwarning = shown
 
 
 def read_warnings(folder: str | os.PathLike[str]) -> list[dict[str, Any]]:

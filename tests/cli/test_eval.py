@@ -14,8 +14,7 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from rsl_rl.cli.eval import as_text
-from rsl_rl.cli.eval_figure import draw_evaluations
+from rsl_rl.cli.eval import as_text, draw_evaluations
 from rsl_rl.cli.main import main
 from tests.cli.test_commands import SMALL, fails
 from tests.env.toys import register

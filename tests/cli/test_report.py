@@ -23,10 +23,10 @@ import torch
 from rsl_rl.cli.export_record import recorded_check
 from rsl_rl.cli.main import main
 from rsl_rl.cli.report.charts import curve_data, thinned
-from rsl_rl.cli.report.facts import gather
+from rsl_rl.cli.report.facts import RunFacts
 from rsl_rl.cli.report.markup import Html, element, figures
 from rsl_rl.cli.report.report_command import report_page
-from rsl_rl.cli.warning_log import kept_warnings, read_warnings
+from rsl_rl.cli.warning_log import WarningLog, read_warnings
 from rsl_rl.telemetry.history import Curve, History
 from rsl_rl.telemetry.provenance import hardware, read_starts, record_start
 from tests.cli.test_plot import make_run
@@ -74,7 +74,7 @@ class Page(HTMLParser):
 
 
 def page_of(folder: Path) -> Page:
-    return Page(report_page(gather(folder)))
+    return Page(report_page(RunFacts(folder)))
 
 
 def warning_point(num_envs: int, seed: int, device: str) -> PointEnv:
@@ -120,18 +120,18 @@ class TestPage:
         assert "iterations30180" in text
         assert "gamma" not in text.partition("Every value")[0]
         assert "gamma: 0.99" in text
-        marked = re.findall(r"<mark>\s*([a-z_]+)", report_page(gather(trained_run)))
+        marked = re.findall(r"<mark>\s*([a-z_]+)", report_page(RunFacts(trained_run)))
         assert set(marked) == {"num_steps_per_env", "learning_rate", "num_envs", "iterations"}
 
     def test_options_of_the_environment_and_another_environment_are_differences(self, tmp_path: Path) -> None:
         other = {"env": "gym:Other-v0", "env_options": {"frame_skip": 5}}
-        preset = gather(make_run(tmp_path / "preset", [1.0], **other))
+        preset = RunFacts(make_run(tmp_path / "preset", [1.0], **other))
         assert preset.changed() == [
             ("env", "gym:Other-v0", "envpool:CartpoleBalance-v1"),
             ("env_options.frame_skip", 5, "not set"),
         ]
         # The defaults are those of any environment.
-        defaults = [key for key, _, _ in gather(make_run(tmp_path / "own", [1.0], name="own", **other)).changed()]
+        defaults = [key for key, _, _ in RunFacts(make_run(tmp_path / "own", [1.0], name="own", **other)).changed()]
         assert "env_options.frame_skip" in defaults
         assert not {"env", "env_options", "name"} & set(defaults)
 
@@ -269,7 +269,7 @@ class TestWhatIsMissing:
         folder = make_run(tmp_path / "run", [1.0])
         (folder / "model_1.pt").write_bytes(b"12345")
         (folder / "model_2.pt").symlink_to("gone")
-        facts = gather(folder)
+        facts = RunFacts(folder)
         (folder / "model_1.pt").unlink()
         listed = Page(report_page(facts)).texts["checkpoints"]
         assert "model_1.ptiteration 15 B" in listed
@@ -313,7 +313,7 @@ class TestNotes:
         (tmp_path / "file").write_text("")
         with pytest.warns(UserWarning, match="training goes on"):
             record_start(tmp_path / "file")
-        with kept_warnings() as kept:
+        with WarningLog() as kept:
             kept.begin(tmp_path / "file", lambda: 0)
             kept.add("lost", UserWarning)
 
@@ -332,7 +332,7 @@ class TestNotes:
 
     def test_warnings_from_before_the_folder_exists_are_kept(self, tmp_path: Path) -> None:
         before = warnings.showwarning
-        with kept_warnings() as kept, warnings.catch_warnings():
+        with WarningLog() as kept, warnings.catch_warnings():
             warnings.simplefilter("always")
             kept.add("early", UserWarning)
             kept.add("for programmers", DeprecationWarning)

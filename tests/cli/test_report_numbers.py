@@ -13,7 +13,7 @@ import pytest
 
 from rsl_rl.cli.export_record import outcome, record_check
 from rsl_rl.cli.report import charts
-from rsl_rl.cli.report.facts import gather
+from rsl_rl.cli.report.facts import RunFacts
 from rsl_rl.export import ExportReport
 from rsl_rl.telemetry import CsvLogWriter
 from rsl_rl.telemetry.history import Curve, History
@@ -72,7 +72,7 @@ def test_the_mean_speed_is_that_of_the_whole_time(tmp_path: Path) -> None:
 
 
 def test_another_seed_is_no_difference(tmp_path: Path) -> None:
-    facts = gather(make_run(tmp_path / "run", [1.0], seed=9, threads=7))
+    facts = RunFacts(make_run(tmp_path / "run", [1.0], seed=9, threads=7))
     assert [key for key, _, _ in facts.changed()] == ["threads"]
 
 

@@ -200,8 +200,8 @@ def test_mujoco_draws_without_a_screen(backend: str, hopper: Path) -> None:
 
 
 GO1 = """
-from rsl_rl.cli import video_go1
-video_go1._SECONDS, video_go1._SETTLED, video_go1._WIDTH, video_go1._HEIGHT = 0.2, 0.1, 64, 48
+from rsl_rl.cli import video
+video._SECONDS, video._SETTLED, video._WIDTH, video._HEIGHT = 0.2, 0.1, 64, 48
 for policy in ('checkpoint', 'onnx'):
     main(['play', 'run', '--policy', policy, '--episodes', '1', '--video', f'{policy}.mp4'])
 """

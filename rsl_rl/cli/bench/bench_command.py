@@ -18,7 +18,7 @@ import tyro
 
 from rsl_rl.cli.bench.bound import BareProducts, learn_flops
 from rsl_rl.cli.bench.growth import curves_as_text, measure_curves
-from rsl_rl.cli.bench.rounds import Round, Turns, Variant, iterations_per_round, median_ratio
+from rsl_rl.cli.bench.rounds import Round, Turns, Variant, iterations_per_round
 from rsl_rl.cli.bench.timed_training import NUM_ACTIONS, NUM_EPOCHS, NUM_MINI_BATCHES, NUM_OBS
 from rsl_rl.cli.main import UserError, user_errors
 from rsl_rl.cli.table import as_table
@@ -84,14 +84,7 @@ def case_of(chosen: BenchArguments, num_envs: int) -> dict[str, Any]:
 
 
 def measure(chosen: BenchArguments) -> dict[str, Any]:
-    """Measure every number of environments.
-
-    Returns:
-        Versions as ``this`` and ``against`` (None without), and ``results``, one for each number of environments.
-
-    Raises:
-        UserError: A library cannot be measured; says why.
-    """
+    """Return versions as ``this`` and ``against`` (None without), and ``results`` for each number of environments."""
     report: dict[str, Any] = {"this": {}, "against": None, "rounds": chosen.rounds, "results": []}
     for num_envs in chosen.num_envs:
         case = case_of(chosen, num_envs)
@@ -127,7 +120,7 @@ def _measure_case(turns: Turns, case: dict[str, Any], num_rounds: int) -> dict[s
     result: dict[str, Any] = {
         "flops": flops,
         "gemm_flops_per_second": flops / statistics.median(bounds),
-        "bound_share": median_ratio(bounds, [own["learn"] for own in ours]),
+        "bound_share": statistics.median(bound / own["learn"] for bound, own in zip(bounds, ours, strict=True)),
         "this": _summary(ours, case, turns.warm_up[THIS]),
     }
     if AGAINST in turns.warm_up:
@@ -138,14 +131,9 @@ def _measure_case(turns: Turns, case: dict[str, Any], num_rounds: int) -> dict[s
 
 
 def ratios_of(others: Sequence[Round], ours: Sequence[Round]) -> dict[str, dict[str, float]]:
-    """Return how many times as much time and memory the others took as we did.
+    """Return how many times as much the others took in each of their rounds as we in the one played beside it.
 
-    Args:
-        others: Rounds of the other library.
-        ours: The rounds that were played beside them.
-
-    Returns:
-        For each of :data:`COMPARED` the ``median`` of the rounds' ratios, the ``lowest`` and the ``highest``.
+    For each of :data:`COMPARED` these are the ``median`` of the ratios, the ``lowest`` and the ``highest``.
     """
     found = {}
     for name in COMPARED:
@@ -181,9 +169,6 @@ def _check(chosen: BenchArguments) -> None:
                 "environment in which rsl-rl-lib is installed; in a virtual environment that is its bin/python."
             )
     check_device(chosen.device)
-
-
-# -- text --------------------------------------------------------------------------------------------------------------
 
 
 def as_text(report: dict[str, Any], chosen: BenchArguments) -> str:
@@ -229,7 +214,6 @@ def _heading(versions: dict[str, str], chosen: BenchArguments) -> str:
 
 
 def _row(result: dict[str, Any], library: str) -> dict[str, object]:
-    """Return what there is to say about a number of environments, by the heading of its column."""
     summary = result[library]
     row: dict[str, object] = {"environments": result["num_envs"]}
     row |= {f"{phase} ms": f"{1e3 * summary[phase]:.1f}" for phase in ("collect", "learn")}

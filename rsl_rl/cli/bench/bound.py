@@ -74,7 +74,6 @@ class BareProducts:
     """The matrix products of an update and nothing else, in the precision of the case."""
 
     def __init__(self, case: Mapping[str, Any]) -> None:
-        """Allocate the operands on the case's device."""
         self._device = case["device"]
         dtype = torch.bfloat16 if case["mixed_precision"] else torch.float32
         self._products = [
@@ -100,10 +99,8 @@ def _products_of(layer: Layer, device: str, dtype: torch.dtype) -> list[Callable
     def filled(*shape: int) -> torch.Tensor:
         return torch.randn(*shape, device=device).to(dtype)
 
-    inputs, gradients = (
-        filled(layer.steps, layer.samples, layer.inputs),
-        filled(layer.steps, layer.samples, layer.outputs),
-    )
+    inputs = filled(layer.steps, layer.samples, layer.inputs)
+    gradients = filled(layer.steps, layer.samples, layer.outputs)
     weight, outputs = filled(layer.outputs, layer.inputs), torch.empty_like(gradients)
     weight_gradient, input_gradients = torch.empty_like(weight), torch.empty_like(inputs)
 

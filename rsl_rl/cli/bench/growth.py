@@ -40,14 +40,10 @@ def relative_costs(seconds: Sequence[float], work: Sequence[float]) -> list[floa
 
 
 def measure_curves(case: Mapping[str, Any], rounds: int, axes: Mapping[str, Sequence[int]] = AXES) -> dict[str, Any]:
-    """Vary each size of a case for itself.
+    """Vary each size of a case for itself; return the library's versions as ``this``, and for each axis its points.
 
-    Returns:
-        The library's versions as ``this``, and for each axis a list of points: ``value``, ``seconds`` per iteration,
-        ``steps_per_second``, ``flops`` of the update, ``relative`` time per unit of that work.
-
-    Raises:
-        UserError: A case cannot be trained.
+    A point has ``value``, ``seconds`` per iteration, ``steps_per_second``, ``flops`` of the update, and ``relative``
+    time per unit of that work.
     """
     curves: dict[str, Any] = {"this": {}}
     for axis, values in axes.items():

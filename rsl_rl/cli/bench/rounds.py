@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -37,17 +36,18 @@ class Variant:
     """A process that trains one case, and waits unless it is asked for a round."""
 
     def __init__(self, name: str, python: str, case: Mapping[str, Any], worker: Path = WORKER) -> None:
-        """Start the process; :meth:`imported` waits for it.
+        """Start the process, for which :meth:`imported` waits.
 
         Args:
             name: What the user calls it.
             python: Its interpreter.
             case: What to train, see ``timed_training.py``.
             worker: The program, which speaks as ``timed_training.py`` does.
-
-        Raises:
-            UserError: There is no such interpreter.
         """
+        # Ours finds this very library, another one only what is installed there.
+        env = own_environment()
+        if python != sys.executable:
+            env = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME")}
         self.name = name
         self._case = case
         # Not a pipe, which would block the worker when nobody reads it.
@@ -60,7 +60,7 @@ class Variant:
                 stderr=self._errors,
                 text=True,
                 errors="replace",
-                env=_environment(python),
+                env=env,
             )
         except OSError as error:
             raise UserError(f"{name} does not start: {error}") from error
@@ -71,11 +71,11 @@ class Variant:
 
     def prepare(self) -> dict[str, float]:
         """Build the training and warm it up; return the seconds that took, and those of its last iteration."""
-        return self._ask(json.dumps(self._case))
+        return self._answer(json.dumps(self._case))
 
     def play(self, iterations: int) -> Round:
         """Make some iterations while all other variants wait."""
-        return self._ask(str(iterations))
+        return self._answer(str(iterations))
 
     def close(self) -> None:
         """End the process."""
@@ -83,20 +83,16 @@ class Variant:
         self._process.communicate()
         self._errors.close()
 
-    def _ask(self, line: str) -> dict[str, Any]:
+    def _answer(self, question: str = "") -> dict[str, Any]:
         assert self._process.stdin is not None
-        # A process that has failed says why in its last words.
-        with contextlib.suppress(BrokenPipeError):
-            print(line, file=self._process.stdin, flush=True)
-        return self._answer()
-
-    def _answer(self) -> dict[str, Any]:
         assert self._process.stdout is not None
+        if question:
+            # A process that has failed says why in its last words.
+            with contextlib.suppress(BrokenPipeError):
+                print(question, file=self._process.stdin, flush=True)
         line = self._process.stdout.readline()
-        try:
+        with contextlib.suppress(ValueError):
             return json.loads(line)
-        except ValueError:
-            pass
         self._process.kill()
         code = self._process.wait()
         self._errors.seek(0)
@@ -109,22 +105,16 @@ class Turns(contextlib.AbstractContextManager["Turns"]):
     """Variants that are measured against each other; their processes end with the ``with`` block."""
 
     def __init__(self, variants: Sequence[Variant]) -> None:
-        """Take over variants, whose processes have been started."""
         self.variants = list(variants)
         self.warm_up: dict[str, dict[str, float]] = {}
         """By variant: seconds of the first iterations, ``warm_up``, and of the last of them, ``iteration``."""
 
     def __exit__(self, *_: object) -> None:
-        """End all processes."""
         for variant in self.variants:
             variant.close()
 
     def prepare(self) -> None:
-        """Warm up one variant after the other.
-
-        Raises:
-            UserError: A variant cannot train its case; says why.
-        """
+        """Warm up one variant after the other; a UserError says why one cannot train its case."""
         for variant in self.variants:
             self.warm_up[variant.name] = variant.prepare()
 
@@ -138,15 +128,3 @@ class Turns(contextlib.AbstractContextManager["Turns"]):
 def iterations_per_round(seconds: Iterable[float]) -> int:
     """Return the number of iterations in about :data:`ROUND_SECONDS` of the slowest variant."""
     return max(1, min(MAX_ITERATIONS, round(ROUND_SECONDS / max(seconds))))
-
-
-def median_ratio(others: Sequence[float], ours: Sequence[float]) -> float:
-    """Return the median of the ratios of neighbouring rounds."""
-    return statistics.median(other / own for other, own in zip(others, ours, strict=True))
-
-
-def _environment(python: str) -> dict[str, str]:
-    """Return the environment of a process: ours finds this very library, another one only what is installed there."""
-    if python != sys.executable:
-        return {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
-    return own_environment()

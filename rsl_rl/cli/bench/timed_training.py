@@ -66,12 +66,7 @@ class FreeEnv:
 
 def training_config(case: dict[str, Any]) -> dict[str, Any]:
     """Return the configuration of release 5.5.1 for a case."""
-    model: dict[str, Any] = {
-        "class_name": "MLPModel",
-        "hidden_dims": case["hidden"],
-        "activation": "elu",
-        "obs_normalization": True,
-    }
+    model = {"class_name": "MLPModel", "hidden_dims": case["hidden"], "activation": "elu", "obs_normalization": True}
     if case["rnn"] is not None:
         model |= {"class_name": "RNNModel", "rnn_type": case["rnn"], "rnn_hidden_dim": case["rnn_hidden"]}
     config: dict[str, Any] = {
@@ -96,7 +91,6 @@ class Session:
     """A training that goes on from round to round, with the seconds of its phases."""
 
     def __init__(self, case: dict[str, Any]) -> None:
-        """Build the training of a case."""
         from rsl_rl.env import VecEnv
         from rsl_rl.runners import OnPolicyRunner
 
@@ -129,8 +123,6 @@ class Session:
         }
 
     def _noted(self, method: Callable[..., Any], also_after: bool = False) -> Callable[..., Any]:
-        """Return a method that notes when it is called, and when it is done."""
-
         def noted(*arguments: Any, **options: Any) -> Any:
             self._moments.append(now(self.device))
             result = method(*arguments, **options)

@@ -11,18 +11,20 @@ import itertools
 import json
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import torch
 import tyro
 
-from rsl_rl.cli.doctor.health_check import Check, Look, ProbeError, looked, probe
-from rsl_rl.cli.doctor.system import devices, folder, library, optional_packages, requirements
+from rsl_rl.cli.doctor.system import Check, devices, folder, library, optional_packages, requirements
+from rsl_rl.cli.own_process import own_command, own_environment
 
+Look = Callable[[], Iterator[Check]]
 _COLORS = {"ok": "green", "note": "yellow", "missing": "yellow", "failed": "bold red"}
 # Way to draw, and the package of Debian and Ubuntu that it needs.
 _DRAWING = {"egl": "libegl1", "osmesa": "libosmesa6", "glfw": "libglfw3"}
@@ -55,36 +57,40 @@ def run(arguments: list[str]) -> None:
             found[title].append(check)
             text = ": ".join(part for part in (check.text, check.hint) if part)
             say(f"  [{_COLORS[check.status]}]{check.status:8}[/]", f"{check.name:16}{text}".rstrip())
-    names: dict[str, list[str]] = {"failed": [], "missing": []}
-    for check in itertools.chain(*found.values()):
-        names.setdefault(check.status, []).append(check.name)
+    everything = list(itertools.chain(*found.values()))
+    failed, missing = ([c.name for c in everything if c.status == status] for status in ("failed", "missing"))
     if chosen.json:
         as_dicts = {title: [dataclasses.asdict(check) for check in section] for title, section in found.items()}
-        print(json.dumps({"ok": not names["failed"], "sections": as_dicts}))
-    optional = f" Optional and missing: {', '.join(dict.fromkeys(names['missing']))}." if names["missing"] else ""
-    if names["failed"]:
-        say(f"[bold red]Does not work: {', '.join(names['failed'])}.[/]{optional}")
+        print(json.dumps({"ok": not failed, "sections": as_dicts}))
+    optional = f" Optional and missing: {', '.join(dict.fromkeys(missing))}." if missing else ""
+    if failed:
+        say(f"[bold red]Does not work: {', '.join(failed)}.[/]{optional}")
         raise SystemExit(1)
     say(f"[green]Everything that is needed works.[/]{optional}")
 
 
 def sections(quick: bool) -> dict[str, Look]:
     """Return what is looked at, by title."""
-    only_looks: dict[str, Look] = {
+    found: dict[str, Look] = {
         "This library": library,
         "What it needs": requirements,
         "Devices": devices,
         "Optional packages": optional_packages,
         "Folder": folder,
-        "torch.compile": compiler,
+        "torch.compile": compiler if quick else compilation,
     }
-    tries: dict[str, Look] = {
-        "torch.compile": compilation,
-        **({"GPUs": gpus} if torch.cuda.is_available() else {}),
-        "Pictures without a screen": drawing,
-        "Self-test": self_test,
-    }
-    return only_looks if quick else only_looks | tries
+    if not quick and torch.cuda.is_available():
+        found["GPUs"] = gpus
+    return found if quick else found | {"Pictures without a screen": drawing, "Self-test": self_test}
+
+
+def looked(look: Look) -> Iterator[Check]:
+    """Yield what a look finds; one that raises has failed and says so."""
+    try:
+        yield from look()
+    except Exception as error:  # a doctor does not fall ill
+        name = look.__name__.replace("_", " ")
+        yield Check(name, "failed", f"this could not be looked at: {type(error).__name__}: {error}")
 
 
 def compiler() -> Iterator[Check]:
@@ -106,11 +112,12 @@ def compilation() -> Iterator[Check]:
         return
     # Processes of the compiler may still be writing.
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as cache:
-        try:
-            yield Check("compiling", "ok", probe("compile", seconds=180, env={"TORCHINDUCTOR_CACHE_DIR": cache}))
-        except ProbeError as error:
-            hint = "apt-get install python3-dev" if "Python.h" in str(error) else ""
-            yield Check("compiling", "missing", f"only for 'torch_compile_mode', which does not work: {error}", hint)
+        works, said = probe("compile", env={"TORCHINDUCTOR_CACHE_DIR": cache})
+    if works:
+        yield Check("compiling", "ok", said)
+    else:
+        hint = "apt-get install python3-dev" if "Python.h" in said else ""
+        yield Check("compiling", "missing", f"only for 'torch_compile_mode', which does not work: {said}", hint)
 
 
 def gpus() -> Iterator[Check]:
@@ -131,11 +138,11 @@ def drawing() -> Iterator[Check]:
             return Check(way, "missing", "there is no screen")
         # Of one of these two, MuJoCo wants that PYOPENGL_PLATFORM says the same; the user's may say otherwise.
         env = {"MUJOCO_GL": way} | ({"PYOPENGL_PLATFORM": way} if way in ("egl", "osmesa") else {})
-        try:
-            return Check(way, "ok", f"{probe('render', seconds=60, env=env)} (MUJOCO_GL={way})")
-        except ProbeError as error:
-            hint = f"apt-get install {_DRAWING[way]}" if sys.platform.startswith("linux") else ""
-            return Check(way, "missing", str(error), hint)
+        works, said = probe("render", seconds=60, env=env)
+        if works:
+            return Check(way, "ok", f"{said} (MUJOCO_GL={way})")
+        hint = f"apt-get install {_DRAWING[way]}" if sys.platform.startswith("linux") else ""
+        return Check(way, "missing", said, hint)
 
     with ThreadPoolExecutor() as pool:
         yield from pool.map(draw, _DRAWING)
@@ -151,10 +158,34 @@ def self_test() -> Iterator[Check]:
 
 
 def _tried(name: str, part: str, argument: str) -> Check:
+    works, said = probe(part, argument)
+    return Check(name, "ok" if works else "failed", said)
+
+
+def probe(part: str, *arguments: str, seconds: float = 180, env: Mapping[str, str] | None = None) -> tuple[bool, str]:
+    """Run a part of ``probe.py`` in a process of its own; return whether it works, and what it says or why it fails."""
     try:
-        return Check(name, "ok", probe(part, argument, seconds=180))
-    except ProbeError as error:
-        return Check(name, "failed", str(error))
+        done = subprocess.run(
+            own_command("rsl_rl.cli.doctor.probe", part, *arguments),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=seconds,
+            env={**own_environment(), **(env or {})},
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return False, f"it did not end within {seconds:.0f} s"
+    except OSError as error:
+        return False, f"it did not start: {error}"
+    answers = [line for line in done.stdout.splitlines() if line.startswith('{"answer": ')]
+    if done.returncode == 0 and answers:
+        return True, json.loads(answers[-1])["answer"]
+    said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+    if done.returncode < 0:
+        return False, f"the process was ended by signal {-done.returncode}{f': {said[-1]}' if said else ''}"
+    return False, said[-1] if said else f"it ended with the exit code {done.returncode}"
 
 
 def _say(markup: str, plain: str = "") -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import locale
 import os
@@ -13,12 +14,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 
 import rsl_rl
-from rsl_rl.cli.doctor.health_check import Check
 from rsl_rl.cli.run_folder import RUNS
 from rsl_rl.distributed.start import available_backends
 from rsl_rl.telemetry.provenance import hardware, installed_version, versions
@@ -40,6 +42,18 @@ _EXTRAS = {
 # Programs that bring their own way to be installed.
 _CLIENTS = ("mjlab", "isaaclab")
 _LEAST_FREE_GIB = 2.0
+
+
+@dataclass(frozen=True)
+class Check:
+    """What came out of a look."""
+
+    name: str
+    status: Literal["ok", "note", "missing", "failed"]
+    """missing: optional, and not there. note: works, but may surprise. failed: needed, and does not work."""
+    text: str = ""
+    hint: str = ""
+    """What to do about it."""
 
 
 def library() -> Iterator[Check]:
@@ -93,16 +107,15 @@ def optional_packages() -> Iterator[Check]:
             yield Check(name, "missing", "", f'pip install "{DISTRIBUTION}[{extra}]"')
     for name in _CLIENTS:
         version = installed_version(name)
-        yield Check(name, "missing" if version is None else "ok", version or "only for its own tasks")
+        yield Check(name, "ok", version) if version else Check(name, "missing", "only for its own tasks")
 
 
 def devices() -> Iterator[Check]:
     """The processor, memory, and every GPU."""
     found = hardware()
     yield Check("cpu", "ok", f"{found['cpu']}, {found['cores']} cores, {found['memory_gib']} GiB of memory")
-    yield Check(
-        "processes", "ok", f"torch was built with {', '.join(available_backends()) or 'no way to let them talk'}"
-    )
+    backends = ", ".join(available_backends()) or "no way to let them talk"
+    yield Check("processes", "ok", f"torch was built with {backends}")
     build = f"torch {torch.__version__}, built for " + (f"CUDA {torch.version.cuda}" if torch.version.cuda else "CPUs")
     driver = nvidia_driver()
     if torch.cuda.is_available():
@@ -136,7 +149,7 @@ def folder() -> Iterator[Check]:
         return
     free = shutil.disk_usage(place).free / 2**30
     text = f"{place.resolve()} can be written, {free:.1f} GiB are free"
-    yield Check("runs", "ok" if free > _LEAST_FREE_GIB else "note", text, "" if free > _LEAST_FREE_GIB else "make room")
+    yield Check("runs", "ok", text) if free > _LEAST_FREE_GIB else Check("runs", "note", text, "make room")
     kind = file_system(place)
     if kind.startswith(("nfs", "cifs", "smb", "fuse.sshfs")):
         hint = "keep sweeps on a local disk, or in a database: rsl-rl sweep --storage"
@@ -161,13 +174,11 @@ def file_system(path: Path) -> str:
 
 def nvidia_driver() -> str | None:
     """Return the version of the NVIDIA driver, None where there is none."""
-    try:
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
         command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
         if done.returncode == 0 and done.stdout.strip():
             return done.stdout.split()[0]
-    except (OSError, subprocess.TimeoutExpired):
-        pass
     try:
         words = Path("/proc/driver/nvidia/version").read_text(encoding="utf-8").split()
     except OSError:

@@ -26,7 +26,6 @@ class Reach(VecEnv):
     """
 
     def __init__(self, device: str, seed: int = 0) -> None:
-        """Place the points."""
         self.num_envs, self.num_actions, self.max_episode_length = NUM_ENVS, 1, EPISODE_LENGTH
         self.device, self.cfg = device, {}
         self.episode_length_buf = torch.zeros(NUM_ENVS, dtype=torch.long, device=device)
@@ -85,18 +84,7 @@ def make_runner(env: VecEnv, folder: str | None, device: str) -> OnPolicyRunner:
 
 
 def train_and_check(folder: str, device: str) -> str:
-    """Train, resume from a checkpoint, export, and compare.
-
-    Args:
-        folder: An empty folder.
-        device: Where to learn.
-
-    Returns:
-        What was reached.
-
-    Raises:
-        RuntimeError: Nothing was learned, a resumed training differs, or the exported policy acts differently.
-    """
+    """Train in an empty folder, resume from a checkpoint, export, and compare; say what was reached, or raise."""
     torch.set_num_threads(1)
     torch.manual_seed(1)
     runner = make_runner(Reach(device), os.path.join(folder, "run"), device)
@@ -114,13 +102,9 @@ def train_and_check(folder: str, device: str) -> str:
     resumed.load(checkpoint)
     resumed.learn(2)
     pairs = zip(runner.alg.get_policy().parameters(), resumed.alg.get_policy().parameters(), strict=True)
-    if difference := max((one - other).abs().max().item() for one, other in pairs):
-        if device == "cpu":
-            raise RuntimeError(
-                f"a resumed training is not the one that was interrupted: it differs by {difference:.0e}"
-            )
-        if difference > 1e-2:
-            raise RuntimeError(f"a resumed training differs by {difference:.0e}")
+    difference = max((one - other).abs().max().item() for one, other in pairs)
+    if not difference <= (0 if device == "cpu" else 1e-2):
+        raise RuntimeError(f"a resumed training is not the one that was interrupted: it differs by {difference:.0e}")
     report = export_onnx(runner.get_inference_policy(device="cpu"), os.path.join(folder, "policy.onnx"))
     same = "the same bit for bit" if difference == 0 else f"within {difference:.0e}"
     return (
@@ -135,11 +119,7 @@ def mean_reward(runner: OnPolicyRunner) -> float:
 
 
 def try_environment(name: str) -> str:
-    """Train two iterations on a simulator.
-
-    Raises:
-        RuntimeError: A parameter is not finite afterwards.
-    """
+    """Train two iterations on a simulator; raises RuntimeError where a parameter is not finite afterwards."""
     torch.set_num_threads(1)
     env = make_env(name, num_envs=4, seed=1)
     runner = make_runner(env, None, "cpu")

@@ -43,11 +43,7 @@ class Band(NamedTuple):
 
 
 def mean_and_spread(curves: Sequence[tuple[np.ndarray, np.ndarray]]) -> Band | None:
-    """Return the mean over curves, where all of them have values; None where no x lies within all.
-
-    Args:
-        curves: K pairs of x and y; x ascending. Between two points a curve is a straight line.
-    """
+    """Return mean and spread of K curves, x ascending and y, where all have values; None where no x lies within all."""
     begin, end = max(x[0] for x, _ in curves), min(x[-1] for x, _ in curves)
     if begin > end:
         return None
@@ -69,14 +65,7 @@ def smoothed(values: np.ndarray, width: int) -> np.ndarray:
 
 
 def import_matplotlib(purpose: str) -> Any:
-    """Return matplotlib, with the module of its figures.
-
-    Args:
-        purpose: What it is needed for, for the error.
-
-    Raises:
-        ImportError: It is not installed.
-    """
+    """Return matplotlib, with the module of its figures; an ImportError says what it is needed for."""
     try:
         import matplotlib.figure
     except ImportError as error:
@@ -85,16 +74,7 @@ def import_matplotlib(purpose: str) -> Any:
 
 
 def draw_learning_curve(folder: Path, title: str) -> Path:
-    """Draw reward and episode length of a run over environment steps.
-
-    Args:
-        folder: The run; the picture is written into it.
-        title: Title of the picture.
-
-    Raises:
-        ImportError: matplotlib is not installed.
-        OSError: The run has no numbers, or the picture cannot be written.
-    """
+    """Draw reward and episode length of a run over environment steps, into its folder."""
     history = read_history(folder)
     seconds = max((history.series(tag, "seconds")[0][-1] for tag in history.tags), default=0.0)
     group = Group(f"{title} ({seconds / 60:.1f} minutes)", [PlottedRun(folder, history, None)])
@@ -115,11 +95,7 @@ def draw(
         axis: Over what.
         path: The picture; its suffix says which kind.
         smooth: Points over which a mean is taken.
-        title: Above all; None for the name of the task, if it is that of all runs.
-
-    Raises:
-        ImportError: matplotlib is not installed.
-        OSError: The picture cannot be written.
+        title: By default the name of the task, if it is that of all runs.
     """
     matplotlib = import_matplotlib("Drawing curves")
     columns = min(len(tags), 2 if len(tags) in (2, 4) else 3)
@@ -127,9 +103,8 @@ def draw(
     # Text stays text, also where it holds $, and the same runs give the same file.
     style: Any = {"svg.fonttype": "none", "svg.hashsalt": "rsl-rl", "font.size": 10, "text.parse_math": False}
     with matplotlib.rc_context(style):
-        figure = matplotlib.figure.Figure(
-            figsize=(max(6.4, 4.6 * columns), 3.4 * rows + 0.35 * -(-len(groups) // columns) + 0.2)
-        )
+        height = 3.4 * rows + 0.35 * -(-len(groups) // columns) + 0.2
+        figure = matplotlib.figure.Figure(figsize=(max(6.4, 4.6 * columns), height))
         figure.set_layout_engine("constrained", h_pad=0.08, w_pad=0.08)
         panels = figure.subplots(rows, columns, squeeze=False).ravel()
         handles: dict[str, Any] = {}

@@ -75,11 +75,7 @@ def run(arguments: Sequence[str]) -> None:
 
 
 def _chosen_tags(runs: Sequence[PlottedRun], wanted: Sequence[str]) -> list[str]:
-    """Return the tags that are meant.
-
-    Raises:
-        UserError: No run has one that was asked for.
-    """
+    """Return the tags that are meant, or say that no run has one of them."""
     known = list(dict.fromkeys(tag for run in runs for tag in run.history.tags))
     if not wanted:
         # Several where runs of different programs are compared.
@@ -97,11 +93,7 @@ def _chosen_tags(runs: Sequence[PlottedRun], wanted: Sequence[str]) -> list[str]
 
 
 def _chosen_axis(runs: Sequence[PlottedRun], wanted: str) -> Axis:
-    """Return what can be drawn over, for all of the runs.
-
-    Raises:
-        UserError: A run does not tell what was asked for.
-    """
+    """Return what all of the runs can be drawn over, or say which run does not tell what was asked for."""
     order: tuple[Axis, ...] = ("steps", "iteration", "seconds")
     for axis in order:
         lacking = [run for run in runs if axis not in run.history.axes]

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import hashlib
 import re
@@ -71,15 +72,7 @@ class Group:
 
 
 def find_runs(names: Sequence[str]) -> list[PlottedRun]:
-    """Return the runs that a user names, each once.
-
-    Args:
-        names: Folders of runs, of folders of runs, of event files; or names of tasks, for all of their runs.
-
-    Raises:
-        FileNotFoundError: One of them leads to no run; says which.
-        ValueError: A table of numbers cannot be read.
-    """
+    """Return, each once, the runs in folders of runs, of folders of runs or of event files, and those of tasks."""
     folders: dict[Path, Path] = {}
     for name in names:
         place = Path(name) if Path(name).exists() else RUNS / name
@@ -108,32 +101,24 @@ def _run_folders(place: Path) -> list[Path]:
 def read_flat_config(folder: Path) -> dict[str, Any] | None:
     """Return a run's configuration under dotted keys; None where there is none that can be read."""
     for name in _CONFIGS:
-        try:
+        with contextlib.suppress(OSError, ValueError):
             document = parse_yaml_text((folder / name).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-        if isinstance(document, Mapping):
-            return flattened(document) | _flat_environment(folder)
+            if isinstance(document, Mapping):
+                flat = flattened(document)
+                with contextlib.suppress(OSError):
+                    text = (folder / _ENVIRONMENT).read_text(encoding="utf-8", errors="replace")
+                    flat |= _flat_environment(_NOT_OF_ENVIRONMENT.sub("", text))
+                return flat
     return None
 
 
-def _flat_environment(folder: Path) -> dict[str, Any]:
-    """Return the environment's configuration, where it has a file of its own, under keys that begin with ``env``."""
-    try:
-        text = (folder / _ENVIRONMENT).read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return {}
-    return _parsed_environment(_NOT_OF_ENVIRONMENT.sub("", text))
-
-
 @lru_cache  # these files are long, and those of several seeds are the same
-def _parsed_environment(text: str) -> dict[str, Any]:
-    try:
+def _flat_environment(text: str) -> dict[str, Any]:
+    """Return an environment's configuration under keys that begin with ``env``."""
+    with contextlib.suppress(ValueError):  # it holds Python objects
         document = parse_yaml_text(text)
-    except ValueError:  # it holds Python objects
-        document = None
-    if isinstance(document, Mapping):
-        return flattened(document, "env.")
+        if isinstance(document, Mapping):
+            return flattened(document, "env.")
     return {"env_file": hashlib.sha256(text.encode()).hexdigest()[:8]}
 
 
@@ -145,9 +130,6 @@ def grouped(runs: Sequence[PlottedRun], rules: Sequence[str]) -> list[Group]:
         rules: ``("auto",)``: runs whose configuration differs in nothing but the seed form a curve, and a run without
             configuration is one of its own. ``("task",)``: the runs of a task. ``("none",)``: each run. Otherwise texts
             ``label=pattern``: the runs whose folder fits the pattern; what fits none is left out.
-
-    Raises:
-        ValueError: A rule has another form, or no run fits its pattern.
     """
     if list(rules) in (["none"], ["auto"], ["task"]):
         by_key: dict[Any, Group] = {}

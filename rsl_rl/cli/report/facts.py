@@ -11,7 +11,7 @@ import os
 import re
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -46,52 +46,37 @@ class CodeState:
     diff: str
 
 
-@dataclass(frozen=True)
-class Checkpoint:
-    """One file of a checkpoint."""
-
-    file: Path
-    meaning: str
-    stat: os.stat_result
-
-
-@dataclass
 class RunFacts:
-    """Everything a report is made from."""
+    """Everything a report is made from: what there is in the folder of a run, of this or another program."""
 
-    folder: Path
-    config: dict[str, Any] | None
-    texts: dict[str, str]
-    """Files of the configuration as they are, by name."""
-    baseline: dict[str, Any] | None
-    """What the configuration is compared with, under dotted keys."""
-    baseline_name: str
-    history: History
-    """Without tags where nothing was logged."""
-    starts: list[dict[str, Any]]
-    warnings: list[dict[str, Any]]
-    code: list[CodeState]
-    checkpoints: list[Checkpoint]
-    exports: list[tuple[Path, os.stat_result, dict[str, Any] | None]]
-    """Files, and how their check came out."""
-    evaluations: list[tuple[Path, dict[str, Any]]]
-    problems: list[str] = field(default_factory=list)
-    """What could not be read, and why."""
-
-    @property
-    def title(self) -> str:
-        """Name of the task, else of the folder."""
-        return str((self.config or {}).get("name") or self.folder.resolve().name)
-
-    @property
-    def reward_tag(self) -> str | None:
-        """The tag of the return of episodes."""
-        return next((tag for tag in RETURN_TAGS if tag in self.history.tags), None)
-
-    @property
-    def length_tag(self) -> str | None:
-        """The tag of the length of episodes."""
-        return next((tag for tag in LENGTH_TAGS if tag in self.history.tags), None)
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.problems: list[str] = []
+        """What could not be read, and why."""
+        self.config, self.texts = _config(folder, self.problems)
+        """What the run was started with, and the files of the configuration as they are, by name."""
+        self.title = str((self.config or {}).get("name") or folder.resolve().name)
+        self.baseline, self.baseline_name = _baseline(self.config)
+        """What the configuration is compared with, under dotted keys."""
+        try:
+            self.history = read_history(folder)
+            if not self.history.tags:
+                self.problems.append(f"'{self.history.source}' holds no number that is finite.")
+        except (OSError, ValueError, ImportError) as error:
+            self.history = History(folder, {})
+            self.problems.append(str(error))
+        self.reward_tag = next((tag for tag in RETURN_TAGS if tag in self.history.tags), None)
+        self.length_tag = next((tag for tag in LENGTH_TAGS if tag in self.history.tags), None)
+        self.starts = read_starts(folder) or _versions_of_checkpoint(folder, self.problems)
+        self.warnings = read_warnings(folder)
+        self.code = [_code_state(file) for file in sorted((folder / "git").glob("*.diff"))]
+        self.checkpoints = _checkpoints(folder)
+        self.exports = [
+            (file, stat, recorded_check(file))
+            for file in sorted((folder / EXPORTS).glob("*"))
+            if file.suffix in (".onnx", ".pt", ".pt2") and (stat := _stat(file))
+        ]
+        self.evaluations = _evaluations(folder, self.problems)
 
     def end(self, axis: str) -> float | None:
         """Return the last iteration, steps or seconds of the history; None where it does not tell."""
@@ -112,40 +97,6 @@ class RunFacts:
         keys = [key for key in (*mine, *lacking) if key not in left_out and not key.startswith("runner.obs_groups")]
         pairs = [(key, mine.get(key, NOT_SET), theirs.get(key, NOT_SET)) for key in keys]
         return [(key, own, other) for key, own, other in pairs if own != other and (own, other) != ({}, NOT_SET)]
-
-
-def gather(folder: Path) -> RunFacts:
-    """Read what there is in the folder of a run, of this or another program."""
-    problems: list[str] = []
-    config, texts = _config(folder, problems)
-    baseline, name = _baseline(config)
-    try:
-        history = read_history(folder)
-    except (OSError, ValueError, ImportError) as error:
-        history = History(folder, {})
-        problems.append(str(error))
-    else:
-        if not history.tags:
-            problems.append(f"'{history.source}' holds no number that is finite.")
-    return RunFacts(
-        folder=folder,
-        config=config,
-        texts=texts,
-        baseline=baseline,
-        baseline_name=name,
-        history=history,
-        starts=read_starts(folder) or _versions_of_checkpoint(folder, problems),
-        warnings=read_warnings(folder),
-        code=[_code_state(file) for file in sorted((folder / "git").glob("*.diff"))],
-        checkpoints=_checkpoints(folder),
-        exports=[
-            (file, stat, recorded_check(file))
-            for file in sorted((folder / EXPORTS).glob("*"))
-            if file.suffix in (".onnx", ".pt", ".pt2") and (stat := _stat(file))
-        ],
-        evaluations=_evaluations(folder, problems),
-        problems=problems,
-    )
 
 
 def _config(folder: Path, problems: list[str]) -> tuple[dict[str, Any] | None, dict[str, str]]:
@@ -197,21 +148,17 @@ def _code_state(file: Path) -> CodeState:
     return CodeState(file.stem, file, branch, commit, changes, sections.get("diff", "").strip("\n"))
 
 
-def _checkpoints(folder: Path) -> list[Checkpoint]:
-    numbered = numbered_checkpoints(folder)
-    found = [(file, f"iteration {iteration}") for iteration, file in numbered.items()]
-    for file in sorted(folder.glob("*.pt")):
-        if file in numbered.values():
-            continue
-        meaning = {"best": "the best so far, iteration {}", "latest": "newest, iteration {}"}.get(
-            file.stem, "iteration {}"
-        )
+def _checkpoints(folder: Path) -> list[tuple[Path, os.stat_result, str]]:
+    """Return the files, and what they hold."""
+    found = {file: f"iteration {iteration}" for iteration, file in numbered_checkpoints(folder).items()}
+    for file in sorted(set(folder.glob("*.pt")) - set(found)):
+        kind = {"best": "the best so far, ", "latest": "newest, "}.get(file.stem, "")
         try:
-            meaning = meaning.format(read_checkpoint(file, map_location="cpu").get("iter", "unknown"))
+            iteration = read_checkpoint(file, map_location="cpu").get("iter", "unknown")
+            found[file] = f"{kind}iteration {iteration}"
         except (OSError, ValueError):
-            meaning = "cannot be read"
-        found.append((file, meaning))
-    return [Checkpoint(file, meaning, stat) for file, meaning in found if (stat := _stat(file))]
+            found[file] = "cannot be read"
+    return [(file, stat, meaning) for file, meaning in found.items() if (stat := _stat(file))]
 
 
 def _stat(file: Path) -> os.stat_result | None:

@@ -57,7 +57,7 @@ def checkpoints(facts: RunFacts) -> Html:
     """List the checkpoints."""
     if not facts.checkpoints:
         return note("None.")
-    rows = [[code(c.file.name), c.meaning, size(c.stat.st_size), when(c.stat)] for c in facts.checkpoints]
+    rows = [[code(file.name), meaning, size(stat.st_size), when(stat)] for file, stat, meaning in facts.checkpoints]
     listing = table(["file", "holds", "size", "written"], rows, False)
     return listing if len(rows) <= 12 else details(f"{len(rows)} files", listing)
 
@@ -126,17 +126,14 @@ def machine(facts: RunFacts) -> Html:
 
 
 def _machine(start: Mapping[str, Any]) -> Html:
-    found = start.get("hardware")
-    rows = []
-    for key, name in _HARDWARE.items():
-        value = found.get(key) if isinstance(found, Mapping) else None
-        if value is not None:
-            rows.append((name, f"{value} GiB" if key.endswith("_gib") else value))
+    hardware, versions = start.get("hardware"), start.get("versions")
+    found = hardware if isinstance(hardware, Mapping) else {}
+    known = {key: found[key] for key in _HARDWARE if found.get(key) is not None}
+    rows = [(_HARDWARE[key], f"{value} GiB" if key.endswith("_gib") else value) for key, value in known.items()]
     if isinstance(start.get("processes"), int) and start["processes"] > 1:
         rows.append(("Processes", start["processes"]))
-    versions = start.get("versions")
-    rows += [(name, value) for name, value in (versions.items() if isinstance(versions, Mapping) else ())]
-    missing = None if isinstance(found, Mapping) else note("The hardware is not recorded.")
+    rows += versions.items() if isinstance(versions, Mapping) else ()
+    missing = None if isinstance(hardware, Mapping) else note("The hardware is not recorded.")
     return joined([definitions(rows, "about columns"), missing])
 
 

@@ -20,10 +20,7 @@ class Html(str):
 def element(name: str, *children: object, **attributes: object) -> Html:
     """Return an element; children that are not :class:`Html` are escaped, those that are None are left out.
 
-    Args:
-        name: Of the element.
-        children: What is in it.
-        attributes: ``class_`` is class, ``data_tag`` is data-tag; True is an attribute without a value, None none.
+    Of attributes ``class_`` is class, ``data_tag`` is data-tag; True is one without a value, None none.
     """
     texts = []
     for key, value in attributes.items():

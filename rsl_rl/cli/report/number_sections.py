@@ -25,17 +25,14 @@ _COLLECTING, _LEARNING, _SPEED = "Perf/collection_time", "Perf/learning_time", "
 def header(facts: RunFacts) -> Html:
     """Say what was trained, when, and what it reached."""
     config = facts.config or {}
-    runner = config.get("runner") if isinstance(config.get("runner"), Mapping) else {}
-    algorithm = runner.get("algorithm") if isinstance(runner, Mapping) else None
-    models = [
-        f"{name} {section.get('class_name')}"
-        for name in ("actor", "critic", "student", "teacher")
-        if isinstance(section := (runner or {}).get(name), Mapping)
-    ]
+    runner = config.get("runner")
+    sections = runner.items() if isinstance(runner, Mapping) else ()
+    classes = {part: section.get("class_name") for part, section in sections if isinstance(section, Mapping)}
+    models = [part for part in ("actor", "critic", "student", "teacher") if part in classes]
     rows = {
         "Environment": config.get("env"),
-        "Algorithm": algorithm.get("class_name") if isinstance(algorithm, Mapping) else None,
-        "Models": ", ".join(models),
+        "Algorithm": classes.get("algorithm"),
+        "Models": ", ".join(f"{part} {classes[part]}" for part in models),
         "Seed": config.get("seed"),
         "Device": config.get("device"),
         "Begun": " and ".join(str(s["date"]).replace("T", " ")[:16] for s in facts.starts if s.get("date")),
@@ -60,13 +57,8 @@ def _key_figures(facts: RunFacts) -> list[tuple[str, Html]]:
     if facts.reward_tag:
         x, y = history.series(facts.reward_tag, axis)
         best = int(y.argmax())
-        cards.append(
-            (
-                "Reward",
-                f"{y[-1]:.4g}" if abs(y[-1]) >= 1 else f"{y[-1]:.2g}",
-                f"best {figures(float(y[best]))} at {_short(x[best])} {axis}",
-            )
-        )
+        reached = f"{y[-1]:.4g}" if abs(y[-1]) >= 1 else f"{y[-1]:.2g}"
+        cards.append(("Reward", reached, f"best {figures(float(y[best]))} at {_short(x[best])} {axis}"))
     if facts.length_tag:
         cards.append(("Episode length", figures(float(history.series(facts.length_tag, axis)[1][-1])), "steps"))
     steps, seconds, last = facts.end("steps"), facts.end("seconds"), facts.end("iteration")
@@ -80,10 +72,10 @@ def _key_figures(facts: RunFacts) -> list[tuple[str, Html]]:
             mean = float(np.average(speeds, weights=np.diff(at, prepend=0.0)))
             cards.append(("Steps per second", _short(mean), "mean over the run"))
     if last is not None:
-        planned = (facts.config or {}).get("iterations")
-        hint = f"of {planned:,}" if isinstance(planned, int) else "made"
+        hint, planned = "made", (facts.config or {}).get("iterations")
         if isinstance(planned, int):
-            hint += ", complete" if last + 1 >= planned else ", stopped before the end or still running"
+            hint = f"of {planned:,}, "
+            hint += "complete" if last + 1 >= planned else "stopped before the end or still running"
         cards.append(("Iterations", f"{last + 1:,.0f}", hint))
     return [(name, joined([value, element("small", hint)])) for name, value, hint in cards]
 
@@ -161,7 +153,7 @@ def evaluation(facts: RunFacts) -> Html:
                 names = {name: with_unit(str(name)) if key == "tracking" else name for name in values}
                 inner = table([title, "value"], [[names[name], _number(values, name)] for name in values])
                 parts.append(details(f"{file.stem}: {title}", inner))
-        parts += [picture(file.with_suffix(".png"), f"Evaluation of {file.stem}")]
+        parts.append(picture(file.with_suffix(".png"), f"Evaluation of {file.stem}"))
     if tags := tags_of("evaluation", facts.history):
         parts += [element("h3", "During the training"), charts(tags)]
     if not parts:
@@ -170,7 +162,7 @@ def evaluation(facts: RunFacts) -> Html:
 
 
 def picture(file: Path, description: str) -> Html:
-    """Return a picture that lies in the page itself; nothing where there is none, or it is too large."""
+    """Return a picture that lies in the page itself; nothing where there is none."""
     try:
         if file.stat().st_size > _LARGEST_PICTURE:
             return note(f"{file.name} is too large for this page.")

@@ -17,7 +17,7 @@ import tyro
 from rsl_rl.cli.main import user_errors
 from rsl_rl.cli.report import file_sections, number_sections
 from rsl_rl.cli.report.charts import MOST_POINTS, STRETCHES, curve_data
-from rsl_rl.cli.report.facts import RunFacts, gather
+from rsl_rl.cli.report.facts import RunFacts
 from rsl_rl.cli.report.markup import Html, element, joined, note, size
 from rsl_rl.cli.run_folder import CONFIG, Run
 from rsl_rl.telemetry.history import EVENTS
@@ -63,7 +63,7 @@ def run(arguments: list[str]) -> None:
         folder = _folder(chosen.run)
         path = chosen.output or folder / PAGE
         # Names of files and texts of a run may hold what is no character.
-        page = report_page(gather(folder)).encode(errors="replace")
+        page = report_page(RunFacts(folder)).encode(errors="replace")
         write_whole(path, page)
     shown = str(path).encode(errors="replace").decode()
     print(f"{shown}: {size(len(page))}, opens in any browser")

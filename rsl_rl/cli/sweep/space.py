@@ -69,14 +69,7 @@ def label_of(choice: Any) -> Any:
 
 
 def parse_option(text: str) -> tuple[str, dict[str, Any]]:
-    """Read ``NAME=low..high``, ``NAME=log:low..high`` or ``NAME=a,b,c``.
-
-    Returns:
-        The name, and the parameter as a sweep's file has it.
-
-    Raises:
-        ValueError: It has none of these forms.
-    """
+    """Return the name in ``NAME=low..high``, ``NAME=log:low..high`` or ``NAME=a,b,c``, and what a file has for it."""
     name, separator, values = text.partition("=")
     if not separator or not name or not values:
         raise ValueError(f"'{text}' is no parameter: write NAME=VALUES, with VALUES as {_FORMS}.")
@@ -97,10 +90,6 @@ def checked_parameters(sections: Mapping[str, Any], document: Mapping[str, Any])
     Args:
         sections: By name what the sweep's file says of it.
         document: The task, see :func:`task_document`.
-
-    Raises:
-        ValueError: The task has no such value, or the range is none; says which, and what was probably meant.
-        TypeError: A value has the wrong type.
     """
     if not sections:
         raise ValueError(
@@ -130,44 +119,40 @@ def _checked(name: str, section: Any, document: Mapping[str, Any]) -> Parameter:
     else:
         parameter = _range(name, section, document)
     for value in parameter.choices or (parameter.low, parameter.high):
-        try:
-            task_of(with_values(document, {name: value}))
-        except (ValueError, TypeError) as error:
+        if error := _refusal(name, value, document):
             raise type(error)(f"{place} cannot be {value!r}: {error}") from error
     return parameter
 
 
 def _range(name: str, section: Mapping[str, Any], document: Mapping[str, Any]) -> Parameter:
     place = f"The parameter '{name}'"
-    low, high, step = section.get("low"), section.get("high"), section.get("step")
-    for key, value in (("low", low), ("high", high), ("step", step)):
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            if key == "step" and value is None:
-                continue
+    numbers: dict[str, Any] = {key: section.get(key) for key in ("low", "high", "step")}
+    for key, value in numbers.items():
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not is_number and (key, value) != ("step", None):
             raise ValueError(f"{place} needs a number as '{key}', got {value!r}.")
-    assert low is not None
-    assert high is not None
+    low, high, step = numbers.values()
     log = section.get("log") or False
     if not low < high:
         raise ValueError(f"{place} has no range: 'low' is {low!r}, 'high' is {high!r}.")
     if not isinstance(log, bool) or (log and (low <= 0 or step is not None)):
         raise ValueError(f"{place}: 'log' is true or false, and a logarithmic range is positive and has no 'step'.")
-    is_integer = all(isinstance(value, int) for value in (low, high)) and not isinstance(step, float)
-    if is_integer and not name.startswith("env_options.") and _takes(name, low + 0.5, document):
+    is_integer = not any(isinstance(value, float) for value in numbers.values())
+    if is_integer and not name.startswith("env_options.") and _refusal(name, low + 0.5, document) is None:
         # {low: 0, high: 1} for a number such as entropy_coef: all between.
         is_integer = isinstance(step, int)
-    numbers: dict[str, Any] = {"low": low, "high": high, "step": step}
     if not is_integer:
         numbers = {key: value if value is None else float(value) for key, value in numbers.items()}
     return Parameter(name, log=log, is_integer=is_integer, **numbers)
 
 
-def _takes(name: str, value: Any, document: Mapping[str, Any]) -> bool:
+def _refusal(name: str, value: Any, document: Mapping[str, Any]) -> ValueError | TypeError | None:
+    """Return why the task does not take this value, None where it does."""
     try:
         task_of(with_values(document, {name: value}))
-    except (ValueError, TypeError):
-        return False
-    return True
+    except (ValueError, TypeError) as error:
+        return error
+    return None
 
 
 def check_name(name: str, document: Mapping[str, Any]) -> None:
@@ -223,11 +208,7 @@ def task_document(task: TaskConfig) -> dict[str, Any]:
 
 
 def task_of(document: Mapping[str, Any]) -> TaskConfig:
-    """Return the task that plain data stand for, checked.
-
-    Raises:
-        ValueError, TypeError: A value is wrong; says where.
-    """
+    """Return the task that plain data stand for; a ValueError or TypeError says where they are wrong."""
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # What there is to say was said when the task was read first.
         path = Path(folder) / "task.yaml"

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import itertools
 import os
 import socket
@@ -21,10 +22,8 @@ import numpy as np
 
 from rsl_rl.utils import did_you_mean, listed
 
-# A grid is queued beforehand: Optuna's own ends a study, which only its own loop can be asked for.
-SAMPLERS = {"tpe": "TPESampler", "random": "RandomSampler", "grid": "RandomSampler"}
+# These end a study, which only Optuna's own loop can be asked for.
 _NEED_ITS_LOOP = ("GridSampler", "BruteForceSampler")
-PRUNERS = {"median": "MedianPruner", "halving": "SuccessiveHalvingPruner", "hyperband": "HyperbandPruner"}
 BEAT_SECONDS = 10.0
 """Who works on a trial says so this often ..."""
 LOST_AFTER = 60.0
@@ -37,11 +36,7 @@ MAX_ATTEMPTS = 3
 
 
 def import_optuna() -> Any:
-    """Return Optuna, quiet.
-
-    Raises:
-        ImportError: It is not installed; says how to.
-    """
+    """Return Optuna, quiet; an ImportError says how to install it."""
     try:
         import optuna
     except ImportError as error:
@@ -66,11 +61,7 @@ def while_ours() -> Iterator[None]:
 
 @contextlib.contextmanager
 def database_errors(storage: str) -> Iterator[None]:
-    """Explain a database that breaks, is full or cannot be reached any more.
-
-    Raises:
-        ValueError: It did, or is; says how.
-    """
+    """Explain, as a ValueError, a database that breaks, is full or cannot be reached any more."""
     optuna = import_optuna()
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -86,12 +77,7 @@ def _reason(error: BaseException) -> str:
 
 
 def open_study(name: str, storage: str, pruner: Any, direction: str) -> tuple[Any, bool]:
-    """Return the study of this name, and whether it was made here: of several programs at once just one is told so.
-
-    Raises:
-        ValueError: The database cannot be opened; says why.
-        ImportError: Its driver is not installed.
-    """
+    """Return the study of this name, and whether it was made here: of several programs at once just one is told so."""
     optuna, database = import_optuna(), _open(storage)
     try:
         return optuna.create_study(study_name=name, storage=database, pruner=pruner, direction=direction), True
@@ -100,12 +86,7 @@ def open_study(name: str, storage: str, pruner: Any, direction: str) -> tuple[An
 
 
 def existing_study(name: str, storage: str) -> Any:
-    """Return the study of this name.
-
-    Raises:
-        ValueError: There is none, or the database cannot be opened.
-        ImportError: Its driver is not installed.
-    """
+    """Return the study of this name, or raise ValueError."""
     database = _open(storage)
     try:
         return import_optuna().load_study(study_name=name, storage=database)
@@ -114,6 +95,7 @@ def existing_study(name: str, storage: str) -> Any:
 
 
 def _open(storage: str) -> Any:
+    """Return the database; a ValueError or ImportError says why it cannot be opened."""
     optuna = import_optuna()
     engine: dict[str, Any] = {"pool_pre_ping": True}
     if storage.startswith("sqlite:"):
@@ -144,66 +126,52 @@ def shown(storage: str) -> str:
 
 
 def make_sampler(sampler: Any, seed: Sequence[int], workers: int) -> Any:
-    """Return what proposes parameters.
-
-    Args:
-        sampler: One of :data:`SAMPLERS`, or a mapping with ``class_name``, a class of ``optuna.samplers``, and options.
-        seed: What the proposals depend on.
-        workers: Trials at once.
-    """
-    if sampler == "tpe":
-        # Trials that run count as bad ones, so that several do not try the same.
-        sampler = {"class_name": "TPESampler", "constant_liar": workers > 1}
-    elif isinstance(sampler, Mapping) and sampler.get("class_name") in _NEED_ITS_LOOP:
+    """Return what proposes parameters to so many workers at once: by its name, or a class of Optuna with options."""
+    if isinstance(sampler, Mapping) and sampler.get("class_name") in _NEED_ITS_LOOP:
         raise ValueError(f"{sampler['class_name']} cannot be used here. 'sampler: grid' tries all combinations.")
-    number = int(np.random.SeedSequence(list(seed)).generate_state(1)[0])
-    return _made(sampler, "samplers", SAMPLERS, {"seed": number})
+    named = {
+        # Trials that run count as bad ones, so that several do not try the same.
+        "tpe": {"class_name": "TPESampler", "constant_liar": workers > 1},
+        "random": {"class_name": "RandomSampler"},
+        "grid": {"class_name": "RandomSampler"},  # Never asked: a grid is queued beforehand.
+    }
+    return _made(sampler, "samplers", named, int(np.random.SeedSequence(list(seed)).generate_state(1)[0]))
 
 
 def make_pruner(pruner: Any, steps: int) -> Any:
-    """Return what decides which trials end early.
-
-    Args:
-        pruner: One of :data:`PRUNERS`, none, or a mapping with ``class_name``, a class of ``optuna.pruners``, and
-            options.
-        steps: Iterations of a trial.
-    """
-    if pruner in (None, "none"):
-        return import_optuna().pruners.NopPruner()
+    """Return what ends bad trials early, of so many steps each: by its name, or a class of Optuna with options."""
     least = {"min_resource": max(1, steps // 16)}
-    tuned = {
+    named = {
         # Some trials to compare with, and a third of a training in which nothing is decided: first rewards say little.
         "median": {"class_name": "MedianPruner", "n_startup_trials": 4, "n_warmup_steps": steps // 3},
         "halving": {"class_name": "SuccessiveHalvingPruner", **least},
         "hyperband": {"class_name": "HyperbandPruner", **least, "max_resource": steps},
+        "none": {"class_name": "NopPruner"},
     }
-    if isinstance(pruner, str):
-        pruner = tuned.get(pruner, pruner)
-    return _made(pruner, "pruners", [*PRUNERS, "none"], {})
+    return _made("none" if pruner is None else pruner, "pruners", named)
 
 
-def _made(section: Any, module: str, names: Any, defaults: Mapping[str, Any]) -> Any:
+def _made(section: Any, module: str, named: Mapping[str, Any], seed: int = 0) -> Any:
     classes = getattr(import_optuna(), module)
     if isinstance(section, str):
-        if section not in names:
+        if section not in named:
             raise ValueError(
-                f"There is no {module[:-1]} '{section}'.{did_you_mean(section, names)} There are: {listed(names)}, or "
+                f"There is no {module[:-1]} '{section}'.{did_you_mean(section, named)} There are: {listed(named)}, or "
                 f"{{class_name: ..., options}} with a class of optuna.{module}."
             )
-        section = {"class_name": names[section]}
-    if not isinstance(section, Mapping) or not hasattr(classes, str(section.get("class_name"))):
+        section = named[section]
+    name = section.get("class_name") if isinstance(section, Mapping) else section
+    made_by = getattr(classes, str(name), None)
+    if made_by is None:
         known = [name for name in dir(classes) if name.endswith(module[:-1].title())]
-        name = section.get("class_name") if isinstance(section, Mapping) else section
         raise ValueError(f"optuna.{module} has no class '{name}'.{did_you_mean(name, known)} It has: {listed(known)}.")
-    made_by = getattr(classes, section["class_name"])
-    options = {key: value for key, value in section.items() if key != "class_name"}
+    takes_seed = "seed" in inspect.signature(made_by).parameters
+    options = {**({"seed": seed} if takes_seed else {}), **section}
+    del options["class_name"]
     try:
-        try:
-            return made_by(**{**defaults, **options})
-        except TypeError:
-            return made_by(**options)  # One that takes no seed.
+        return made_by(**options)
     except (TypeError, ValueError, ImportError) as error:
-        raise ValueError(f"{section['class_name']} does not take these options: {error}") from error
+        raise ValueError(f"{name} does not take these options: {error}") from error
 
 
 def wait_until_filled(study: Any) -> None:
@@ -211,12 +179,6 @@ def wait_until_filled(study: Any) -> None:
     ended = time.monotonic() + FILL_SECONDS
     while "is_filled" not in study.user_attrs and time.monotonic() < ended:
         time.sleep(0.05)
-
-
-def queue_first(study: Any, values: Mapping[str, Any]) -> None:
-    """Let a new study begin with these values."""
-    if not study.get_trials(deepcopy=False):
-        study.enqueue_trial(dict(values), user_attrs={"is_as_given": True})
 
 
 def queue_grid(study: Any, choices: Mapping[str, Sequence[Any]]) -> int:
@@ -235,7 +197,6 @@ class Trials:
     """
 
     def __init__(self, study: Any) -> None:
-        """Begin to watch the trials of a study."""
         self.study = study
         self._states = import_optuna().trial.TrialState
         self._host = _this_system()
@@ -263,10 +224,10 @@ class Trials:
         now = time.monotonic()
         found = []
         for trial in self.running():
-            owner, beat = trial.user_attrs.get("owner"), trial.user_attrs.get("beat")
-            if owner is not None and owner["token"] == self._token:
+            owner, beat = trial.user_attrs.get("owner", {}), trial.user_attrs.get("beat")
+            if owner.get("token") == self._token:
                 continue
-            if owner is not None and owner["host"] == self._host and not _is_alive(owner["pid"]):
+            if owner.get("host") == self._host and not _is_alive(owner["pid"]):
                 found.append(trial)
                 continue
             # Clocks of machines differ: what counts is how long we have seen no change.
@@ -278,19 +239,11 @@ class Trials:
         return found
 
     def give_back(self, trial: Any, counts: bool = True) -> str:
-        """End a trial without a result, and let its parameters be tried again.
+        """End a trial of the database without a result, unless another worker did; say what becomes of its parameters.
 
-        Args:
-            trial: The trial, ours or a lost one.
-            counts: Whether it counts as an attempt.
-
-        Returns:
-            What becomes of its parameters.
-
-        Raises:
-            TakenOverError: Another worker did this first.
+        Those of a trial that ``counts`` are tried once less.
         """
-        self._tell(trial.number, None, self._states.FAIL)
+        self._tell(trial, None, self._states.FAIL)
         # Those that were queued may not all have been taken yet.
         params = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
         attempt = int(trial.user_attrs.get("attempt", 1)) + counts
@@ -303,11 +256,7 @@ class Trials:
         return "its parameters are tried again"
 
     def end(self, trial: Any, state: str, outcome: str, value: float | None = None) -> None:
-        """End a trial of ours that counts: COMPLETE with its value, PRUNED, or FAIL.
-
-        Raises:
-            TakenOverError: Another worker has ended it.
-        """
+        """End a trial of ours that counts: COMPLETE with its value, PRUNED, or FAIL; unless it was taken over."""
         with while_ours():
             trial.set_user_attr("outcome", outcome)
         self._tell(trial, value, self._states[state])
@@ -315,20 +264,17 @@ class Trials:
     def _tell(self, trial: Any, value: float | None, state: Any) -> None:
         try:
             with while_ours():
-                self.study.tell(trial, value, state=state)
+                self.study.tell(trial.number, value, state=state)
         except ValueError as error:
-            number = trial if isinstance(trial, int) else trial.number
-            if self.study.get_trials(deepcopy=False)[number].state.is_finished():
+            if self.study.get_trials(deepcopy=False)[trial.number].state.is_finished():
                 raise TakenOverError from error
             raise
 
 
 def seed_of_this_start(seed: int, is_new: bool) -> list[int]:
-    """Return a seed that differs for each program that works on a sweep: the same would propose the same again.
+    """Return a seed that differs for each program that goes on with a study: the same would propose the same again.
 
-    Args:
-        seed: The task's.
-        is_new: Whether the study was made by this program: what it proposes is repeatable.
+    What the program proposes that has made the study is repeatable.
     """
     return [seed] if is_new else [seed, zlib.crc32(f"{_this_system()} {os.getpid()} {time.time_ns()}".encode())]
 

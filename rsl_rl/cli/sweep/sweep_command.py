@@ -32,11 +32,9 @@ from rsl_rl.cli.sweep.study import (
     Trials,
     database_errors,
     existing_study,
-    import_optuna,
     make_pruner,
     make_sampler,
     open_study,
-    queue_first,
     queue_grid,
     seed_of_this_start,
     shown,
@@ -106,7 +104,6 @@ def run(arguments: list[str]) -> None:
         sweep = read_sweep(chosen.what)
         params = dict(parse_option(text) for text in chosen.param)
         sweep = changed_by(sweep, params, chosen)
-        import_optuna()
         with database_errors(_storage(sweep, chosen)):
             if chosen.show:
                 _show(sweep, chosen)
@@ -170,16 +167,16 @@ def _prepared(sweep: Sweep, chosen: SweepArguments) -> tuple[Sweep, Plan, Any]:
         size = queue_grid(study, {parameter.name: parameter.labels for parameter in parameters})
         sweep = dataclasses.replace(sweep, trials=min(sweep.trials, size))
     given = {parameter: value_at(document, parameter.name) for parameter in parameters}
-    if sweep.sampler != "grid" and all(parameter.holds(value) for parameter, value in given.items()):
+    is_to_begin = sweep.sampler != "grid" and not study.get_trials(deepcopy=False)
+    if is_to_begin and all(parameter.holds(value) for parameter, value in given.items()):
         # What the others have to beat.
-        queue_first(study, {parameter.name: label_of(value) for parameter, value in given.items()})
+        values = {parameter.name: label_of(value) for parameter, value in given.items()}
+        study.enqueue_trial(values, user_attrs={"is_as_given": True})
     study.set_user_attr("is_filled", True)
     return sweep, Plan(folder, document, parameters, sweep.metric, seeds), study
 
 
 class _Sweeping:
-    """The loop over trials."""
-
     def __init__(self, sweep: Sweep, plan: Plan, study: Any, chosen: SweepArguments) -> None:
         self._sweep, self._plan, self._study = sweep, plan, study
         self._trials = Trials(study)
@@ -226,7 +223,6 @@ class _Sweeping:
     def _stop(self) -> None:
         self._is_stopping = True
         for trial in self._active:
-            trial.is_stopped = True
             trial.stop()
 
     def _begin_trials(self) -> None:
@@ -235,7 +231,6 @@ class _Sweeping:
             trial = RunningTrial(self._plan, self._trials, self._free.pop(0))
             self._active.append(trial)
             if self._is_stopping:  # Since it was begun.
-                trial.is_stopped = True
                 trial.stop()
             taken += 1
             values = ", ".join(f"{name.rpartition('.')[2]} {short(value)}" for name, value in trial.values.items())

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from typing import Any, Literal
 
 from rsl_rl.cli.run_folder import RUNS
 from rsl_rl.config.options import check_type
-from rsl_rl.config.task import parse_yaml_text, read_task
+from rsl_rl.config.task import filed_as, parse_yaml_text, read_task
 from rsl_rl.telemetry.plain_values import flattened
 from rsl_rl.utils import did_you_mean, listed
 
@@ -41,15 +42,7 @@ class Sweep:
     seeds: list[int] = field(default_factory=list)
 
     def check_same(self, study: Any, document: Mapping[str, Any]) -> None:
-        """Note in a new study what it is about.
-
-        Args:
-            study: The study of this sweep's name.
-            document: The task with the overrides.
-
-        Raises:
-            ValueError: The study is about something else, and its results cannot be compared; says what differs.
-        """
+        """Note in a new study what it is about, with the task; refuse an old one whose results cannot be compared."""
         mine = {
             "task": dict(document),
             "parameters": self.parameters,
@@ -71,15 +64,7 @@ class Sweep:
 
 
 def read_sweep(what: str) -> Sweep:
-    """Return a sweep by what a user calls it.
-
-    Args:
-        what: A sweep's file, the folder of one, or a task, of which nothing is varied yet.
-
-    Raises:
-        ValueError: The file is wrong; says where.
-        TypeError: A value has the wrong type.
-    """
+    """Return a sweep by its file, its folder or its name, or one of a task, of which nothing is varied yet."""
     path = Path(what)
     if (path / FILE).is_file():
         return _read(path / FILE, path.resolve().name)
@@ -111,27 +96,16 @@ def _read(path: Path, name: str) -> Sweep:
 
 
 def changed_by(sweep: Sweep, parameters: Mapping[str, Any], chosen: Any) -> Sweep:
-    """Return a sweep with what the command line says otherwise.
-
-    Raises:
-        ValueError: A value is none of those that are possible.
-    """
+    """Return a sweep with what the command line says otherwise."""
     names = ("name", "trials", "metric", "direction", "seeds", "sampler", "pruner")
     given = {name: getattr(chosen, name) for name in names if getattr(chosen, name) not in (None, ())}
     for name in ("sampler", "pruner"):
         if name in given:
             given[name] = parse_yaml_text(given[name])
     given["seeds"] = list(given.get("seeds", sweep.seeds))
-    overrides = {name.replace("-", "_"): value for name, value in chosen.overrides.items()}
-    sweep = dataclasses.replace(
-        sweep,
-        **given,
-        parameters={**sweep.parameters, **parameters},
-        overrides={**sweep.overrides, **overrides},
-    )
-    if not sweep.name:
-        label = "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in sweep.task)
-        sweep = dataclasses.replace(sweep, name=label)
-    if not set(sweep.name) <= set("._-") | {letter for letter in sweep.name if letter.isalnum()}:
-        raise ValueError(f"'{sweep.name}' is no name of a folder: use letters, digits, '.', '_' and '-'.")
-    return sweep
+    given["name"] = given.get("name") or sweep.name or filed_as(sweep.task)
+    given["parameters"] = {**sweep.parameters, **parameters}
+    given["overrides"] = sweep.overrides | {name.replace("-", "_"): value for name, value in chosen.overrides.items()}
+    if not re.fullmatch(r"[\w.-]+", given["name"]):
+        raise ValueError(f"'{given['name']}' is no name of a folder: use letters, digits, '.', '_' and '-'.")
+    return dataclasses.replace(sweep, **given)

@@ -54,7 +54,6 @@ class RunningTrial:
     """A trial in training. It ends by itself, by pruning, or because it is stopped."""
 
     def __init__(self, plan: Plan, trials: Trials, place: Place) -> None:
-        """Take a trial from the study and begin to train it."""
         self._plan, self._trials, self.place = plan, trials, place
         self.trial = trials.begin()
         self.values = {parameter.name: parameter.suggest(self.trial) for parameter in plan.parameters}
@@ -80,6 +79,7 @@ class RunningTrial:
 
     def stop(self) -> None:
         """Let the training end after its iteration, with a checkpoint."""
+        self.is_stopped = True
         self._process.terminate()
 
     def kill(self) -> None:
@@ -89,12 +89,7 @@ class RunningTrial:
 
     @while_ours()
     def poll(self) -> str | None:
-        """Take in what the training has logged; return what there is to say once the trial has ended.
-
-        Raises:
-            UserError: The training was complete, and the metric was not among its numbers.
-            TakenOverError: Another machine holds this trial for lost.
-        """
+        """Take in what the training has logged; return what there is to say once the trial has ended."""
         code = self._process.poll()
         self._report()
         if time.monotonic() - self._beaten > BEAT_SECONDS:
@@ -123,13 +118,12 @@ class RunningTrial:
     def _train_next_seed(self) -> None:
         """Start the training; its task and what it prints are kept beside the runs."""
         document = self.task()
-        seed = f"seed_{document['seed']}"
-        several = len(self._plan.seeds) > 1
-        run = self._plan.folder / self.label / seed if several else self._plan.folder / self.label
-        stem = self._plan.folder / "logs" / (f"{self.label}_{seed}" if several else self.label)
+        names = [self.label, *([f"seed_{document['seed']}"] if len(self._plan.seeds) > 1 else [])]
+        run = self._plan.folder.joinpath(*names)
         self.trial.set_user_attr("run", str(run))
-        self._table, self._log = _Table(run / FILE_NAME, self._plan.metric), stem.with_suffix(".txt")
-        file = stem.with_suffix(".yaml")
+        self._table = _Table(run / FILE_NAME, self._plan.metric)
+        file = self._plan.folder / "logs" / f"{'_'.join(names)}.yaml"
+        self._log = file.with_suffix(".txt")
         write_whole(file, as_yaml(document))
         command = ["train", str(file), "--run-dir", str(run), "--export", "False"]
         with self._log.open("wb") as log:
@@ -153,7 +147,7 @@ class RunningTrial:
             self.trial.report((sum(self._finals) + value) / (done + 1), step)
             if self.pruned_at is None and not self.is_stopped and self.trial.should_prune():
                 self.pruned_at, self._pruned_with = step + 1, value
-                self.stop()
+                self._process.terminate()
 
     def frozen(self) -> Any:
         """Return the trial as the database has it."""
