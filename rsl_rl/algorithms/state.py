@@ -12,7 +12,7 @@ from typing import Any
 from torch import nn
 
 from rsl_rl.learning import Optimizer
-from rsl_rl.utils import check_state_dict, did_you_mean, listed
+from rsl_rl.utils import check_optimizer_state, check_state_dict, did_you_mean, listed
 
 _SUFFIX = "_state_dict"
 
@@ -106,7 +106,7 @@ def _fitting_tensors(module: nn.Module, saved: Mapping[str, Any], name: str, str
 
 def _fits(optimizer: Optimizer, state: Any, name: str, strict: bool) -> bool:
     try:
-        optimizer.check_state(state, name.replace("_", " ").replace("rnd", "RND"))
+        check_optimizer_state(optimizer.torch_optimizer, state, name.replace("_", " ").replace("rnd", "RND"))
     except ValueError:
         if strict:
             raise

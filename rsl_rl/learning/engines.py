@@ -12,7 +12,6 @@ Legend: B samples of a mini-batch.
 from __future__ import annotations
 
 import contextlib
-import types
 import warnings
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
@@ -56,28 +55,24 @@ class Options:
 
     def __init__(self, owners: Sequence[Any], device: str) -> None:
         """Watch the attributes of type float of some objects."""
-        self._owners = owners
-        self._device = device
+        self._owners, self._device = owners, device
         self._known: dict[tuple[int, str], tuple[float, torch.Tensor]] = {}
+
+    def _attributes(self, *kinds: type) -> list[tuple[dict[str, Any], str, Any]]:
+        """Return the attributes of exactly these types: whose they are, their names and values."""
+        every = ((vars(owner), name, value) for owner in self._owners for name, value in vars(owner).items())
+        return [attribute for attribute in every if type(attribute[2]) in kinds]
 
     @contextlib.contextmanager
     def as_tensors(self) -> Iterator[None]:
         """Let the attributes be tensors in this block, with the values that they have now."""
-        numbers = [
-            (vars(owner), name, value)
-            for owner in self._owners
-            for name, value in vars(owner).items()
-            if type(value) is float
-        ]
+        numbers = self._attributes(float)
         for attributes, name, value in numbers:
             key = (id(attributes), name)
-            known = self._known.get(key)
-            if known is None:
-                known = (value, torch.tensor(value, dtype=torch.float32, device=self._device))
-            elif known[0] != value:
-                known[1].fill_(value)
-            self._known[key] = (value, known[1])
-            attributes[name] = known[1]
+            known, tensor = self._known.get(key) or (None, torch.empty((), dtype=torch.float32, device=self._device))
+            if known != value:
+                self._known[key] = (value, tensor.fill_(value))
+            attributes[name] = tensor
         try:
             yield
         finally:
@@ -86,10 +81,7 @@ class Options:
 
     def others(self) -> Hashable:
         """Return what a graph holds as it was when it was captured: the attributes that are no floats."""
-        kinds = (bool, int, str, type(None))
-        return tuple(
-            (name, value) for owner in self._owners for name, value in vars(owner).items() if type(value) in kinds
-        )
+        return tuple(each[1:] for each in self._attributes(bool, int, str, type(None)))
 
 
 def program_of(law: Law) -> Hashable:
@@ -129,17 +121,19 @@ class Gradients:
         self._mode, self._compiled, self._is_proven = mode, None, mode is None
         if mode is not None:
             law = self._law
+
+            def loss(batch: Batch) -> LossAndMetrics:
+                return law.loss(batch)
+
+            # torch counts compilations by code object and gives up after eight of them: every training has its own.
+            loss.__code__ = loss.__code__.replace()
             self._program = program_of(law)
             is_recurrent = any(getattr(model, "is_recurrent", False) for model in law.models().values())
             # Every mini-batch has the same shape, but for the number of trajectories of recurrent models.
-            self._compiled = _compiled(lambda batch: law.loss(batch), mode, dynamic=None if is_recurrent else False)
+            self._compiled = torch.compile(loss, mode=mode, dynamic=None if is_recurrent else False)
 
     def begin(self, parameters: Sequence[nn.Parameter]) -> None:
-        """Look at the models anew before an update: programs freeze, add and replace parts of them.
-
-        Args:
-            parameters: Everything that is optimized.
-        """
+        """Look at the models and what is optimized anew before an update: programs freeze and replace parts of them."""
         if self._mode is not None and self._program != program_of(self._law):
             torch.compiler.reset()  # Functions within the loss were compiled for themselves.
             self.compile(self._mode)
@@ -233,13 +227,6 @@ class Gradients:
         if mixes_samples or not layers or any(layer.weight.device.type != "cpu" for layer in layers):
             return None
         return max(1, NUMBERS_IN_PIECE // max(layer.out_features for layer in layers))
-
-
-def _compiled(function: Callable[..., Any], mode: str, dynamic: bool | None) -> Callable[..., Any]:
-    # torch counts compilations by code object and gives up after eight of them: every training has its own.
-    code = function.__code__.replace()
-    own = types.FunctionType(code, function.__globals__, function.__name__, closure=function.__closure__)
-    return torch.compile(own, mode=mode, dynamic=dynamic)
 
 
 def _pieces(batch: Batch, largest: int | None) -> list[tuple[Batch, float]]:

@@ -127,8 +127,7 @@ class GradientStep:
         if others := [p for p in optimized if p.requires_grad and p not in known]:
             self._groups["other"] = others
         self.gradients.begin(list(dict.fromkeys([*optimized, *known])))
-        if self._last_good.is_empty:
-            self._last_good.begin()
+        self._last_good.begin()
         if self._captured is None:
             return self
         learning = (tuple(map(id, self._frozen)), tuple(map(id, known)))
@@ -194,22 +193,19 @@ class GradientStep:
         Warns:
             UserWarning: Mini-batches were skipped, or the last good state was restored.
         """
-        table = torch.stack(list(rows)).double()
-        optimizer = self.optimizers[0]
-        extra = torch.stack([self._last_good.is_finite().double(), optimizer.learning_rate])
-        *flat, is_finite, optimizer.host_rate = torch.cat([table.flatten(), extra]).tolist()
-        width = table.shape[1]
-        read = [flat[start : start + width] for start in range(0, len(flat), width)]
-        good = [row for row in read if row[0] == 0]
+        table = torch.stack(list(rows))
+        is_finite = self._last_good.is_finite().expand(len(table), 1)
+        read = torch.cat([is_finite, table], dim=1).tolist()
+        good = [row for row in read if not row[1]]
         for row in read:
-            self._bad_in_a_row = 0 if row[0] == 0 else self._bad_in_a_row + 1
+            self._bad_in_a_row = self._bad_in_a_row + 1 if row[1] else 0
             if self._bad_in_a_row >= self._max_bad_updates:
                 break
         self.num_skipped = len(read) - len(good)
-        self.went_back = not is_finite or self._bad_in_a_row >= self._max_bad_updates
+        self.went_back = not read[0][0] or self._bad_in_a_row >= self._max_bad_updates
         if self.went_back:
             reason = f"{self._bad_in_a_row} mini-batches in a row had a loss or gradient that is not finite"
-            self._go_back(reason if is_finite else "parameters, statistics or optimizer are not finite")
+            self._go_back(reason if read[0][0] else "Parameters, statistics or optimizer are not finite")
         elif self.num_skipped:
             warnings.warn(
                 f"{self.num_skipped} of {len(read)} mini-batches had a loss or gradient that is not finite; they "
@@ -219,7 +215,7 @@ class GradientStep:
         else:
             self._last_good.keep()
         names = [*self._names, *(f"Update/{name}_gradient" for name in self._groups)]
-        columns = list(zip(*good, strict=True))[2:] or [[math.nan]] * len(names)
+        columns = list(zip(*good, strict=True))[3:] or [[math.nan]] * len(names)
         means = {name: sum(column) / len(column) for name, column in zip(names, columns, strict=True)}
         return means | {"Update/skipped": float(self.num_skipped)}
 
@@ -230,17 +226,16 @@ class GradientStep:
 
     def tensors(self) -> list[torch.Tensor]:
         """Return every tensor that a step changes."""
-        rates = [rate for optimizer in self.optimizers for rate in optimizer.rates()]
+        rates = [rate for each in self.optimizers for rate in (each.learning_rate, each.applied_rate)]
         return [*self._last_good.tensors().values(), *rates]
 
     def _go_back(self, reason: str) -> None:
-        optimizer = self.optimizers[0]
         self._last_good.restore()
         self._bad_in_a_row = 0
-        halved = optimizer.host_rate / 2
-        optimizer.set_rate(halved)
+        halved = float(self.optimizers[0].learning_rate) / 2
+        self.optimizers[0].set_rate(halved)
         warnings.warn(
-            f"{reason[0].upper()}{reason[1:]}. The last good parameters, statistics and optimizer were restored, and "
-            f"the learning rate is halved to {halved:.2e}.",
+            f"{reason}. The last good parameters, statistics and optimizer were restored, and the learning rate is "
+            f"halved to {halved:.2e}.",
             stacklevel=4,
         )

@@ -21,19 +21,17 @@ class LastGoodState:
 
     def __init__(self, modules: Iterable[nn.Module], optimizers: Iterable[torch.optim.Optimizer]) -> None:
         """Remember whose state to keep; the first copy is made by :meth:`begin`."""
-        self._modules = list(modules)
-        self._optimizers = list(optimizers)
+        self._modules, self._optimizers = list(modules), list(optimizers)
         self.forget()
 
     def forget(self) -> None:
         """Drop the copies: a checkpoint was loaded."""
-        self.is_empty = True
         self._proven: dict[Any, torch.Tensor] = {}
         self._trial: dict[Any, torch.Tensor] = {}
 
     def begin(self) -> None:
-        """Copy the state that the first update starts from."""
-        self._proven, self.is_empty = self._copied({}), False
+        """Copy the state that the first update starts from; later ones have their copies."""
+        self._proven = self._proven or self._copied({})
 
     def keep(self) -> None:
         """Copy the state after an update without trouble, which proves the state it started from."""
