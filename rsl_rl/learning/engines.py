@@ -130,7 +130,8 @@ class Gradients:
             self._program = program_of(law)
             is_recurrent = any(getattr(model, "is_recurrent", False) for model in law.models().values())
             # Every mini-batch has the same shape, but for the number of trajectories of recurrent models.
-            self._compiled = torch.compile(loss, mode=mode, dynamic=None if is_recurrent else False)
+            compiled = torch.compile(loss, mode=mode, dynamic=None if is_recurrent else False)
+            self._compiled = self._options.as_tensors()(compiled)
 
     def begin(self, parameters: Sequence[nn.Parameter]) -> None:
         """Look at the models and what is optimized anew before an update: programs freeze and replace parts of them."""
@@ -162,20 +163,16 @@ class Gradients:
         if not self._is_proven:
             return self._prove(batch)
         if self._compiled or (self._largest_piece is not None and len(batch.actions) > self._largest_piece):
-            return self._in_pieces(batch, self._compiled)
+            return self._in_pieces(batch, self._compiled or self._law.loss)
         # As in _in_pieces(), without another call between a reader and backward().
         loss, metrics = self._law.loss(batch)
         loss.backward()
         return loss.detach(), metrics
 
-    def _in_pieces(self, batch: Batch, compiled: LossFunction | None) -> LossAndMetrics:
+    def _in_pieces(self, batch: Batch, function: LossFunction) -> LossAndMetrics:
         results = []
         for piece, share in _pieces(batch, self._largest_piece):
-            if compiled is None:
-                loss, metrics = self._law.loss(piece)
-            else:
-                with self._options.as_tensors():
-                    loss, metrics = compiled(piece)
+            loss, metrics = function(piece)
             (loss * share).backward()
             results.append((loss.detach() * share, {name: value * share for name, value in metrics.items()}))
         if len(results) == 1:
@@ -191,7 +188,7 @@ class Gradients:
         # What is not finite proves nothing.
         if all(bool(gradient.isfinite().all()) for gradient in expected if gradient is not None):
             is_divided = len(_pieces(batch, self._largest_piece)) > 1
-            if is_divided and (reason := self._failure(batch, None, expected)):
+            if is_divided and (reason := self._failure(batch, self._law.loss, expected)):
                 self._largest_piece, self.divides = None, False
                 warnings.warn(f"Mini-batches are not taken in pieces, which is slower. {reason}", stacklevel=4)
             if self._compiled and (reason := self._failure(batch, self._compiled, expected)):
@@ -202,12 +199,12 @@ class Gradients:
             parameter.grad = gradient
         return loss.detach(), metrics
 
-    def _failure(self, batch: Batch, compiled: LossFunction | None, expected: list[torch.Tensor | None]) -> str | None:
-        """Return why the compiled loss, or pieces, do not give the expected gradients; None if they do."""
+    def _failure(self, batch: Batch, function: LossFunction, expected: list[torch.Tensor | None]) -> str | None:
+        """Return why a loss function on pieces does not give the expected gradients; None if it does."""
         for parameter in self._parameters:
             parameter.grad = None
         try:
-            self._in_pieces(batch, compiled)
+            self._in_pieces(batch, function)
         except Exception as error:  # whatever the compiler says, there is another way
             return f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
         pairs = [(parameter.grad, wanted) for parameter, wanted in zip(self._parameters, expected, strict=True)]
