@@ -19,24 +19,24 @@ from rsl_rl.core.trajectories import Trajectories
 from rsl_rl.modules import HiddenState, as_hidden_state
 
 
+@dataclass(eq=False)
 class Transition:
     """One step of all environments, filled by the algorithm and copied by :meth:`add_transition`."""
 
-    def __init__(self) -> None:
-        self.clear()
+    # None until the algorithm fills them, and where it has no use for them.
+    observations: TensorDict = None  # type: ignore[assignment]
+    actions: torch.Tensor = None  # type: ignore[assignment]
+    privileged_actions: torch.Tensor = None  # type: ignore[assignment]
+    rewards: torch.Tensor = None  # type: ignore[assignment]
+    dones: torch.Tensor = None  # type: ignore[assignment]
+    values: torch.Tensor = None  # type: ignore[assignment]
+    actions_log_prob: torch.Tensor = None  # type: ignore[assignment]
+    distribution_params: tuple[torch.Tensor, ...] = None  # type: ignore[assignment]
+    hidden_states: tuple[HiddenState, HiddenState] = (None, None)
 
     def clear(self) -> None:
         """Forget everything."""
-        # None until the algorithm fills them, and where it has no use for them.
-        self.observations: TensorDict = None  # type: ignore[assignment]
-        self.actions: torch.Tensor = None  # type: ignore[assignment]
-        self.privileged_actions: torch.Tensor = None  # type: ignore[assignment]
-        self.rewards: torch.Tensor = None  # type: ignore[assignment]
-        self.dones: torch.Tensor = None  # type: ignore[assignment]
-        self.values: torch.Tensor = None  # type: ignore[assignment]
-        self.actions_log_prob: torch.Tensor = None  # type: ignore[assignment]
-        self.distribution_params: tuple[torch.Tensor, ...] = None  # type: ignore[assignment]
-        self.hidden_states: tuple[HiddenState, HiddenState] = (None, None)
+        self.__init__()
 
 
 @dataclass
@@ -70,43 +70,30 @@ class Batch:
         return replace(self, **{field.name: mapped(getattr(self, field.name)) for field in fields(self)})
 
 
-_BUFFERS = {
-    "actions": "actions",
-    "values": "values",
-    "advantages": "advantages",
-    "returns": "returns",
-    "old_actions_log_prob": "actions_log_prob",
-}
+_BUFFERS = {name: name for name in ("actions", "values", "advantages", "returns")}
+_BUFFERS["old_actions_log_prob"] = "actions_log_prob"
 """Buffers of a rollout by their names in a batch."""
 
 
 def shuffled_mini_batches(storage: Any, num_mini_batches: int, num_epochs: int) -> Iterator[Batch]:
     """Gather a rollout's samples in random order once, and yield views of them; images one mini-batch at a time."""
-    num_samples = storage.num_envs * storage.num_transitions_per_env
-    size = num_samples // num_mini_batches
-    if size == 0:
-        raise ValueError(
-            f"{num_mini_batches} mini-batches need at least as many samples, but the rollout has {num_samples} "
-            f"({storage.num_envs} environments x {storage.num_transitions_per_env} steps)."
-        )
+    size = _mini_batch_size(storage.num_envs * storage.num_transitions_per_env, "samples", num_mini_batches)
     indices = torch.randperm(num_mini_batches * size, device=storage.device)
 
-    def gathered(buffer: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        return buffer.flatten(0, 1)[indices].split(size)
+    def gathered(buffer: torch.Tensor) -> torch.Tensor:
+        return buffer.flatten(0, 1)[indices]
 
     groups = {str(key): value for key, value in storage.observations.items()}
     images = {key: value.flatten(0, 1) for key, value in groups.items() if value.ndim == 5}
     vectors = {key: gathered(value) for key, value in groups.items() if key not in images}
-    params = [gathered(param) for param in storage.distribution_params or ()]
-    fields: dict[str, Any] = {field: gathered(getattr(storage, name)) for field, name in _BUFFERS.items()}
-    batches = [
-        Batch(
-            observations=TensorDict({key: parts[i] for key, parts in vectors.items()}, [size], device=storage.device),
-            old_distribution_params=tuple(parts[i] for parts in params),
-            **{field: parts[i] for field, parts in fields.items()},
-        )
-        for i in range(num_mini_batches)
-    ]
+    others: dict[str, Any] = {field: gathered(getattr(storage, name)) for field, name in _BUFFERS.items()}
+    every = Batch(
+        observations=TensorDict(vectors, [len(indices)], device=storage.device),
+        old_distribution_params=tuple(gathered(param) for param in storage.distribution_params or ()),
+        **others,
+    )
+    starts = range(0, len(indices), size)
+    batches = [every.map(lambda value, start=start: value[start : start + size]) for start in starts]
     for _ in range(num_epochs):
         for batch, rows in zip(batches, indices.split(size), strict=True):
             if images:
@@ -117,12 +104,7 @@ def shuffled_mini_batches(storage: Any, num_mini_batches: int, num_epochs: int) 
 
 def padded_mini_batches(storage: Any, num_mini_batches: int) -> list[Batch]:
     """Return whole environments in their order, their observations cut at episode ends into padded trajectories."""
-    size = storage.num_envs // num_mini_batches
-    if size == 0:
-        raise ValueError(
-            f"{num_mini_batches} mini-batches of a recurrent model need at least as many environments, but there "
-            f"are {storage.num_envs}."
-        )
+    size = _mini_batch_size(storage.num_envs, "environments", num_mini_batches)
     trajectories = Trajectories.of(storage.dones)
     padded_shape = [storage.num_transitions_per_env, trajectories.num_trajectories]
     observations = storage.observations.apply(trajectories.pad, batch_size=padded_shape)
@@ -151,3 +133,9 @@ def padded_mini_batches(storage: Any, num_mini_batches: int) -> list[Batch]:
             )
         )
     return batches
+
+
+def _mini_batch_size(number: int, kind: str, num_mini_batches: int) -> int:
+    if number < num_mini_batches:
+        raise ValueError(f"{num_mini_batches} mini-batches need at least as many {kind}, but the rollout has {number}.")
+    return number // num_mini_batches

@@ -119,9 +119,7 @@ class RolloutStorage:
         Raises:
             OverflowError: The rollout is full.
         """
-        if self.step >= self.num_transitions_per_env:
-            raise self._overflow()
-        slot = self._observation_slots[self.step]
+        slot = self._observation_slot()
         for key, target in slot.items():
             target.copy_(obs[key], non_blocking=True)  # type: ignore[arg-type] (a tensor)
         return slot
@@ -137,13 +135,10 @@ class RolloutStorage:
         Raises:
             OverflowError: The rollout is full.
         """
-        if self.step >= self.num_transitions_per_env:
-            raise self._overflow()
-        step = self.step
-        observations = transition.observations
-        if observations is not None and observations is not self._observation_slots[step]:
+        slot, observations = self._observation_slot(), transition.observations
+        if observations is not None and observations is not slot:
             self.record_observations(observations)
-        slots = self._slots
+        step, slots = self.step, self._slots
         slots["actions"][step].copy_(transition.actions)
         slots["rewards"][step].copy_(transition.rewards.view(-1))
         slots["dones"][step].copy_(transition.dones.view(-1))
@@ -175,9 +170,9 @@ class RolloutStorage:
 
     def recorded_step(self, step: int, envs: list[int]) -> dict[str, Any]:
         """Return what some environments did in a step: observations by group, actions, rewards, dones."""
-        named = {"actions": self.actions, "rewards": self.rewards, "dones": self.dones}
-        observations = {str(group): value[step, envs].clone() for group, value in self.observations.items()}
-        return {"observations": observations, **{name: value[step, envs].clone() for name, value in named.items()}}
+        observations = {str(group): value[step, envs] for group, value in self.observations.items()}
+        named = {name: self._buffers[name][step, envs] for name in ("actions", "rewards", "dones")}
+        return {"observations": observations, **named}
 
     def refill(self) -> None:
         """Overwrite the transitions that were left out with copies of others, each a trajectory of its own.
@@ -188,11 +183,9 @@ class RolloutStorage:
         Raises:
             ValueError: There are no others.
         """
-        if self._invalid_TN is not None:
-            invalid_TN, self._invalid_TN = self._invalid_TN, None
-            self._overwrite(invalid_TN)
-
-    def _overwrite(self, invalid_TN: torch.Tensor) -> None:
+        if self._invalid_TN is None:
+            return
+        invalid_TN, self._invalid_TN = self._invalid_TN, None
         to_steps, to_envs = invalid_TN.nonzero(as_tuple=True)
         valid = (~invalid_TN).nonzero()
         if len(valid) == 0:
@@ -256,9 +249,8 @@ class RolloutStorage:
         Raises:
             ValueError: The storage keeps no teacher's actions.
         """
-        self._require_type("distillation")
-        for step in range(self.num_transitions_per_env):
-            yield self._part(step)
+        for chunk in self.chunk_generator(1):
+            yield chunk.map(lambda steps: steps[0])
 
     def chunk_generator(self, length: int) -> Generator[RolloutStorage.Batch, None, None]:
         """Yield the rollout of a distillation in chunks of consecutive steps, tensors [length, N, ...] each.
@@ -268,28 +260,23 @@ class RolloutStorage:
         """
         self._require_type("distillation")
         for start in range(0, self.num_transitions_per_env, length):
-            yield self._part(slice(start, start + length))
-
-    def _part(self, steps: int | slice) -> RolloutStorage.Batch:
-        return RolloutStorage.Batch(
-            observations=self.observations[steps],
-            actions=self.actions[steps],
-            privileged_actions=self.privileged_actions[steps],
-            dones=self.dones[steps],
-        )
+            steps = slice(start, start + length)
+            yield RolloutStorage.Batch(
+                observations=self.observations[steps],
+                actions=self.actions[steps],
+                privileged_actions=self.privileged_actions[steps],
+                dones=self.dones[steps],
+            )
 
     def _save_hidden_states(self, hidden_states: tuple[HiddenState, HiddenState]) -> None:
         """Copy the hidden states before the current step; None, before the first step of all, stands for zeros."""
         saved = []
         for buffers, state in zip((self.saved_hidden_state_a, self.saved_hidden_state_c), hidden_states, strict=True):
-            parts = state if isinstance(state, tuple) or state is None else (state,)
+            parts = (state,) if isinstance(state, torch.Tensor) else state
             if buffers is None and parts is not None:
                 buffers = self._allocate_like(parts)
-            for index, target in enumerate(buffers or ()):
-                if parts is None:
-                    target[self.step].zero_()
-                else:
-                    target[self.step].copy_(parts[index])
+            for target, part in zip(buffers or (), parts or (0.0, 0.0), strict=False):
+                target[self.step] = part
             saved.append(buffers)
         self.saved_hidden_state_a, self.saved_hidden_state_c = saved
 
@@ -300,10 +287,12 @@ class RolloutStorage:
                 f"'{self.training_type}'."
             )
 
-    def _overflow(self) -> OverflowError:
-        return OverflowError(
-            f"The rollout is full: it holds {self.num_transitions_per_env} steps. Call clear() before adding more."
-        )
+    def _observation_slot(self) -> TensorDict:
+        if self.step >= self.num_transitions_per_env:
+            raise OverflowError(
+                f"The rollout is full: it holds {self.num_transitions_per_env} steps. Call clear() before adding more."
+            )
+        return self._observation_slots[self.step]
 
     def _allocate_like(self, params: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
         # The rollout runs in inference mode; the buffers must not become inference tensors, the update learns on them.
