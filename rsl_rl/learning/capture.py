@@ -19,13 +19,14 @@ from rsl_rl.learning.engines import Batch, Options
 # The graph's calls of a shape, of which the last one captures: before that optimizers allocate their state, and
 # libraries choose their kernels.
 _WARM_UP = 3
+_put = torch._foreach_copy_  # type: ignore[attr-defined]
 
 
 class CapturedStep:
-    """Replays a whole gradient step as a CUDA graph.
+    """Replays a whole gradient step as a CUDA graph, whose first replay is compared with the eager step.
 
-    The first replay is compared with the eager step from the same state. A step that waits for the device cannot be
-    captured (a function of the user's that looks at a tensor, for one); it stays eager, which is said once.
+    A step that waits for the device cannot be captured (a function of the user's that looks at a tensor, for one); it
+    stays eager, which is said once.
     """
 
     def __init__(
@@ -91,16 +92,10 @@ class CapturedStep:
             self._addresses = self._current_addresses()
         except Exception as error:  # whatever it is, the step can be made without
             self._is_possible = False
-            reason = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+            reason = f"{type(error).__name__}: {''.join(str(error).strip().splitlines()[:1])}"
             warnings.warn(f"The mini-batch step cannot be captured as a graph and stays eager. {reason}", stacklevel=4)
         _put(state, after)
         return row
-
-
-@torch.no_grad()
-def _put(state: list[torch.Tensor], values: list[torch.Tensor]) -> None:
-    for tensor, value in zip(state, values, strict=True):
-        tensor.copy_(value)
 
 
 def _named_tensors(batch: Batch) -> dict[str, torch.Tensor]:
@@ -111,7 +106,6 @@ def _named_tensors(batch: Batch) -> dict[str, torch.Tensor]:
 
 
 def _as_batch(named: Mapping[str, torch.Tensor]) -> Batch:
-    """Return the mini-batch with these tensors."""
     groups = {name.partition(".")[2]: value for name, value in named.items() if name.startswith("observations.")}
     params = tuple(value for name, value in named.items() if name.startswith("param."))
     fields: dict[str, Any] = {name: value for name, value in named.items() if "." not in name}

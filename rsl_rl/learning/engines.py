@@ -5,8 +5,6 @@
 
 No engine knows an algorithm. Each runs the law's own ``loss``, proves itself once against the eager way, and differs
 from it in nothing but time; one that fails gives way to the eager one, which is said once.
-
-Legend: B samples of a mini-batch.
 """
 
 from __future__ import annotations
@@ -85,10 +83,8 @@ class Options:
 
 
 def program_of(law: Law) -> Hashable:
-    """Return what a compiled or captured loss does beside its numbers: replaced methods, layers, and their hooks.
-
-    torch looks for most of that when a compiled function is called, but not for hooks.
-    """
+    """Return what a compiled or captured loss does beside its numbers: replaced methods, layers, and their hooks."""
+    # torch looks for most of that when a compiled function is called, but not for hooks.
     methods = [id(value) for value in vars(law).values() if callable(value) and not isinstance(value, nn.Module)]
     modules = [module for model in law.models().values() for module in model.modules()]
     kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
@@ -104,8 +100,7 @@ class Gradients:
 
     def __init__(self, law: Law, options: Options) -> None:
         """Set up, without compilation."""
-        self._law = law
-        self._options = options
+        self._law, self._options = law, options
         self._compiled: LossFunction | None = None
         self._parameters: list[nn.Parameter] = []
         self._mode: str | None = None
@@ -147,13 +142,7 @@ class Gradients:
             self._is_proven = self._compiled is None and largest is None
 
     def __call__(self, batch: Batch) -> LossAndMetrics:
-        """Compute losses and gradients; the gradients that the parameters have are replaced.
-
-        Args:
-            batch: Samples [B, ...], or whole trajectories of recurrent models.
-
-        Returns:
-            The loss, without gradient, and the metrics.
+        """Replace the parameters' gradients by those of a mini-batch; return loss and metrics, without gradient.
 
         Warns:
             UserWarning: The mini-batch cannot be compiled, or taken in pieces.
@@ -206,7 +195,7 @@ class Gradients:
         try:
             self._in_pieces(batch, function)
         except Exception as error:  # whatever the compiler says, there is another way
-            return f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+            return f"{type(error).__name__}: {''.join(str(error).strip().splitlines()[:1])}"
         pairs = [(parameter.grad, wanted) for parameter, wanted in zip(self._parameters, expected, strict=True)]
         if any((found is None) != (wanted is None) for found, wanted in pairs):
             return "It does not reach the same parameters."

@@ -107,14 +107,7 @@ class GradientStep:
         self._last_good = LastGoodState(self._modules, [each.torch_optimizer for each in self.optimizers])
 
     def begin(self, frozen: Iterable[nn.Parameter] = ()) -> Callable[[Batch], torch.Tensor]:
-        """Start an update.
-
-        Args:
-            frozen: Parameters that do not learn in it.
-
-        Returns:
-            What makes a step, from a mini-batch to its row of numbers.
-        """
+        """Start an update in which ``frozen`` parameters rest; return what learns from a mini-batch as ``__call__``."""
         self._frozen = list(frozen)
         # Asked here: in a captured step the norm is a tensor, and to ask it would wait for the device.
         self._clips = bool(self._law.max_grad_norm)
@@ -135,10 +128,9 @@ class GradientStep:
         return self._captured
 
     def __call__(self, batch: Batch) -> torch.Tensor:
-        """Learn from a mini-batch, without waiting for the device.
+        """Learn from a mini-batch, without waiting for the device; return a row of numbers for :meth:`end`.
 
-        Returns:
-            [1 + 1 + M + G]: whether it was bad, the loss, the metrics, the gradients' norms before clipping.
+        They are [1 + 1 + M + G]: whether it was bad, the loss, the metrics, the gradients' norms before clipping.
         """
         loss, metrics = self.gradients(batch)
         for parameter in self._frozen:
@@ -154,8 +146,7 @@ class GradientStep:
         norms = torch.stack([self._clip(name, group) for name, group in self._groups.items()])
         # A sum is finite when its terms are.
         is_bad = ~torch.isfinite(norms.sum() + numbers[0])
-        optimizer = self.optimizers[0]
-        rate = optimizer.learning_rate
+        optimizer, rate = self.optimizers[0], self.optimizers[0].learning_rate
         adapted = self._law.adapt_learning_rate(rate, metrics)
         if adapted is not rate:
             optimizer.set_rate(torch.where(is_bad, rate, adapted))
@@ -181,10 +172,7 @@ class GradientStep:
         return norm
 
     def end(self, rows: Sequence[torch.Tensor]) -> dict[str, float]:
-        """Conclude the update: keep it, or go back to the last good state. The only transfer from the device.
-
-        Args:
-            rows: What the steps returned.
+        """Conclude the update from its steps' rows: keep it, or go back. The only transfer from the device.
 
         Returns:
             By name the means of the metrics over the mini-batches that were learned from, NaN if there were none; the
