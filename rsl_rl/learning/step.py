@@ -120,7 +120,8 @@ class GradientStep:
         if others := [p for p in optimized if p.requires_grad and p not in known]:
             self._groups["other"] = others
         self.gradients.begin(list(dict.fromkeys([*optimized, *known])))
-        self._last_good.begin()
+        if not self._last_good.proven:
+            self._last_good.begin()
         if self._captured is None:
             return self
         learning = (tuple(map(id, self._frozen)), tuple(map(id, known)))
@@ -128,7 +129,7 @@ class GradientStep:
         return self._captured
 
     def __call__(self, batch: Batch) -> torch.Tensor:
-        """Learn from a mini-batch, without waiting for the device; return a row of numbers for :meth:`end`.
+        """Learn from a mini-batch, without waiting for the device; return a row of numbers.
 
         They are [1 + 1 + M + G]: whether it was bad, the loss, the metrics, the gradients' norms before clipping.
         """

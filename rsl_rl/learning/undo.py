@@ -26,25 +26,26 @@ class LastGoodState:
 
     def forget(self) -> None:
         """Drop the copies: a checkpoint was loaded."""
-        self._proven: dict[Any, torch.Tensor] = {}
+        self.proven: dict[Any, torch.Tensor] = {}
+        """What the last good update started from; empty before the first update."""
         self._trial: dict[Any, torch.Tensor] = {}
 
     def begin(self) -> None:
-        """Copy the state that the first update starts from; later ones have their copies."""
-        self._proven = self._proven or self._copied({})
+        """Copy the state that the first update starts from."""
+        self.proven = self._copied({})
 
     def keep(self) -> None:
         """Copy the state after an update without trouble, which proves the state it started from."""
         if self._trial:
-            self._proven, self._trial = self._trial, self._proven
+            self.proven, self._trial = self._trial, self.proven
         self._trial = self._copied(self._trial)
 
     def restore(self) -> None:
         """Put the proven state back."""
         for key, tensor in self.tensors().items():
-            if key in self._proven:
-                tensor.copy_(self._proven[key])
-        known = {key[1] for key in self._proven if key[0] == "optimizer"}
+            if key in self.proven:
+                tensor.copy_(self.proven[key])
+        known = {key[1] for key in self.proven if key[0] == "optimizer"}
         for optimizer in self._optimizers:
             # What was allocated since then starts anew.
             for parameter in [p for p in optimizer.state if id(p) not in known]:

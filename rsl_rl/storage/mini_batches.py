@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from tensordict import TensorDict
+from torch.utils._pytree import tree_map_only
 
 from rsl_rl.core.trajectories import Trajectories
 from rsl_rl.modules import HiddenState, as_hidden_state
@@ -61,13 +62,9 @@ class Batch:
 
     def map(self, function: Callable[[Any], Any]) -> Batch:
         """Return the batch with a function applied to every tensor and to the observations as a whole."""
-
-        def mapped(value: Any) -> Any:
-            if isinstance(value, (torch.Tensor, TensorDict)):
-                return function(value)
-            return tuple(mapped(item) for item in value) if isinstance(value, tuple) else value
-
-        return replace(self, **{field.name: mapped(getattr(self, field.name)) for field in fields(self)})
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        kinds = (torch.Tensor, TensorDict)
+        return replace(self, **tree_map_only(kinds, function, values, is_leaf=lambda value: isinstance(value, kinds)))
 
 
 _BUFFERS = {name: name for name in ("actions", "values", "advantages", "returns")}
@@ -80,20 +77,13 @@ def shuffled_mini_batches(storage: Any, num_mini_batches: int, num_epochs: int) 
     size = _mini_batch_size(storage.num_envs * storage.num_transitions_per_env, "samples", num_mini_batches)
     indices = torch.randperm(num_mini_batches * size, device=storage.device)
 
-    def gathered(buffer: torch.Tensor) -> torch.Tensor:
-        return buffer.flatten(0, 1)[indices]
-
-    groups = {str(key): value for key, value in storage.observations.items()}
-    images = {key: value.flatten(0, 1) for key, value in groups.items() if value.ndim == 5}
-    vectors = {key: gathered(value) for key, value in groups.items() if key not in images}
-    others: dict[str, Any] = {field: gathered(getattr(storage, name)) for field, name in _BUFFERS.items()}
-    every = Batch(
-        observations=TensorDict(vectors, [len(indices)], device=storage.device),
-        old_distribution_params=tuple(gathered(param) for param in storage.distribution_params or ()),
-        **others,
-    )
+    images = {str(key): value.flatten(0, 1) for key, value in storage.observations.items() if value.ndim == 5}
+    buffers: dict[str, Any] = {field: getattr(storage, name) for field, name in _BUFFERS.items()}
+    vectors = storage.observations.exclude(*images)
+    rollout = Batch(observations=vectors, old_distribution_params=storage.distribution_params, **buffers)
+    gathered = rollout.map(lambda buffer: buffer.flatten(0, 1)[indices])
     starts = range(0, len(indices), size)
-    batches = [every.map(lambda value, start=start: value[start : start + size]) for start in starts]
+    batches = [gathered.map(lambda value, start=start: value[start : start + size]) for start in starts]
     for _ in range(num_epochs):
         for batch, rows in zip(batches, indices.split(size), strict=True):
             if images:

@@ -113,7 +113,11 @@ class RolloutStorage:
         Raises:
             OverflowError: The rollout is full.
         """
-        slot = self._observation_slot()
+        if self.step >= self.num_transitions_per_env:
+            raise OverflowError(
+                f"The rollout is full: it holds {self.num_transitions_per_env} steps. Call clear() before adding more."
+            )
+        slot = self._observation_slots[self.step]
         for key, target in slot.items():
             target.copy_(obs[key], non_blocking=True)  # type: ignore[arg-type] (a tensor)
         return slot
@@ -129,9 +133,9 @@ class RolloutStorage:
         Raises:
             OverflowError: The rollout is full.
         """
-        slot, observations = self._observation_slot(), transition.observations
-        if observations is not None and observations is not slot:
-            self.record_observations(observations)
+        is_full, observations = self.step >= self.num_transitions_per_env, transition.observations
+        if is_full or (observations is not None and observations is not self._observation_slots[self.step]):
+            self.record_observations(observations)  # raises if the rollout is full
         for name, slots in self._slots.items():
             slots[self.step].copy_(getattr(transition, name).view_as(slots[self.step]))
         if self.distribution_params is None and transition.distribution_params is not None:
@@ -248,13 +252,6 @@ class RolloutStorage:
                 f"These mini-batches are for a storage of the training type '{training_type}', not "
                 f"'{self.training_type}'."
             )
-
-    def _observation_slot(self) -> TensorDict:
-        if self.step >= self.num_transitions_per_env:
-            raise OverflowError(
-                f"The rollout is full: it holds {self.num_transitions_per_env} steps. Call clear() before adding more."
-            )
-        return self._observation_slots[self.step]
 
     def _allocate_like(self, params: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
         # The rollout runs in inference mode; the buffers must not become inference tensors, the update learns on them.
