@@ -85,7 +85,7 @@ def join_world(device: str | torch.device) -> World:
 def leave_world() -> None:
     """Leave the other processes, at the end of this one; a second call does nothing."""
     # After a failure the others may be gone, and leaving in order would wait for them.
-    if Watch.stop() and distributed.is_initialized() and current().host_group is not None:
+    if Watch.stop() and current().host_group is not None:
         remember(SOLO)
         distributed.destroy_process_group()
 

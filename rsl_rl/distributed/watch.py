@@ -112,11 +112,8 @@ class Watch:
         try:
             connection = Client((host, port), authkey=key)
         except (OSError, EOFError, AuthenticationError) as error:
-            print(
-                f"rank {self.rank} cannot reach rank 0 at {host}:{port} ({error}): a process that dies will be noticed "
-                "late.",
-                file=sys.stderr,
-            )
+            where = f"rank {self.rank} cannot reach rank 0 at {host}:{port}"
+            print(f"{where} ({error}): a process that dies will be noticed late.", file=sys.stderr)
             return
         connection.send_bytes(str(self.rank).encode())
         self._add(0, connection)

@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 from tensordict import TensorDict
-from tensordict.nn import CudaGraphModule
 
 from rsl_rl.learning.engines import Batch, Options
 
@@ -34,7 +33,7 @@ class CapturedStep:
         step: Callable[[Batch], torch.Tensor],
         state: Callable[[], list[torch.Tensor]],
         options: Options,
-        graph: Callable[..., Any] = CudaGraphModule,
+        graph: Callable[..., Any],
     ) -> None:
         """Set up.
 

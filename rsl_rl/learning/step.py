@@ -76,11 +76,10 @@ class GradientStep:
         self._max_bad_updates = max_bad_updates
         self._stepped_twice = set(stepped_twice)
         optimized = {p for o in self.optimizers for group in o.torch_optimizer.param_groups for p in group["params"]}
-        modules = [m for m in law.models().values() if any(parameter in optimized for parameter in m.parameters())]
-        self._modules = modules
-        distributions: list[Any] = [getattr(module, "distribution", None) for module in modules]
+        self._modules = [m for m in law.models().values() if any(p in optimized for p in m.parameters())]
+        distributions: list[Any] = [getattr(module, "distribution", None) for module in self._modules]
         self._projections = [each.project for each in distributions if hasattr(each, "project")]
-        self._last_good = LastGoodState(modules, [optimizer.torch_optimizer for optimizer in self.optimizers])
+        self._last_good = LastGoodState(self._modules, [each.torch_optimizer for each in self.optimizers])
         self._options = Options(law.owners_of_options(), law.device)
         self.gradients = Gradients(law, self._options)
         """The engine that computes losses and gradients."""

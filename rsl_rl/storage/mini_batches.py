@@ -8,13 +8,13 @@ Legend: T steps, N environments, B samples or environments of a mini-batch.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from tensordict import TensorDict
-from torch.utils._pytree import tree_map_only
 
 from rsl_rl.core.trajectories import Trajectories
 from rsl_rl.modules import HiddenState, as_hidden_state
@@ -61,10 +61,13 @@ class Batch:
     dones: torch.Tensor = None  # type: ignore[assignment]
 
     def map(self, function: Callable[[Any], Any]) -> Batch:
-        """Return the batch with a function applied to every tensor and to the observations as a whole."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        kinds = (torch.Tensor, TensorDict)
-        return replace(self, **tree_map_only(kinds, function, values, is_leaf=lambda value: isinstance(value, kinds)))
+        """Return the batch with a function applied to every tensor, but hidden states, and to the observations."""
+        changed = copy.copy(self)
+        for name, value in vars(self).items():
+            if isinstance(value, (torch.Tensor, TensorDict)):
+                setattr(changed, name, function(value))
+        changed.old_distribution_params = tuple(function(param) for param in self.old_distribution_params or ())
+        return changed
 
 
 _BUFFERS = {name: name for name in ("actions", "values", "advantages", "returns")}

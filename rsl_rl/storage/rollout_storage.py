@@ -97,8 +97,8 @@ class RolloutStorage:
         vars(self).update(self._buffers)
         # Views of every step: indexing costs as much as the copy itself, and with a TensorDict far more.
         self._observation_slots = self.observations.unbind(0)
-        of_transitions = [name for name in self._buffers if name not in ("returns", "advantages")]
-        self._slots = {name: self._buffers[name].unbind() for name in of_transitions}
+        views = {name: buffer for name, buffer in self._buffers.items() if name not in ("returns", "advantages")}
+        self._slots = [each.to_dict() for each in TensorDict(views, batch_size=steps).unbind(0)]
         self._invalid_TN: torch.Tensor | None = None
         # Allocated at the first transition: their number and shapes belong to the distribution.
         self.distribution_params: tuple[torch.Tensor, ...] | None = None
@@ -136,8 +136,8 @@ class RolloutStorage:
         is_full, observations = self.step >= self.num_transitions_per_env, transition.observations
         if is_full or (observations is not None and observations is not self._observation_slots[self.step]):
             self.record_observations(observations)  # raises if the rollout is full
-        for name, slots in self._slots.items():
-            slots[self.step].copy_(getattr(transition, name).view_as(slots[self.step]))
+        for name, slot in self._slots[self.step].items():
+            slot.copy_(getattr(transition, name).view_as(slot))
         if self.distribution_params is None and transition.distribution_params is not None:
             self.distribution_params = self._allocate_like(transition.distribution_params)
         for target, value in zip(self.distribution_params or (), transition.distribution_params or (), strict=True):
