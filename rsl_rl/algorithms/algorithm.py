@@ -189,7 +189,7 @@ class Algorithm(RawModels, ABC):
     @property
     def learning_rate(self) -> float:
         """Learning rate after the last update; may be set."""
-        return self._main_optimizer.host_rate
+        return float(self._main_optimizer.learning_rate)
 
     @learning_rate.setter
     def learning_rate(self, learning_rate: float) -> None:

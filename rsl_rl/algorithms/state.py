@@ -12,7 +12,7 @@ from typing import Any
 from torch import nn
 
 from rsl_rl.learning import Optimizer
-from rsl_rl.utils import check_state_dict, did_you_mean, listed
+from rsl_rl.utils import check_optimizer_state, check_state_dict, did_you_mean, listed
 
 _SUFFIX = "_state_dict"
 
@@ -68,7 +68,8 @@ def load_parts(
         else:
             try:
                 if isinstance(part, Optimizer):
-                    part.check_state(state[key], name.replace("_", " ").replace("rnd", "RND"))
+                    whose = name.replace("_", " ").replace("rnd", "RND")
+                    check_optimizer_state(part.torch_optimizer, state[key], whose)
             except ValueError:
                 if strict:
                     raise

@@ -28,10 +28,8 @@ COLLECTIVE_TIMEOUT = timedelta(minutes=30)
 
 def available_backends() -> list[str]:
     """Return those of gloo (CPUs) and nccl (GPUs) that this build of torch has."""
-    if not distributed.is_available():
-        return []
-    built = {"gloo": distributed.is_gloo_available, "nccl": distributed.is_nccl_available}
-    return [name for name, is_there in built.items() if is_there()]
+    names = ("gloo", "nccl") if distributed.is_available() else ()
+    return [name for name in names if distributed.is_backend_available(name)]
 
 
 def world_size() -> int:
@@ -57,12 +55,11 @@ def join_world(device: str | torch.device) -> World:
         TimeoutError: Processes did not start in time; names them.
         RuntimeError: The processes cannot talk to each other.
     """
-    if current().size > 1 and current().host_group is not None:
-        return current()
-    size, rank = world_size(), int(os.environ.get("RANK", "0"))
-    is_client_started = distributed.is_available() and distributed.is_initialized()
-    if is_client_started:
-        size, rank = distributed.get_world_size(), distributed.get_rank()
+    known = current()
+    if known.size > 1 and known.host_group is not None:
+        return known
+    is_client_started = known is not SOLO
+    size, rank = (known.size, known.rank) if is_client_started else (world_size(), int(os.environ.get("RANK", "0")))
     if size == 1:
         return SOLO
     if not 0 <= rank < size or local_rank() >= size:
@@ -88,7 +85,7 @@ def join_world(device: str | torch.device) -> World:
 def leave_world() -> None:
     """Leave the other processes, at the end of this one; a second call does nothing."""
     # After a failure the others may be gone, and leaving in order would wait for them.
-    if Watch.stop() and distributed.is_initialized() and current().host_group is not None:
+    if Watch.stop() and current().host_group is not None:
         remember(SOLO)
         distributed.destroy_process_group()
 

@@ -32,7 +32,7 @@ _COMMUNICATION = ("gloo", "NCCL", "Connection", "process group", "Broken pipe", 
 class Watch:
     """This process's connections to the others, and what is known about failures."""
 
-    _running: ClassVar[Watch | None] = None
+    _running: ClassVar[Watch]
 
     def __init__(self, rank: int) -> None:
         """Start without connections."""
@@ -40,8 +40,7 @@ class Watch:
         self.failure: str | None = None
         """What another process failed of; None as long as all are well."""
         self._failed = threading.Event()
-        self._closing = False
-        self._rests = True
+        self._closing, self._rests = False, True
         self._connections: dict[int, Connection] = {}
         self._lock = threading.Lock()
 
@@ -49,62 +48,47 @@ class Watch:
     def start(cls, world: World) -> None:
         """Connect this process with process 0, in the background."""
         watch = cls._running = cls(world.rank)
-        listener, address = None, None
         if world.rank == 0:
-            listener = Listener((_bind_host(), 0), backlog=world.size, authkey=(key := secrets.token_bytes(16)))
-            address = (_own_host(), listener.address[1], key)  # type: ignore[index] (host and port)
-        address = world.broadcast(address)
-        if listener is not None:
+            key = secrets.token_bytes(16)
+            listener = Listener((_bind_host(), 0), backlog=world.size, authkey=key)
+            world.broadcast((_own_host(), listener.address[1], key))  # type: ignore[index] (host and port)
             _in_background(watch._accept, listener, world.size - 1)
         else:
-            _in_background(watch._follow, *address)
+            _in_background(watch._follow, *world.broadcast(None))
 
     @classmethod
-    def explain(cls, error: BaseException, seconds: float = 3.0) -> str | None:
+    def explain(cls, error: BaseException) -> str | None:
         """Tell the others that this process fails of ``error``; return which other process failed before, and of what.
 
         An error of the communication is often nothing but the echo of another process's failure, which may take a
         moment to arrive.
         """
         watch = cls._running
-        if watch is None:
-            return None
-        if isinstance(error, RuntimeError) and any(text in str(error) for text in _COMMUNICATION):
-            watch._failed.wait(seconds)
+        is_of_communication = isinstance(error, RuntimeError) and any(text in str(error) for text in _COMMUNICATION)
+        if watch._connections and is_of_communication:
+            watch._failed.wait(3.0)
         if watch.failure is None:
-            watch._report("".join(traceback.format_exception(error)).strip())
+            watch._report(error)
         return watch.failure
 
     @classmethod
-    def rest(cls) -> None:
-        """Note that this process has finished learning: it may end as it likes."""
-        if cls._running is not None:
-            cls._running._tell({"rests": True})
-
-    @classmethod
-    def work(cls) -> None:
-        """Note that this process learns, and that the others depend on it."""
-        if cls._running is not None:
-            cls._running._tell({"rests": False})
+    def rest(cls, rests: bool) -> None:
+        """Note whether this process has finished learning, and may end as it likes, or the others depend on it."""
+        cls._running._tell({"rests": rests})
 
     @classmethod
     def stop(cls) -> bool:
         """Say goodbye, or what ended this process; return whether all is well."""
-        watch, cls._running = cls._running, None
-        if watch is None:
-            return True
+        watch, error = cls._running, getattr(sys, "last_value", None)
         watch._closing = True
-        error = getattr(sys, "last_value", None)
         if error is not None and watch.failure is None:
-            watch._report("".join(traceback.format_exception(error)).strip())
+            watch._report(error)
         watch._tell({"left": True})
         return error is None and watch.failure is None
 
-    def _report(self, text: str) -> None:
-        self._pass_on(self.rank, f"rank {self.rank} on {socket.gethostname()} failed:\n{text}")
-
-    def _pass_on(self, failed: int, text: str) -> None:
-        self._tell({"failed": failed, "text": text}, but=failed)
+    def _report(self, error: BaseException) -> None:
+        text = "".join(traceback.format_exception(error)).strip()
+        self._tell({"failed": self.rank, "text": f"rank {self.rank} on {socket.gethostname()} failed:\n{text}"})
 
     def _tell(self, message: dict[str, Any], but: int | None = None) -> None:
         with self._lock:
@@ -128,11 +112,8 @@ class Watch:
         try:
             connection = Client((host, port), authkey=key)
         except (OSError, EOFError, AuthenticationError) as error:
-            print(
-                f"rank {self.rank} cannot reach rank 0 at {host}:{port} ({error}): a process that dies will be noticed "
-                "late.",
-                file=sys.stderr,
-            )
+            where = f"rank {self.rank} cannot reach rank 0 at {host}:{port}"
+            print(f"{where} ({error}): a process that dies will be noticed late.", file=sys.stderr)
             return
         connection.send_bytes(str(self.rank).encode())
         self._add(0, connection)
@@ -156,7 +137,7 @@ class Watch:
             rests = message.get("rests", rests)
             if "failed" in message and not self._closing:
                 if self.rank == 0:
-                    self._pass_on(message["failed"], message["text"])
+                    self._tell(message, but=message["failed"])
                 self._end(message["text"])
             if "failed" in message or "left" in message:
                 return
@@ -170,6 +151,9 @@ class Watch:
         if main.is_alive() and not self._closing:
             print(f"rank {self.rank} ends, because {text}", file=sys.stderr, flush=True)
             os._exit(1)
+
+
+Watch._running = Watch(rank=0)  # without connections: a single process tells nobody
 
 
 def _in_background(function: Any, *arguments: Any) -> None:

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import distributed
+from torch._utils import _take_tensors
+from torch.utils._pytree import tree_map_only
 
 
 @dataclass(frozen=True)
@@ -28,29 +30,21 @@ class World:
 
     # -- on the device, without waiting for it -------------------------------------------------------------------------
 
-    def average_(self, tensor: torch.Tensor) -> None:
-        """Replace a tensor by its mean over all processes."""
-        if self.size > 1:
-            distributed.all_reduce(tensor)
-            tensor /= self.size
-
     def average_together_(self, tensors: Sequence[torch.Tensor]) -> None:
         """Replace tensors of any shapes by their means over all processes, in one call."""
         if self.size > 1:
             flat = torch.cat([tensor.flatten() for tensor in tensors])
-            self.average_(flat)
+            distributed.all_reduce(flat)
+            flat /= self.size
             for tensor, mean in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
                 tensor.copy_(mean.view_as(tensor))
 
     def pooled_moments(
         self, mean: torch.Tensor, var: torch.Tensor, count: int
     ) -> tuple[torch.Tensor, torch.Tensor, int | torch.Tensor]:
-        """Return mean, biased variance and number of all processes' samples, from those of each (Chan et al., 1983).
+        """Return mean, biased variance (any shape) and number of all processes' samples, from those of each.
 
-        Args:
-            mean: Of this process's samples, any shape.
-            var: Their biased variance, of the same shape.
-            count: Their number.
+        Chan, Golub and LeVeque, "Algorithms for Computing the Sample Variance", 1983.
         """
         if self.size == 1:
             return mean, var, count
@@ -89,19 +83,14 @@ class World:
 
     def sums(self, *numbers: float) -> list[float]:
         """Return the sum of every number over all processes."""
-        if self.size == 1:
-            return [float(number) for number in numbers]
         total = torch.tensor(numbers, dtype=torch.float64)
-        distributed.all_reduce(total, group=self.host_group)
+        if self.size > 1:
+            distributed.all_reduce(total, group=self.host_group)
         return total.tolist()
 
     def unlike_the_first(self, fingerprint: int) -> list[int]:
         """Return the processes whose number differs from that of process 0."""
-        if self.size == 1:
-            return []
-        own = torch.tensor([fingerprint], dtype=torch.int64)
-        every = [torch.empty_like(own) for _ in range(self.size)]
-        distributed.all_gather(every, own, group=self.host_group)
+        every = self.broadcast(self.gather(fingerprint))
         return [rank for rank, other in enumerate(every) if other != every[0]]
 
 
@@ -120,13 +109,7 @@ def current() -> World:
 
 def on_host(value: Any) -> Any:
     """Return nested plain data with its tensors in the host's memory, where other processes can receive them."""
-    if isinstance(value, torch.Tensor):
-        return value.cpu()
-    if isinstance(value, dict):
-        return {key: on_host(item) for key, item in value.items()}
-    if type(value) in (list, tuple):
-        return type(value)(on_host(item) for item in value)
-    return value
+    return tree_map_only(torch.Tensor, torch.Tensor.cpu, value)
 
 
 def remember(world: World) -> None:
@@ -143,23 +126,6 @@ def reduce_gradients_in_buckets(params: Iterable[torch.nn.Parameter], world_size
         world_size: Number of processes.
         bucket_mb: Gradients travel together, in buckets of about this size in MiB.
     """
-    for bucket in _buckets([param.grad for param in params if param.grad is not None], bucket_mb * 2**20):
-        flat = torch.cat([gradient.flatten() for gradient in bucket])
-        distributed.all_reduce(flat, op=distributed.ReduceOp.SUM)
-        flat /= world_size
-        for gradient, average in zip(bucket, flat.split([gradient.numel() for gradient in bucket]), strict=True):
-            gradient.copy_(average.view_as(gradient))
-
-
-def _buckets(gradients: list[torch.Tensor], max_bytes: float) -> Iterator[list[torch.Tensor]]:
-    bucket: list[torch.Tensor] = []
-    size = 0
-    for gradient in gradients:
-        fits = not bucket or (size + gradient.nbytes <= max_bytes and gradient.dtype == bucket[0].dtype)
-        if not fits:
-            yield bucket
-            bucket, size = [], 0
-        bucket.append(gradient)
-        size += gradient.nbytes
-    if bucket:
-        yield bucket
+    gradients = [param.grad for param in params if param.grad is not None]
+    for bucket in _take_tensors(gradients, bucket_mb * 2**20):
+        World(size=world_size).average_together_(bucket)

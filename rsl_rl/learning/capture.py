@@ -5,26 +5,27 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any
 
 import torch
 from tensordict import TensorDict
-from tensordict.nn import CudaGraphModule
 
 from rsl_rl.learning.engines import Batch, Options
 
 # The graph's calls of a shape, of which the last one captures: before that optimizers allocate their state, and
 # libraries choose their kernels.
 _WARM_UP = 3
+_put = torch._foreach_copy_  # type: ignore[attr-defined]
 
 
 class CapturedStep:
-    """Replays a whole gradient step as a CUDA graph.
+    """Replays a whole gradient step as a CUDA graph, whose first replay is compared with the eager step.
 
-    The first replay is compared with the eager step from the same state. A step that waits for the device cannot be
-    captured (a function of the user's that looks at a tensor, for one); it stays eager, which is said once.
+    A step that waits for the device cannot be captured (a function of the user's that looks at a tensor, for one); it
+    stays eager, which is said once.
     """
 
     def __init__(
@@ -32,7 +33,7 @@ class CapturedStep:
         step: Callable[[Batch], torch.Tensor],
         state: Callable[[], list[torch.Tensor]],
         options: Options,
-        graph: Callable[..., Any] = CudaGraphModule,
+        graph: Callable[..., Any],
     ) -> None:
         """Set up.
 
@@ -46,15 +47,14 @@ class CapturedStep:
         self._is_possible = True
         self._key: Hashable = None
         self._addresses: list[int] | None = None
-        self._replays: dict[Hashable, Any] = {}
-        self._num_calls: dict[Hashable, int] = {}
+        self._replays: dict[Hashable, tuple[Any, Iterator[int]]] = {}
+        """Graphs by the shapes of their mini-batches, each with the number of its next call."""
 
     def begin(self, key: Hashable) -> None:
         """Start an update. If what a graph holds has changed (``key``, options, addresses), it is captured anew."""
         key = (key, self._options.others())
         if key != self._key or self._addresses not in (None, self._current_addresses()):
-            self._key, self._addresses = key, None
-            self._replays, self._num_calls = {}, {}
+            self._key, self._addresses, self._replays = key, None, {}
 
     def __call__(self, batch: Batch) -> torch.Tensor:
         """Make a step; its mini-batch may lie anywhere. Returns its row of numbers."""
@@ -63,13 +63,11 @@ class CapturedStep:
         tensors = _named_tensors(batch)
         shapes = tuple((name, value.shape, value.dtype) for name, value in tensors.items())
         if shapes not in self._replays:
-            self._replays[shapes] = self._graph(lambda **tensors: self._step(_as_batch(tensors)), warmup=_WARM_UP)
-            self._num_calls[shapes] = 0
-        self._num_calls[shapes] += 1
+            graph = self._graph(lambda **tensors: self._step(_as_batch(tensors)), warmup=_WARM_UP)
+            self._replays[shapes] = graph, itertools.count(1)
+        replay, calls = self._replays[shapes]
         with self._options.as_tensors():
-            if self._num_calls[shapes] == _WARM_UP:
-                return self._prove(batch, self._replays[shapes], tensors)
-            return self._replays[shapes](**tensors)
+            return self._prove(batch, replay, tensors) if next(calls) == _WARM_UP else replay(**tensors)
 
     def _current_addresses(self) -> list[int]:
         return [tensor.data_ptr() for tensor in self._state()]
@@ -87,23 +85,16 @@ class CapturedStep:
             found = replay(**tensors)
             changes = [float((a - b).abs().max()) for a, b in zip(after, before, strict=True) if a.numel()]
             errors = [float((a - b).abs().max()) for a, b in zip(state, after, strict=True) if a.numel()]
-            if any(error > 1e-2 * change + 1e-6 for error, change in zip(errors, changes, strict=True)):
+            is_off = any(error > 1e-2 * change + 1e-6 for error, change in zip(errors, changes, strict=True))
+            if is_off or not torch.allclose(found, row, rtol=1e-2, atol=1e-6, equal_nan=True):
                 raise ValueError("The replay gives other numbers than the step itself.")
-            if not torch.allclose(found, row, rtol=1e-2, atol=1e-6, equal_nan=True):
-                raise ValueError("The replay returns other numbers than the step itself.")
             self._addresses = self._current_addresses()
         except Exception as error:  # whatever it is, the step can be made without
             self._is_possible = False
-            reason = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+            reason = f"{type(error).__name__}: {''.join(str(error).strip().splitlines()[:1])}"
             warnings.warn(f"The mini-batch step cannot be captured as a graph and stays eager. {reason}", stacklevel=4)
         _put(state, after)
         return row
-
-
-@torch.no_grad()
-def _put(state: list[torch.Tensor], values: list[torch.Tensor]) -> None:
-    for tensor, value in zip(state, values, strict=True):
-        tensor.copy_(value)
 
 
 def _named_tensors(batch: Batch) -> dict[str, torch.Tensor]:
@@ -114,7 +105,6 @@ def _named_tensors(batch: Batch) -> dict[str, torch.Tensor]:
 
 
 def _as_batch(named: Mapping[str, torch.Tensor]) -> Batch:
-    """Return the mini-batch with these tensors."""
     groups = {name.partition(".")[2]: value for name, value in named.items() if name.startswith("observations.")}
     params = tuple(value for name, value in named.items() if name.startswith("param."))
     fields: dict[str, Any] = {name: value for name, value in named.items() if "." not in name}

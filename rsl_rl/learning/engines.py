@@ -5,14 +5,11 @@
 
 No engine knows an algorithm. Each runs the law's own ``loss``, proves itself once against the eager way, and differs
 from it in nothing but time; one that fails gives way to the eager one, which is said once.
-
-Legend: B samples of a mini-batch.
 """
 
 from __future__ import annotations
 
 import contextlib
-import types
 import warnings
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
@@ -56,28 +53,24 @@ class Options:
 
     def __init__(self, owners: Sequence[Any], device: str) -> None:
         """Watch the attributes of type float of some objects."""
-        self._owners = owners
-        self._device = device
+        self._owners, self._device = owners, device
         self._known: dict[tuple[int, str], tuple[float, torch.Tensor]] = {}
+
+    def _attributes(self, *kinds: type) -> list[tuple[dict[str, Any], str, Any]]:
+        """Return the attributes of exactly these types: whose they are, their names and values."""
+        every = ((vars(owner), name, value) for owner in self._owners for name, value in vars(owner).items())
+        return [attribute for attribute in every if type(attribute[2]) in kinds]
 
     @contextlib.contextmanager
     def as_tensors(self) -> Iterator[None]:
         """Let the attributes be tensors in this block, with the values that they have now."""
-        numbers = [
-            (vars(owner), name, value)
-            for owner in self._owners
-            for name, value in vars(owner).items()
-            if type(value) is float
-        ]
+        numbers = self._attributes(float)
         for attributes, name, value in numbers:
             key = (id(attributes), name)
-            known = self._known.get(key)
-            if known is None:
-                known = (value, torch.tensor(value, dtype=torch.float32, device=self._device))
-            elif known[0] != value:
-                known[1].fill_(value)
-            self._known[key] = (value, known[1])
-            attributes[name] = known[1]
+            known, tensor = self._known.get(key) or (None, torch.empty((), dtype=torch.float32, device=self._device))
+            if known != value:
+                self._known[key] = (value, tensor.fill_(value))
+            attributes[name] = tensor
         try:
             yield
         finally:
@@ -86,17 +79,12 @@ class Options:
 
     def others(self) -> Hashable:
         """Return what a graph holds as it was when it was captured: the attributes that are no floats."""
-        kinds = (bool, int, str, type(None))
-        return tuple(
-            (name, value) for owner in self._owners for name, value in vars(owner).items() if type(value) in kinds
-        )
+        return tuple(each[1:] for each in self._attributes(bool, int, str, type(None)))
 
 
 def program_of(law: Law) -> Hashable:
-    """Return what a compiled or captured loss does beside its numbers: replaced methods, layers, and their hooks.
-
-    torch looks for most of that when a compiled function is called, but not for hooks.
-    """
+    """Return what a compiled or captured loss does beside its numbers: replaced methods, layers, and their hooks."""
+    # torch looks for most of that when a compiled function is called, but not for hooks.
     methods = [id(value) for value in vars(law).values() if callable(value) and not isinstance(value, nn.Module)]
     modules = [module for model in law.models().values() for module in model.modules()]
     kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
@@ -112,8 +100,7 @@ class Gradients:
 
     def __init__(self, law: Law, options: Options) -> None:
         """Set up, without compilation."""
-        self._law = law
-        self._options = options
+        self._law, self._options = law, options
         self._compiled: LossFunction | None = None
         self._parameters: list[nn.Parameter] = []
         self._mode: str | None = None
@@ -129,17 +116,20 @@ class Gradients:
         self._mode, self._compiled, self._is_proven = mode, None, mode is None
         if mode is not None:
             law = self._law
+
+            def loss(batch: Batch) -> LossAndMetrics:
+                return law.loss(batch)
+
+            # torch counts compilations by code object and gives up after eight of them: every training has its own.
+            loss.__code__ = loss.__code__.replace()
             self._program = program_of(law)
             is_recurrent = any(getattr(model, "is_recurrent", False) for model in law.models().values())
             # Every mini-batch has the same shape, but for the number of trajectories of recurrent models.
-            self._compiled = _compiled(lambda batch: law.loss(batch), mode, dynamic=None if is_recurrent else False)
+            compiled = torch.compile(loss, mode=mode, dynamic=None if is_recurrent else False)
+            self._compiled = self._options.as_tensors()(compiled)
 
     def begin(self, parameters: Sequence[nn.Parameter]) -> None:
-        """Look at the models anew before an update: programs freeze, add and replace parts of them.
-
-        Args:
-            parameters: Everything that is optimized.
-        """
+        """Look at the models and what is optimized anew before an update: programs freeze and replace parts of them."""
         if self._mode is not None and self._program != program_of(self._law):
             torch.compiler.reset()  # Functions within the loss were compiled for themselves.
             self.compile(self._mode)
@@ -152,13 +142,7 @@ class Gradients:
             self._is_proven = self._compiled is None and largest is None
 
     def __call__(self, batch: Batch) -> LossAndMetrics:
-        """Compute losses and gradients; the gradients that the parameters have are replaced.
-
-        Args:
-            batch: Samples [B, ...], or whole trajectories of recurrent models.
-
-        Returns:
-            The loss, without gradient, and the metrics.
+        """Replace the parameters' gradients by those of a mini-batch; return loss and metrics, without gradient.
 
         Warns:
             UserWarning: The mini-batch cannot be compiled, or taken in pieces.
@@ -168,20 +152,16 @@ class Gradients:
         if not self._is_proven:
             return self._prove(batch)
         if self._compiled or (self._largest_piece is not None and len(batch.actions) > self._largest_piece):
-            return self._in_pieces(batch, self._compiled)
+            return self._in_pieces(batch, self._compiled or self._law.loss)
         # As in _in_pieces(), without another call between a reader and backward().
         loss, metrics = self._law.loss(batch)
         loss.backward()
         return loss.detach(), metrics
 
-    def _in_pieces(self, batch: Batch, compiled: LossFunction | None) -> LossAndMetrics:
+    def _in_pieces(self, batch: Batch, function: LossFunction) -> LossAndMetrics:
         results = []
         for piece, share in _pieces(batch, self._largest_piece):
-            if compiled is None:
-                loss, metrics = self._law.loss(piece)
-            else:
-                with self._options.as_tensors():
-                    loss, metrics = compiled(piece)
+            loss, metrics = function(piece)
             (loss * share).backward()
             results.append((loss.detach() * share, {name: value * share for name, value in metrics.items()}))
         if len(results) == 1:
@@ -197,7 +177,7 @@ class Gradients:
         # What is not finite proves nothing.
         if all(bool(gradient.isfinite().all()) for gradient in expected if gradient is not None):
             is_divided = len(_pieces(batch, self._largest_piece)) > 1
-            if is_divided and (reason := self._failure(batch, None, expected)):
+            if is_divided and (reason := self._failure(batch, self._law.loss, expected)):
                 self._largest_piece, self.divides = None, False
                 warnings.warn(f"Mini-batches are not taken in pieces, which is slower. {reason}", stacklevel=4)
             if self._compiled and (reason := self._failure(batch, self._compiled, expected)):
@@ -208,14 +188,14 @@ class Gradients:
             parameter.grad = gradient
         return loss.detach(), metrics
 
-    def _failure(self, batch: Batch, compiled: LossFunction | None, expected: list[torch.Tensor | None]) -> str | None:
-        """Return why the compiled loss, or pieces, do not give the expected gradients; None if they do."""
+    def _failure(self, batch: Batch, function: LossFunction, expected: list[torch.Tensor | None]) -> str | None:
+        """Return why a loss function on pieces does not give the expected gradients; None if it does."""
         for parameter in self._parameters:
             parameter.grad = None
         try:
-            self._in_pieces(batch, compiled)
+            self._in_pieces(batch, function)
         except Exception as error:  # whatever the compiler says, there is another way
-            return f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+            return f"{type(error).__name__}: {''.join(str(error).strip().splitlines()[:1])}"
         pairs = [(parameter.grad, wanted) for parameter, wanted in zip(self._parameters, expected, strict=True)]
         if any((found is None) != (wanted is None) for found, wanted in pairs):
             return "It does not reach the same parameters."
@@ -233,13 +213,6 @@ class Gradients:
         if mixes_samples or not layers or any(layer.weight.device.type != "cpu" for layer in layers):
             return None
         return max(1, NUMBERS_IN_PIECE // max(layer.out_features for layer in layers))
-
-
-def _compiled(function: Callable[..., Any], mode: str, dynamic: bool | None) -> Callable[..., Any]:
-    # torch counts compilations by code object and gives up after eight of them: every training has its own.
-    code = function.__code__.replace()
-    own = types.FunctionType(code, function.__globals__, function.__name__, closure=function.__closure__)
-    return torch.compile(own, mode=mode, dynamic=dynamic)
 
 
 def _pieces(batch: Batch, largest: int | None) -> list[tuple[Batch, float]]:

@@ -76,11 +76,10 @@ class GradientStep:
         self._max_bad_updates = max_bad_updates
         self._stepped_twice = set(stepped_twice)
         optimized = {p for o in self.optimizers for group in o.torch_optimizer.param_groups for p in group["params"]}
-        modules = [m for m in law.models().values() if any(parameter in optimized for parameter in m.parameters())]
-        self._modules = modules
-        distributions: list[Any] = [getattr(module, "distribution", None) for module in modules]
+        self._modules = [m for m in law.models().values() if any(p in optimized for p in m.parameters())]
+        distributions: list[Any] = [getattr(module, "distribution", None) for module in self._modules]
         self._projections = [each.project for each in distributions if hasattr(each, "project")]
-        self._last_good = LastGoodState(modules, [optimizer.torch_optimizer for optimizer in self.optimizers])
+        self._last_good = LastGoodState(self._modules, [each.torch_optimizer for each in self.optimizers])
         self._options = Options(law.owners_of_options(), law.device)
         self.gradients = Gradients(law, self._options)
         """The engine that computes losses and gradients."""
@@ -107,14 +106,7 @@ class GradientStep:
         self._last_good = LastGoodState(self._modules, [each.torch_optimizer for each in self.optimizers])
 
     def begin(self, frozen: Iterable[nn.Parameter] = ()) -> Callable[[Batch], torch.Tensor]:
-        """Start an update.
-
-        Args:
-            frozen: Parameters that do not learn in it.
-
-        Returns:
-            What makes a step, from a mini-batch to its row of numbers.
-        """
+        """Start an update in which ``frozen`` parameters rest; return what learns from a mini-batch as ``__call__``."""
         self._frozen = list(frozen)
         # Asked here: in a captured step the norm is a tensor, and to ask it would wait for the device.
         self._clips = bool(self._law.max_grad_norm)
@@ -127,7 +119,7 @@ class GradientStep:
         if others := [p for p in optimized if p.requires_grad and p not in known]:
             self._groups["other"] = others
         self.gradients.begin(list(dict.fromkeys([*optimized, *known])))
-        if self._last_good.is_empty:
+        if not self._last_good.proven:
             self._last_good.begin()
         if self._captured is None:
             return self
@@ -136,10 +128,9 @@ class GradientStep:
         return self._captured
 
     def __call__(self, batch: Batch) -> torch.Tensor:
-        """Learn from a mini-batch, without waiting for the device.
+        """Learn from a mini-batch, without waiting for the device; return a row of numbers.
 
-        Returns:
-            [1 + 1 + M + G]: whether it was bad, the loss, the metrics, the gradients' norms before clipping.
+        They are [1 + 1 + M + G]: whether it was bad, the loss, the metrics, the gradients' norms before clipping.
         """
         loss, metrics = self.gradients(batch)
         for parameter in self._frozen:
@@ -155,8 +146,7 @@ class GradientStep:
         norms = torch.stack([self._clip(name, group) for name, group in self._groups.items()])
         # A sum is finite when its terms are.
         is_bad = ~torch.isfinite(norms.sum() + numbers[0])
-        optimizer = self.optimizers[0]
-        rate = optimizer.learning_rate
+        optimizer, rate = self.optimizers[0], self.optimizers[0].learning_rate
         adapted = self._law.adapt_learning_rate(rate, metrics)
         if adapted is not rate:
             optimizer.set_rate(torch.where(is_bad, rate, adapted))
@@ -182,10 +172,7 @@ class GradientStep:
         return norm
 
     def end(self, rows: Sequence[torch.Tensor]) -> dict[str, float]:
-        """Conclude the update: keep it, or go back to the last good state. The only transfer from the device.
-
-        Args:
-            rows: What the steps returned.
+        """Conclude the update from its steps' rows: keep it, or go back. The only transfer from the device.
 
         Returns:
             By name the means of the metrics over the mini-batches that were learned from, NaN if there were none; the
@@ -194,22 +181,19 @@ class GradientStep:
         Warns:
             UserWarning: Mini-batches were skipped, or the last good state was restored.
         """
-        table = torch.stack(list(rows)).double()
-        optimizer = self.optimizers[0]
-        extra = torch.stack([self._last_good.is_finite().double(), optimizer.learning_rate])
-        *flat, is_finite, optimizer.host_rate = torch.cat([table.flatten(), extra]).tolist()
-        width = table.shape[1]
-        read = [flat[start : start + width] for start in range(0, len(flat), width)]
-        good = [row for row in read if row[0] == 0]
+        table = torch.stack(list(rows))
+        is_finite = self._last_good.is_finite().expand(len(table), 1)
+        read = torch.cat([is_finite, table], dim=1).tolist()
+        good = [row for row in read if not row[1]]
         for row in read:
-            self._bad_in_a_row = 0 if row[0] == 0 else self._bad_in_a_row + 1
+            self._bad_in_a_row = self._bad_in_a_row + 1 if row[1] else 0
             if self._bad_in_a_row >= self._max_bad_updates:
                 break
         self.num_skipped = len(read) - len(good)
-        self.went_back = not is_finite or self._bad_in_a_row >= self._max_bad_updates
+        self.went_back = not read[0][0] or self._bad_in_a_row >= self._max_bad_updates
         if self.went_back:
             reason = f"{self._bad_in_a_row} mini-batches in a row had a loss or gradient that is not finite"
-            self._go_back(reason if is_finite else "parameters, statistics or optimizer are not finite")
+            self._go_back(reason if read[0][0] else "Parameters, statistics or optimizer are not finite")
         elif self.num_skipped:
             warnings.warn(
                 f"{self.num_skipped} of {len(read)} mini-batches had a loss or gradient that is not finite; they "
@@ -219,7 +203,7 @@ class GradientStep:
         else:
             self._last_good.keep()
         names = [*self._names, *(f"Update/{name}_gradient" for name in self._groups)]
-        columns = list(zip(*good, strict=True))[2:] or [[math.nan]] * len(names)
+        columns = list(zip(*good, strict=True))[3:] or [[math.nan]] * len(names)
         means = {name: sum(column) / len(column) for name, column in zip(names, columns, strict=True)}
         return means | {"Update/skipped": float(self.num_skipped)}
 
@@ -230,17 +214,16 @@ class GradientStep:
 
     def tensors(self) -> list[torch.Tensor]:
         """Return every tensor that a step changes."""
-        rates = [rate for optimizer in self.optimizers for rate in optimizer.rates()]
+        rates = [rate for each in self.optimizers for rate in (each.learning_rate, each.applied_rate)]
         return [*self._last_good.tensors().values(), *rates]
 
     def _go_back(self, reason: str) -> None:
-        optimizer = self.optimizers[0]
         self._last_good.restore()
         self._bad_in_a_row = 0
-        halved = optimizer.host_rate / 2
-        optimizer.set_rate(halved)
+        halved = float(self.optimizers[0].learning_rate) / 2
+        self.optimizers[0].set_rate(halved)
         warnings.warn(
-            f"{reason[0].upper()}{reason[1:]}. The last good parameters, statistics and optimizer were restored, and "
-            f"the learning rate is halved to {halved:.2e}.",
+            f"{reason}. The last good parameters, statistics and optimizer were restored, and the learning rate is "
+            f"halved to {halved:.2e}.",
             stacklevel=4,
         )

@@ -21,32 +21,31 @@ class LastGoodState:
 
     def __init__(self, modules: Iterable[nn.Module], optimizers: Iterable[torch.optim.Optimizer]) -> None:
         """Remember whose state to keep; the first copy is made by :meth:`begin`."""
-        self._modules = list(modules)
-        self._optimizers = list(optimizers)
+        self._modules, self._optimizers = list(modules), list(optimizers)
         self.forget()
 
     def forget(self) -> None:
         """Drop the copies: a checkpoint was loaded."""
-        self.is_empty = True
-        self._proven: dict[Any, torch.Tensor] = {}
+        self.proven: dict[Any, torch.Tensor] = {}
+        """What the last good update started from; empty before the first update."""
         self._trial: dict[Any, torch.Tensor] = {}
 
     def begin(self) -> None:
         """Copy the state that the first update starts from."""
-        self._proven, self.is_empty = self._copied({}), False
+        self.proven = self._copied({})
 
     def keep(self) -> None:
         """Copy the state after an update without trouble, which proves the state it started from."""
         if self._trial:
-            self._proven, self._trial = self._trial, self._proven
+            self.proven, self._trial = self._trial, self.proven
         self._trial = self._copied(self._trial)
 
     def restore(self) -> None:
         """Put the proven state back."""
         for key, tensor in self.tensors().items():
-            if key in self._proven:
-                tensor.copy_(self._proven[key])
-        known = {key[1] for key in self._proven if key[0] == "optimizer"}
+            if key in self.proven:
+                tensor.copy_(self.proven[key])
+        known = {key[1] for key in self.proven if key[0] == "optimizer"}
         for optimizer in self._optimizers:
             # What was allocated since then starts anew.
             for parameter in [p for p in optimizer.state if id(p) not in known]:

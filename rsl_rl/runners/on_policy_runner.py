@@ -236,7 +236,7 @@ class OnPolicyRunner:
     def _failing_together(self) -> Iterator[None]:
         """Let the other processes know when this one learns, rests or fails; close the writers at the end."""
         if self.is_distributed:
-            Watch.work()
+            Watch.rest(False)
         try:
             yield
         except Exception as error:
@@ -246,7 +246,7 @@ class OnPolicyRunner:
         finally:
             self.logger.stop_logging_writer()
         if self.is_distributed:
-            Watch.rest()
+            Watch.rest(True)
 
     # -- checkpoints ---------------------------------------------------------------------------------------------------
 

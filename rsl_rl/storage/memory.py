@@ -9,7 +9,6 @@ Legend: T steps, N environments.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -19,30 +18,29 @@ Specs = Mapping[str, tuple[Sequence[int], torch.dtype]]
 """By name the shape of a buffer, [T, N, ...], and its type."""
 
 
-def check_memory(specs: Specs, device: str, copied: Collection[str] = (), available: int | None = None) -> str:
+def check_memory(specs: Specs, device: str, copied: Collection[str] = ()) -> str:
     """Return what a rollout takes, such as ``rollout: 4.2 GiB (camera 3.9 GiB ...), 30 MiB more while learning``.
 
     Args:
         specs: The buffers.
         device: Where they go.
         copied: Those of which the update keeps shuffled copies.
-        available: Bytes that are free; None to ask.
 
     Raises:
         MemoryError: The device has not enough memory; says what takes it and what helps.
     """
     sizes = {name: math.prod(shape) * dtype.itemsize for name, (shape, dtype) in specs.items()}
-    needed, copies = sum(sizes.values()), sum(sizes[name] for name in copied)
-    available = free_memory(device) if available is None else available
+    largest_first = sorted(sizes, key=lambda name: -sizes[name])
+    needed, copies, available = sum(sizes.values()), sum(sizes[name] for name in copied), free_memory(device)
+    more = f", {readable(copies)} more while learning" if copies else ""
     if available is None or needed + copies <= available:
-        largest = sorted(((size, name) for name, size in sizes.items() if size), reverse=True)
-        parts = [f"{name} {readable(size)}" for size, name in largest[:3]]
-        more = f", {readable(copies)} more while learning" if copies else ""
-        return f"rollout: {readable(needed)} ({', '.join(parts)}{' ...' if len(largest) > 3 else ''}){more}"
+        largest = ", ".join(f"{name} {readable(sizes[name])}" for name in largest_first[:3])
+        return f"rollout: {readable(needed)} ({largest} ...){more}"
     lines = []
-    for name, size in sorted(sizes.items(), key=lambda item: -item[1]):
+    for name in largest_first:
         shape, dtype = specs[name]
-        lines.append(f"  {name:24} {list(shape)!s:28} {str(dtype).removeprefix('torch.'):9} {readable(size):>10}")
+        kind, size = str(dtype).removeprefix("torch."), readable(sizes[name])
+        lines.append(f"  {name:24} {list(shape)!s:28} {kind:9} {size:>10}")
     table = "\n".join(lines)
     images = [dtype for shape, dtype in specs.values() if len(shape) == 5 and dtype.is_floating_point]
     helps = ["fewer environments (num_envs)", "fewer steps (num_steps_per_env)"]
@@ -50,10 +48,9 @@ def check_memory(specs: Specs, device: str, copied: Collection[str] = (), availa
         helps.append("storage_dtype: float16, which halves images")
     if images:
         helps.append("images of type uint8 from the environment, which take a quarter")
-    while_learning = f" and {readable(copies)} more while learning," if copies else ""
     raise MemoryError(
-        f"The rollout needs {readable(needed)},{while_learning} but {device} has {readable(available)} free:\n"
-        f"{table}\nWhat helps: {'; '.join(helps)}."
+        f"The rollout needs {readable(needed)}{more}, but {device} has {readable(available)} free:\n{table}\n"
+        f"What helps: {'; '.join(helps)}."
     )
 
 
@@ -65,10 +62,7 @@ def free_memory(device: str) -> int | None:
         return torch.cuda.mem_get_info(device)[0] + kept
     if device != "cpu":
         return None
-    free = []
-    for line in _lines("/proc/meminfo"):
-        if line.startswith("MemAvailable:"):
-            free.append(int(line.split()[1]) * 1024)
+    free = [int(line.split()[1]) * 1024 for line in _lines("/proc/meminfo") if line.startswith("MemAvailable:")]
     # The limit of a container.
     limit, used = _lines("/sys/fs/cgroup/memory.max"), _lines("/sys/fs/cgroup/memory.current")
     if limit and used and limit[0].strip().isdigit():
@@ -89,6 +83,6 @@ def readable(size: int) -> str:
 
 def _lines(path: str) -> list[str]:
     try:
-        return Path(path).read_text().splitlines() if os.path.exists(path) else []
+        return Path(path).read_text().splitlines()
     except OSError:
         return []

@@ -8,8 +8,9 @@ Legend: T steps, N environments, B samples or environments of a mini-batch.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -19,24 +20,24 @@ from rsl_rl.core.trajectories import Trajectories
 from rsl_rl.modules import HiddenState, as_hidden_state
 
 
+@dataclass(eq=False)
 class Transition:
     """One step of all environments, filled by the algorithm and copied by :meth:`add_transition`."""
 
-    def __init__(self) -> None:
-        self.clear()
+    # None until the algorithm fills them, and where it has no use for them.
+    observations: TensorDict = None  # type: ignore[assignment]
+    actions: torch.Tensor = None  # type: ignore[assignment]
+    privileged_actions: torch.Tensor = None  # type: ignore[assignment]
+    rewards: torch.Tensor = None  # type: ignore[assignment]
+    dones: torch.Tensor = None  # type: ignore[assignment]
+    values: torch.Tensor = None  # type: ignore[assignment]
+    actions_log_prob: torch.Tensor = None  # type: ignore[assignment]
+    distribution_params: tuple[torch.Tensor, ...] = None  # type: ignore[assignment]
+    hidden_states: tuple[HiddenState, HiddenState] = (None, None)
 
     def clear(self) -> None:
         """Forget everything."""
-        # None until the algorithm fills them, and where it has no use for them.
-        self.observations: TensorDict = None  # type: ignore[assignment]
-        self.actions: torch.Tensor = None  # type: ignore[assignment]
-        self.privileged_actions: torch.Tensor = None  # type: ignore[assignment]
-        self.rewards: torch.Tensor = None  # type: ignore[assignment]
-        self.dones: torch.Tensor = None  # type: ignore[assignment]
-        self.values: torch.Tensor = None  # type: ignore[assignment]
-        self.actions_log_prob: torch.Tensor = None  # type: ignore[assignment]
-        self.distribution_params: tuple[torch.Tensor, ...] = None  # type: ignore[assignment]
-        self.hidden_states: tuple[HiddenState, HiddenState] = (None, None)
+        self.__init__()
 
 
 @dataclass
@@ -60,53 +61,32 @@ class Batch:
     dones: torch.Tensor = None  # type: ignore[assignment]
 
     def map(self, function: Callable[[Any], Any]) -> Batch:
-        """Return the batch with a function applied to every tensor and to the observations as a whole."""
-
-        def mapped(value: Any) -> Any:
+        """Return the batch with a function applied to every tensor, but hidden states, and to the observations."""
+        changed = copy.copy(self)
+        for name, value in vars(self).items():
             if isinstance(value, (torch.Tensor, TensorDict)):
-                return function(value)
-            return tuple(mapped(item) for item in value) if isinstance(value, tuple) else value
+                setattr(changed, name, function(value))
+        changed.old_distribution_params = tuple(function(param) for param in self.old_distribution_params or ())
+        return changed
 
-        return replace(self, **{field.name: mapped(getattr(self, field.name)) for field in fields(self)})
 
-
-_BUFFERS = {
-    "actions": "actions",
-    "values": "values",
-    "advantages": "advantages",
-    "returns": "returns",
-    "old_actions_log_prob": "actions_log_prob",
-}
+_BUFFERS = {name: name for name in ("actions", "values", "advantages", "returns")}
+_BUFFERS["old_actions_log_prob"] = "actions_log_prob"
 """Buffers of a rollout by their names in a batch."""
 
 
 def shuffled_mini_batches(storage: Any, num_mini_batches: int, num_epochs: int) -> Iterator[Batch]:
     """Gather a rollout's samples in random order once, and yield views of them; images one mini-batch at a time."""
-    num_samples = storage.num_envs * storage.num_transitions_per_env
-    size = num_samples // num_mini_batches
-    if size == 0:
-        raise ValueError(
-            f"{num_mini_batches} mini-batches need at least as many samples, but the rollout has {num_samples} "
-            f"({storage.num_envs} environments x {storage.num_transitions_per_env} steps)."
-        )
+    size = _mini_batch_size(storage.num_envs * storage.num_transitions_per_env, "samples", num_mini_batches)
     indices = torch.randperm(num_mini_batches * size, device=storage.device)
 
-    def gathered(buffer: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        return buffer.flatten(0, 1)[indices].split(size)
-
-    groups = {str(key): value for key, value in storage.observations.items()}
-    images = {key: value.flatten(0, 1) for key, value in groups.items() if value.ndim == 5}
-    vectors = {key: gathered(value) for key, value in groups.items() if key not in images}
-    params = [gathered(param) for param in storage.distribution_params or ()]
-    fields: dict[str, Any] = {field: gathered(getattr(storage, name)) for field, name in _BUFFERS.items()}
-    batches = [
-        Batch(
-            observations=TensorDict({key: parts[i] for key, parts in vectors.items()}, [size], device=storage.device),
-            old_distribution_params=tuple(parts[i] for parts in params),
-            **{field: parts[i] for field, parts in fields.items()},
-        )
-        for i in range(num_mini_batches)
-    ]
+    images = {str(key): value.flatten(0, 1) for key, value in storage.observations.items() if value.ndim == 5}
+    buffers: dict[str, Any] = {field: getattr(storage, name) for field, name in _BUFFERS.items()}
+    vectors = storage.observations.exclude(*images)
+    rollout = Batch(observations=vectors, old_distribution_params=storage.distribution_params, **buffers)
+    gathered = rollout.map(lambda buffer: buffer.flatten(0, 1)[indices])
+    starts = range(0, len(indices), size)
+    batches = [gathered.map(lambda value, start=start: value[start : start + size]) for start in starts]
     for _ in range(num_epochs):
         for batch, rows in zip(batches, indices.split(size), strict=True):
             if images:
@@ -117,12 +97,7 @@ def shuffled_mini_batches(storage: Any, num_mini_batches: int, num_epochs: int) 
 
 def padded_mini_batches(storage: Any, num_mini_batches: int) -> list[Batch]:
     """Return whole environments in their order, their observations cut at episode ends into padded trajectories."""
-    size = storage.num_envs // num_mini_batches
-    if size == 0:
-        raise ValueError(
-            f"{num_mini_batches} mini-batches of a recurrent model need at least as many environments, but there "
-            f"are {storage.num_envs}."
-        )
+    size = _mini_batch_size(storage.num_envs, "environments", num_mini_batches)
     trajectories = Trajectories.of(storage.dones)
     padded_shape = [storage.num_transitions_per_env, trajectories.num_trajectories]
     observations = storage.observations.apply(trajectories.pad, batch_size=padded_shape)
@@ -151,3 +126,9 @@ def padded_mini_batches(storage: Any, num_mini_batches: int) -> list[Batch]:
             )
         )
     return batches
+
+
+def _mini_batch_size(number: int, kind: str, num_mini_batches: int) -> int:
+    if number < num_mini_batches:
+        raise ValueError(f"{num_mini_batches} mini-batches need at least as many {kind}, but the rollout has {number}.")
+    return number // num_mini_batches

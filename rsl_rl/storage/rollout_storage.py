@@ -8,7 +8,7 @@ Legend: T steps, N environments, A actions, B samples.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -95,13 +95,10 @@ class RolloutStorage:
         self.observations = TensorDict(allocated(groups), batch_size=steps, device=device)
         self._buffers = allocated(specs)
         vars(self).update(self._buffers)
-        # Views of every step, without the last dimension where it is 1: indexing costs as much as the copy itself, and
-        # with a TensorDict far more.
+        # Views of every step: indexing costs as much as the copy itself, and with a TensorDict far more.
         self._observation_slots = self.observations.unbind(0)
-        self._slots = {
-            name: (buffer if name.endswith("actions") else buffer.squeeze(-1)).unbind()
-            for name, buffer in self._buffers.items()
-        }
+        views = {name: buffer for name, buffer in self._buffers.items() if name not in ("returns", "advantages")}
+        self._slots = [each.to_dict() for each in TensorDict(views, batch_size=steps).unbind(0)]
         self._invalid_TN: torch.Tensor | None = None
         # Allocated at the first transition: their number and shapes belong to the distribution.
         self.distribution_params: tuple[torch.Tensor, ...] | None = None
@@ -109,24 +106,23 @@ class RolloutStorage:
         self.saved_hidden_state_c: tuple[torch.Tensor, ...] | None = None
 
     def record_observations(self, obs: TensorDict | Mapping[str, torch.Tensor]) -> TensorDict:
-        """Copy the observation of the current step into the rollout, and return the copy.
+        """Copy the observation groups of the current step, each [N, ...], into the rollout, and return the copy.
 
         Called when the action is chosen: the environment may overwrite its buffers while it steps.
-
-        Args:
-            obs: Observation groups, each [N, ...].
 
         Raises:
             OverflowError: The rollout is full.
         """
         if self.step >= self.num_transitions_per_env:
-            raise self._overflow()
+            raise OverflowError(
+                f"The rollout is full: it holds {self.num_transitions_per_env} steps. Call clear() before adding more."
+            )
         slot = self._observation_slots[self.step]
         for key, target in slot.items():
             target.copy_(obs[key], non_blocking=True)  # type: ignore[arg-type] (a tensor)
         return slot
 
-    def add_transition(self, transition: RolloutStorage.Transition) -> None:
+    def add_transition(self, transition: Transition) -> None:
         """Copy one step of all environments into the rollout.
 
         Args:
@@ -137,37 +133,24 @@ class RolloutStorage:
         Raises:
             OverflowError: The rollout is full.
         """
-        if self.step >= self.num_transitions_per_env:
-            raise self._overflow()
-        step = self.step
-        observations = transition.observations
-        if observations is not None and observations is not self._observation_slots[step]:
-            self.record_observations(observations)
-        slots = self._slots
-        slots["actions"][step].copy_(transition.actions)
-        slots["rewards"][step].copy_(transition.rewards.view(-1))
-        slots["dones"][step].copy_(transition.dones.view(-1))
-        if self.training_type == "distillation":
-            slots["privileged_actions"][step].copy_(transition.privileged_actions)
-        else:
-            if self.distribution_params is None and transition.distribution_params is not None:
-                self.distribution_params = self._allocate_like(transition.distribution_params)
-            slots["values"][step].copy_(transition.values.view(-1))
-            slots["actions_log_prob"][step].copy_(transition.actions_log_prob.view(-1))
-            for target, value in zip(self.distribution_params or (), transition.distribution_params or (), strict=True):
-                target[step].copy_(value)
-            if self.saved_hidden_state_a or self.saved_hidden_state_c or transition.hidden_states != (None, None):
-                self._save_hidden_states(transition.hidden_states)
+        is_full, observations = self.step >= self.num_transitions_per_env, transition.observations
+        if is_full or (observations is not None and observations is not self._observation_slots[self.step]):
+            self.record_observations(observations)  # raises if the rollout is full
+        for name, slot in self._slots[self.step].items():
+            slot.copy_(getattr(transition, name).view_as(slot))
+        if self.distribution_params is None and transition.distribution_params is not None:
+            self.distribution_params = self._allocate_like(transition.distribution_params)
+        for target, value in zip(self.distribution_params or (), transition.distribution_params or (), strict=True):
+            target[self.step].copy_(value)
+        if self.saved_hidden_state_a or self.saved_hidden_state_c or transition.hidden_states != (None, None):
+            self._save_hidden_states(transition.hidden_states)
         self.step += 1
 
     def leave_out(self, invalid_TN: torch.Tensor) -> None:
-        """Keep transitions out of everything that is learned; they must be marked as done.
+        """Keep transitions, [T, N], bool, out of everything that is learned; they must be marked as done.
 
         They are worth exactly what was expected, so that nothing before them is told otherwise; :meth:`refill` then
         overwrites them.
-
-        Args:
-            invalid_TN: [T, N], bool.
         """
         self._invalid_TN = invalid_TN
         if self.training_type == "rl":
@@ -175,24 +158,21 @@ class RolloutStorage:
 
     def recorded_step(self, step: int, envs: list[int]) -> dict[str, Any]:
         """Return what some environments did in a step: observations by group, actions, rewards, dones."""
-        named = {"actions": self.actions, "rewards": self.rewards, "dones": self.dones}
-        observations = {str(group): value[step, envs].clone() for group, value in self.observations.items()}
-        return {"observations": observations, **{name: value[step, envs].clone() for name, value in named.items()}}
+        observations = {str(group): value[step, envs] for group, value in self.observations.items()}
+        named = {name: self._buffers[name][step, envs] for name in ("actions", "rewards", "dones")}
+        return {"observations": observations, **named}
 
     def refill(self) -> None:
-        """Overwrite the transitions that were left out with copies of others, each a trajectory of its own.
+        """Overwrite transitions that were left out, if any, with copies of others, each a trajectory of its own.
 
-        Mini-batches then have their usual shape, and means over them are those of what may be learned from. Does
-        nothing unless transitions were left out.
+        Mini-batches then have their usual shape, and means over them are those of what may be learned from.
 
         Raises:
             ValueError: There are no others.
         """
-        if self._invalid_TN is not None:
-            invalid_TN, self._invalid_TN = self._invalid_TN, None
-            self._overwrite(invalid_TN)
-
-    def _overwrite(self, invalid_TN: torch.Tensor) -> None:
+        if self._invalid_TN is None:
+            return
+        invalid_TN, self._invalid_TN = self._invalid_TN, None
         to_steps, to_envs = invalid_TN.nonzero(as_tuple=True)
         valid = (~invalid_TN).nonzero()
         if len(valid) == 0:
@@ -212,9 +192,7 @@ class RolloutStorage:
         self.step = 0
         self._invalid_TN = None
 
-    def mini_batch_generator(
-        self, num_mini_batches: int, num_epochs: int = 8
-    ) -> Generator[RolloutStorage.Batch, None, None]:
+    def mini_batch_generator(self, num_mini_batches: int, num_epochs: int = 8) -> Iterator[Batch]:
         """Yield shuffled mini-batches, the same ones in every epoch.
 
         The rollout is gathered in random order once, but for its images; the mini-batches are views of it. What N * T
@@ -230,66 +208,41 @@ class RolloutStorage:
         self._require_type("rl")
         yield from shuffled_mini_batches(self, num_mini_batches, num_epochs)
 
-    def recurrent_mini_batch_generator(
-        self, num_mini_batches: int, num_epochs: int = 8
-    ) -> Generator[RolloutStorage.Batch, None, None]:
-        """Yield mini-batches of whole environments in their order, the same ones in every epoch.
+    def recurrent_mini_batch_generator(self, num_mini_batches: int, num_epochs: int = 8) -> Iterator[Batch]:
+        """Yield mini-batches of whole environments in their order; else as :meth:`mini_batch_generator`.
 
-        Observations are cut at episode ends into padded trajectories; the other tensors stay [T, B, ...]. What N
-        leaves over when divided by the number of mini-batches is not used.
-
-        Args:
-            num_mini_batches: Mini-batches per epoch.
-            num_epochs: Passes over the rollout.
-
-        Raises:
-            ValueError: There are more mini-batches than environments, or the storage keeps no values.
+        Observations are cut at episode ends into padded trajectories; the other tensors stay [T, B, ...].
         """
         self._require_type("rl")
         batches = padded_mini_batches(self, num_mini_batches)
         for _ in range(num_epochs):
             yield from batches
 
-    def generator(self) -> Generator[RolloutStorage.Batch, None, None]:
+    def generator(self) -> Iterator[Batch]:
         """Yield the rollout of a distillation step by step: observations, actions and dones of all environments.
 
         Raises:
             ValueError: The storage keeps no teacher's actions.
         """
-        self._require_type("distillation")
-        for step in range(self.num_transitions_per_env):
-            yield self._part(step)
+        for chunk in self.chunk_generator(1):
+            yield chunk.map(lambda steps: steps[0])
 
-    def chunk_generator(self, length: int) -> Generator[RolloutStorage.Batch, None, None]:
-        """Yield the rollout of a distillation in chunks of consecutive steps, tensors [length, N, ...] each.
-
-        Raises:
-            ValueError: The storage keeps no teacher's actions.
-        """
+    def chunk_generator(self, length: int) -> Iterator[Batch]:
+        """Yield chunks of consecutive steps, [length, N, ...]; else as :meth:`generator`."""
         self._require_type("distillation")
+        names = ("observations", "actions", "privileged_actions", "dones")
         for start in range(0, self.num_transitions_per_env, length):
-            yield self._part(slice(start, start + length))
-
-    def _part(self, steps: int | slice) -> RolloutStorage.Batch:
-        return RolloutStorage.Batch(
-            observations=self.observations[steps],
-            actions=self.actions[steps],
-            privileged_actions=self.privileged_actions[steps],
-            dones=self.dones[steps],
-        )
+            yield Batch(**{name: getattr(self, name)[start : start + length] for name in names})
 
     def _save_hidden_states(self, hidden_states: tuple[HiddenState, HiddenState]) -> None:
         """Copy the hidden states before the current step; None, before the first step of all, stands for zeros."""
         saved = []
         for buffers, state in zip((self.saved_hidden_state_a, self.saved_hidden_state_c), hidden_states, strict=True):
-            parts = state if isinstance(state, tuple) or state is None else (state,)
+            parts = (state,) if isinstance(state, torch.Tensor) else state
             if buffers is None and parts is not None:
                 buffers = self._allocate_like(parts)
-            for index, target in enumerate(buffers or ()):
-                if parts is None:
-                    target[self.step].zero_()
-                else:
-                    target[self.step].copy_(parts[index])
+            for target, part in zip(buffers or (), parts or (0.0, 0.0), strict=False):
+                target[self.step] = part
             saved.append(buffers)
         self.saved_hidden_state_a, self.saved_hidden_state_c = saved
 
@@ -299,11 +252,6 @@ class RolloutStorage:
                 f"These mini-batches are for a storage of the training type '{training_type}', not "
                 f"'{self.training_type}'."
             )
-
-    def _overflow(self) -> OverflowError:
-        return OverflowError(
-            f"The rollout is full: it holds {self.num_transitions_per_env} steps. Call clear() before adding more."
-        )
 
     def _allocate_like(self, params: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
         # The rollout runs in inference mode; the buffers must not become inference tensors, the update learns on them.

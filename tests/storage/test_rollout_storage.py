@@ -193,7 +193,7 @@ def test_environments_left_over_are_not_used() -> None:
     batches = list(recurrent(5).recurrent_mini_batch_generator(2, 1))
     assert [batch.actions.shape[1] for batch in batches] == [2, 2]  # type: ignore[union-attr]
     assert batches[-1].actions[0, -1, 0] == 3.0  # type: ignore[index]
-    with pytest.raises(ValueError, match="6 mini-batches of a recurrent model need at least as many environments"):
+    with pytest.raises(ValueError, match="6 mini-batches need at least as many environments, but the rollout has 5"):
         next(recurrent(5).recurrent_mini_batch_generator(6))
 
 
