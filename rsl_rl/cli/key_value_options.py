@@ -9,7 +9,7 @@ from typing import Any
 
 import tyro
 
-from rsl_rl.config.task import parse_yaml_text
+from rsl_rl.utils.yaml_text import parse_yaml_text
 
 
 def key_value_options() -> tyro.constructors.ConstructorRegistry:

@@ -18,9 +18,8 @@ from rsl_rl.checkpoint import read_checkpoint, write_checkpoint
 from rsl_rl.cli.main import user_errors
 from rsl_rl.compat.checkpoints import layout_of, modernize
 from rsl_rl.compat.configurations import modernize_config
-from rsl_rl.config.task import parse_yaml_text
 from rsl_rl.utils.atomic_files import write_whole
-from rsl_rl.utils.yaml_text import as_yaml
+from rsl_rl.utils.yaml_text import as_yaml, parse_yaml_text
 
 _CONFIGURATIONS = (".yaml", ".yml", ".json")
 

@@ -28,13 +28,14 @@ from rsl_rl.cli.run_folder import CONFIG, Run, new_run_folder, remember_launch, 
 from rsl_rl.cli.signals import StopSignals
 from rsl_rl.cli.warning_log import WarningLog
 from rsl_rl.compat.configurations import default_sets
-from rsl_rl.config.task import DEFAULT_TASK, TaskConfig, load_task, parse_yaml_text, task_names, write_task
+from rsl_rl.config.task import DEFAULT_TASK, TaskConfig, load_task, task_names, write_task
 from rsl_rl.distributed import current, join_world, local_rank, world_size
 from rsl_rl.env import VecEnv, make_env
 from rsl_rl.runners import OnPolicyRunner
 from rsl_rl.runners.evaluation import SEED as EVALUATION_SEED
 from rsl_rl.telemetry.provenance import record_start
 from rsl_rl.utils import listed, resolve_callable
+from rsl_rl.utils.yaml_text import parse_yaml_text
 
 MOST_EVALUATED_AT_ONCE = 64
 

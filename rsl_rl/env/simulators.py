@@ -19,7 +19,9 @@ def make_mjlab(identifier: str, num_envs: int, seed: int, device: str, options: 
 
     Args:
         identifier: A task of mjlab's registry, for example ``"Mjlab-Cartpole-Balance"``.
-        num_envs, seed, device: As for :func:`rsl_rl.env.make_env`.
+        num_envs: Number of environments.
+        seed: Seed of the environment's configuration.
+        device: Where the simulation runs.
         options: ``cfg``: a ``ManagerBasedRlEnvCfg`` to use instead of the task's; ``play`` (False): the task's
             configuration for playing; ``final_obs`` (False): give true last observations, for one more evaluation of
             the observations in steps that end an episode; ``clip_actions``, ``render_mode``.
@@ -52,7 +54,9 @@ def make_isaaclab(identifier: str, num_envs: int, seed: int, device: str, option
 
     Args:
         identifier: A task of Isaac Lab, for example ``"Isaac-Velocity-Flat-Anymal-C-v0"``.
-        num_envs, seed, device: As for :func:`rsl_rl.env.make_env`.
+        num_envs: Number of environments.
+        seed: Seed of the environment's configuration.
+        device: Where the simulation runs.
         options: ``cfg``: a configuration to use instead of the task's; ``use_fabric`` (True), ``clip_actions``,
             ``render_mode``.
 

@@ -21,8 +21,9 @@ import torch
 from tensordict import TensorDict
 
 from rsl_rl.cli.main import main
-from rsl_rl.config.task import load_task, parse_yaml_text, read_task, task_names, write_task
+from rsl_rl.config.task import load_task, read_task, task_names, write_task
 from rsl_rl.runners import OnPolicyRunner
+from rsl_rl.utils.yaml_text import parse_yaml_text
 from tests.env.layouts import old_point
 from tests.env.toys import register
 from tests.envs import PointEnv

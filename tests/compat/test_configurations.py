@@ -20,10 +20,9 @@ from tensordict import TensorDict
 
 from rsl_rl.compat.configurations import legacy_message, modernize_config
 from rsl_rl.config import resolve_runner_config
-from rsl_rl.config.task import parse_yaml_text
 from rsl_rl.models import MLPModel
 from rsl_rl.runners import OnPolicyRunner
-from rsl_rl.utils.yaml_text import as_yaml
+from rsl_rl.utils.yaml_text import as_yaml, parse_yaml_text
 from tests.envs import PointEnv, point_config
 
 GAUSSIAN = {"class_name": "GaussianDistribution", "init_std": 1.0, "std_type": "scalar"}

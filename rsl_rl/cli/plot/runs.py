@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from rsl_rl.cli.run_folder import CONFIG, RUNS
-from rsl_rl.config.task import parse_yaml_text
 from rsl_rl.telemetry.history import EVENTS, History, read_history
 from rsl_rl.telemetry.metrics_csv import FILE_NAME
 from rsl_rl.telemetry.plain_values import flattened
 from rsl_rl.utils import listed
+from rsl_rl.utils.yaml_text import parse_yaml_text
 
 # Where programs keep a run's configuration: ours, Isaac Lab's and mjlab's.
 _CONFIGS = (CONFIG, "params/agent.yaml")

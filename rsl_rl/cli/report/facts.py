@@ -20,10 +20,11 @@ from rsl_rl.cli.export_record import recorded_check
 from rsl_rl.cli.run_folder import CONFIG, EXPORTS
 from rsl_rl.cli.sweep.space import task_document
 from rsl_rl.cli.warning_log import read_warnings
-from rsl_rl.config.task import load_task, parse_yaml_text, task_names
+from rsl_rl.config.task import load_task, task_names
 from rsl_rl.telemetry.history import LENGTH_TAGS, RETURN_TAGS, History, read_history
 from rsl_rl.telemetry.plain_values import flattened
 from rsl_rl.telemetry.provenance import read_starts
+from rsl_rl.utils.yaml_text import parse_yaml_text
 
 _FOREIGN_CONFIGS = ("params/agent.yaml", "params/env.yaml")
 _SECTIONS = re.compile(r"^--- (?:git )?(branch|commit|status|diff) ---$", re.MULTILINE)

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from rsl_rl.config.schema import CONFIGURABLE
-from rsl_rl.config.task import TaskConfig, parse_yaml_text, read_task, write_task
+from rsl_rl.config.task import TaskConfig, read_task, write_task
 from rsl_rl.telemetry.plain_values import flattened
 from rsl_rl.utils import did_you_mean, listed
-from rsl_rl.utils.yaml_text import as_yaml
+from rsl_rl.utils.yaml_text import as_yaml, parse_yaml_text
 
 _KEYS = ("low", "high", "log", "step", "choices")
 _FORMS = "low..high, log:low..high or a,b,c"

@@ -15,9 +15,10 @@ from typing import Any, Literal
 
 from rsl_rl.cli.run_folder import RUNS
 from rsl_rl.config.options import check_type
-from rsl_rl.config.task import filed_as, parse_yaml_text, read_task
+from rsl_rl.config.task import filed_as, read_task
 from rsl_rl.telemetry.plain_values import flattened
 from rsl_rl.utils import did_you_mean, listed
+from rsl_rl.utils.yaml_text import parse_yaml_text
 
 SWEEPS = RUNS / "sweeps"
 FILE = "sweep.yaml"
