@@ -95,7 +95,7 @@ install() {
         pip_install --constraint constraints.txt --no-build-isolation --editable ".[$EXTRAS]"
     elif [ "$LEVEL" = torch ]; then
         # What belongs to one release of torch is left to pip.
-        grep -Ev '^(torch|tensordict|triton|nvidia-[a-z0-9-]*|cuda-[a-z0-9-]*)==' constraints.txt >"$VENV/constraints.txt"
+        grep -Ev '^(torch|tensordict|sympy|triton|nvidia-[a-z0-9-]*|cuda-[a-z0-9-]*)==' constraints.txt >"$VENV/constraints.txt"
         echo "torch==$TORCH" >>"$VENV/constraints.txt"
         pip_install --constraint "$VENV/constraints.txt" setuptools
         pip_install --constraint "$VENV/constraints.txt" --no-build-isolation --editable ".[$EXTRAS]"

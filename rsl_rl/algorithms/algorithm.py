@@ -9,10 +9,11 @@ Legend: T steps, N environments, A actions.
 from __future__ import annotations
 
 import copy
+import functools
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import torch
 from tensordict import TensorDict
@@ -34,12 +35,16 @@ Metrics = dict[str, torch.Tensor]
 """Scalars without gradient by name. A name with a slash is a tag of its own, others are logged as ``Loss/<name>``."""
 
 
-@runtime_checkable
 class Stateful(Protocol):
     """Anything that can be saved and loaded."""
 
     def state_dict(self) -> dict[str, Any]: ...  # noqa: D102
     def load_state_dict(self, state: Any, /) -> Any: ...  # noqa: D102
+
+
+def is_stateful(value: Any) -> bool:
+    """Return whether something can be saved and loaded."""
+    return callable(getattr(value, "state_dict", None)) and callable(getattr(value, "load_state_dict", None))
 
 
 class Algorithm(RawModels, ABC):
@@ -58,6 +63,8 @@ class Algorithm(RawModels, ABC):
     """The rollout; None for an algorithm that keeps its experience otherwise."""
     intrinsic_rewards: torch.Tensor | None = None
     """Rewards that the algorithm added to those of the last step, [N]; None without any."""
+    counters: tuple[str, ...] = ()
+    """Names of plain integers that no loss reads: a captured step stays valid when they change."""
     metrics: Mapping[str, float] = {}
     """What the last update measured beside its losses, by tag."""
     load_report: list[str] = []  # noqa: RUF012 (replaced, never changed)
@@ -74,10 +81,22 @@ class Algorithm(RawModels, ABC):
     _optimizer: Optimizer
     _world: World = SOLO
     _initial_numbers: Mapping[str, float] = {}
-    """Plain numbers as the constructor left them: those that change later belong to the progress."""
     _to_resume: Mapping[str, Any] | None = None
     _before_load: tuple[dict[str, Any], dict[str, float]] = ({}, {})
     """Schedules and numbers from before a checkpoint was loaded, for a run that does not go on with its progress."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Let constructors note the plain numbers that they leave: those that change later belong to the progress."""
+        super().__init_subclass__(**kwargs)
+        constructor = cls.__init__
+
+        @functools.wraps(constructor)
+        def noting_numbers(self: Any, *args: Any, **kwargs: Any) -> None:
+            constructor(self, *args, **kwargs)
+            self._initial_numbers = self._numbers()
+
+        if "__init__" in vars(cls):
+            cls.__init__ = noting_numbers  # type: ignore[method-assign]
 
     def __init__(self, device: str = "cpu", multi_gpu_cfg: dict | None = None) -> None:
         """Set up the common parts.
@@ -217,7 +236,7 @@ class Algorithm(RawModels, ABC):
 
     def parts(self) -> dict[str, Stateful]:
         """Return what must survive a resume, by its key in a checkpoint: every attribute that can be saved."""
-        own = {name: value for name, value in vars(self).items() if isinstance(value, Stateful)}
+        own = {name: value for name, value in vars(self).items() if is_stateful(value)}
         found: dict[str, Stateful] = {f"{name.lstrip('_')}_state_dict": value for name, value in own.items()}
         if self.gradient_step is not None:
             found["optimizer_state_dict"] = self.gradient_step.optimizers[0]
@@ -254,7 +273,8 @@ class Algorithm(RawModels, ABC):
         wanted = wanted_parts(load_cfg, names)
         document, wanted = self.translated(modernize(loaded_dict), wanted)
         document = modernize(document, self.models())
-        optional = {each.loss_name for each in self.extensions} if load_cfg is None else set()
+        of_extensions = {key for each in self.extensions for key in (each.loss_name, *each.parts())}
+        optional = {key.removesuffix("_state_dict") for key in of_extensions} if load_cfg is None else set()
         chosen = {key: part for key, part in parts.items() if wanted[asked_for_by(key, names)]}
         progress = {key: part for key, part in chosen.items() if asked_for_by(key, names) == "iteration"}
         states_before = {key: copy.deepcopy(part.state_dict()) for key, part in progress.items()}

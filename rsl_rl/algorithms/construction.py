@@ -42,7 +42,7 @@ def construct_algorithm(obs: TensorDict, env: VecEnv, cfg: dict[str, Any], devic
         # Written for release 5.5.1, without a base class. Its own attributes must not be hidden by our properties.
         own = {name: None for name in ("learning_rate", "optimizer") if name in vars(alg)}
         alg.__class__ = type(type(alg).__name__, (type(alg), Algorithm), own)
-    alg._initial_numbers = alg._numbers()
+        alg._initial_numbers = alg._numbers()
     alg.choose_engine(cfg.get("fast_path", "auto"), cfg.get("torch_compile_mode"))
     return alg
 

@@ -15,7 +15,6 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from tensordict import TensorDict
 from torch.nn import functional
@@ -43,6 +42,7 @@ class Distillation(Algorithm):
     storage: RolloutStorage
     gradient_step: GradientStep
     parts_to_load = ("student", "teacher", "optimizer", "iteration")
+    counters = ("num_updates",)
 
     def __init__(
         self,
@@ -113,10 +113,8 @@ class Distillation(Algorithm):
             self, {"student": parameters}, optimizers, self._world, max_bad_updates
         )
         self._first_hidden_state: HiddenState = None
-        # NumPy's: a captured step is captured anew when a plain integer of the algorithm changes.
-        self.num_updates = np.int64(0)
+        self.num_updates = 0
         """Updates made."""
-        self._initial_numbers = self._numbers()
 
     @property
     def last_hidden_states(self) -> tuple[HiddenState, HiddenState]:

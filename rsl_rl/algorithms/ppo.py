@@ -156,7 +156,6 @@ class PPO(Algorithm):
             unclipped_groups={name: group for name, (_, group) in of_extensions.items() if group},
             stepped_twice=twice,
         )
-        self._initial_numbers = self._numbers()
 
     def own_extensions(self) -> list[Extension]:
         """Return what a subclass adds to every update; asked once, before the first."""

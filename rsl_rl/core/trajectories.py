@@ -8,7 +8,7 @@ Legend: T steps, N environments, n_traj trajectories (pieces of one episode with
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import torch
 from tensordict import TensorDict
@@ -44,10 +44,9 @@ class Trajectories(NamedTuple):
         trajectory_TN = is_first_TN.T.flatten().cumsum(0).view(dones_TN.T.shape).T - 1
         return cls(trajectory_TN, time_T1 - first_time_TN, is_first_TN, int(trajectory_TN[-1, -1]) + 1)
 
-    def pad(self, rollout: TensorOrGroups) -> TensorOrGroups:
+    def pad(self, rollout: torch.Tensor) -> torch.Tensor:
         """Return [T, N, ...] as one column per trajectory, [T, n_traj, ...], with zeros behind its end."""
-        given: Any = rollout
-        padded = given.new_zeros(len(rollout), self.num_trajectories, *rollout.shape[2:])
+        padded = rollout.new_zeros(len(rollout), self.num_trajectories, *rollout.shape[2:])
         padded[self.position_TN, self.trajectory_TN] = rollout
         return padded
 
@@ -71,14 +70,20 @@ def split_and_pad_trajectories(tensor: TensorOrGroups, dones: torch.Tensor) -> t
         [T, n_traj, ...] with zeros behind the end of each trajectory; [T, n_traj], bool, True where it has a step.
     """
     trajectories = Trajectories.of(dones)
-    return trajectories.pad(tensor), trajectories.masks()
+    if isinstance(tensor, torch.Tensor):
+        return trajectories.pad(tensor), trajectories.masks()
+    padded = tensor.apply(trajectories.pad, batch_size=[len(tensor), trajectories.num_trajectories])
+    return padded, trajectories.masks()  # type: ignore[return-value] (None only in place)
 
 
 def unpad_trajectories(trajectories: TensorOrGroups, masks: torch.Tensor) -> TensorOrGroups:
     """Return padded trajectories [T, n_traj, ...] as the rollout [T, N, ...] that they were cut from.
 
-    The inverse of :func:`split_and_pad_trajectories`, which also gives the ``masks`` [T, n_traj].
+    The inverse of :func:`split_and_pad_trajectories`; ``masks`` [T, n_traj], bool, are True where there is a step.
     """
-    # Column by column, the steps of one environment follow each other.
-    steps: Any = trajectories.transpose(0, 1)[masks.T]
-    return steps.view(len(steps) // len(masks), len(masks), *trajectories.shape[2:]).transpose(0, 1)
+    if isinstance(trajectories, torch.Tensor):
+        # Column by column, the steps of one environment follow each other.
+        steps = trajectories.transpose(0, 1)[masks.T]
+        return steps.view(len(steps) // len(masks), len(masks), *trajectories.shape[2:]).transpose(0, 1)
+    batch_size = [len(masks), int(masks.sum()) // len(masks)]
+    return trajectories.apply(lambda value: unpad_trajectories(value, masks), batch_size=batch_size)  # type: ignore

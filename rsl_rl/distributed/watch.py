@@ -21,7 +21,7 @@ from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client, Connection, Listener
 from typing import Any, ClassVar
 
-from rsl_rl.distributed.world import World
+from rsl_rl.distributed.world import World, current
 
 GRACE = 10.0
 """Seconds between the failure of one process and the end of all others."""
@@ -65,14 +65,14 @@ class Watch:
         """
         watch = cls._running
         is_of_communication = isinstance(error, RuntimeError) and any(text in str(error) for text in _COMMUNICATION)
-        if watch._connections and is_of_communication:
+        if is_of_communication and current().size > 1:
             watch._failed.wait(3.0)
         if watch.failure is None:
             watch._report(error)
         return watch.failure
 
     @classmethod
-    def rest(cls, rests: bool) -> None:
+    def note(cls, *, rests: bool) -> None:
         """Note whether this process has finished learning, and may end as it likes, or the others depend on it."""
         cls._running._tell({"rests": rests})
 

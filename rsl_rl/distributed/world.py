@@ -5,14 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import distributed
-from torch._utils import _take_tensors
-from torch.utils._pytree import tree_map_only
 
 
 @dataclass(frozen=True)
@@ -109,7 +107,13 @@ def current() -> World:
 
 def on_host(value: Any) -> Any:
     """Return nested plain data with its tensors in the host's memory, where other processes can receive them."""
-    return tree_map_only(torch.Tensor, torch.Tensor.cpu, value)
+    if isinstance(value, torch.Tensor):
+        return value.cpu()
+    if isinstance(value, dict):
+        return {key: on_host(item) for key, item in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(on_host(item) for item in value)
+    return value
 
 
 def remember(world: World) -> None:
@@ -127,5 +131,19 @@ def reduce_gradients_in_buckets(params: Iterable[torch.nn.Parameter], world_size
         bucket_mb: Gradients travel together, in buckets of about this size in MiB.
     """
     gradients = [param.grad for param in params if param.grad is not None]
-    for bucket in _take_tensors(gradients, bucket_mb * 2**20):
+    for bucket in _buckets(gradients, bucket_mb * 2**20):
         World(size=world_size).average_together_(bucket)
+
+
+def _buckets(gradients: list[torch.Tensor], max_bytes: float) -> Iterator[list[torch.Tensor]]:
+    bucket: list[torch.Tensor] = []
+    size = 0
+    for gradient in gradients:
+        fits = not bucket or (size + gradient.nbytes <= max_bytes and gradient.dtype == bucket[0].dtype)
+        if not fits:
+            yield bucket
+            bucket, size = [], 0
+        bucket.append(gradient)
+        size += gradient.nbytes
+    if bucket:
+        yield bucket

@@ -36,6 +36,8 @@ class Extension:
 
     loss_name: str
     """Its name among the losses."""
+    counters: tuple[str, ...] = ()
+    """Names of plain integers that no loss reads: a captured step stays valid when they change."""
 
     def intrinsic_rewards(self, obs: Mapping[str, torch.Tensor]) -> torch.Tensor | None:
         """Return rewards [N] to add for arriving at observations, groups [N, ...]; None for none."""

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import torch
 from tensordict import TensorDict
 from torch import nn
@@ -37,6 +36,7 @@ class RandomNetworkDistillation(nn.Module, Extension):
     """Rewards the error in predicting a fixed random network, which is large for states unlike those learned from."""
 
     loss_name = "rnd"
+    counters = ("update_counter",)
 
     def __init__(
         self,
@@ -83,8 +83,7 @@ class RandomNetworkDistillation(nn.Module, Extension):
         self.weight_scheduler_params = _checked_schedule(weight_schedule)
         self.weight_scheduler: Callable[..., float] | None = None if weight_schedule is None else self._scheduled_weight
         """Called with ``step``, the steps taken per environment, and the schedule's options; may be replaced."""
-        # NumPy's: a captured step is captured anew when a plain integer of an extension changes.
-        self.update_counter = np.int64(0)
+        self.update_counter = 0
         """Steps taken per environment."""
         self.state_normalization = state_normalization
         self.reward_normalization = reward_normalization
@@ -105,7 +104,7 @@ class RandomNetworkDistillation(nn.Module, Extension):
         state = self.state_normalizer(self.get_rnd_state(obs))
         error = (self.target(state) - self.predictor(state)).norm(dim=-1)
         if self.weight_scheduler is not None:
-            self.weight = self.weight_scheduler(step=int(self.update_counter), **self.weight_scheduler_params)
+            self.weight = self.weight_scheduler(step=self.update_counter, **self.weight_scheduler_params)
         return self.weight * self.reward_normalizer(error)
 
     def intrinsic_rewards(self, obs: Mapping[str, torch.Tensor]) -> torch.Tensor:  # noqa: D102
@@ -168,10 +167,10 @@ class RandomNetworkDistillation(nn.Module, Extension):
         return {"rnd_optimizer_state_dict": self._optimizer, "rnd_schedule": schedule}
 
     def _schedule_state(self) -> dict[str, Any]:
-        return {"update_counter": int(self.update_counter), "weight": self.weight, **self.process_state()}
+        return {"update_counter": self.update_counter, "weight": self.weight, **self.process_state()}
 
     def _load_schedule_state(self, state: Mapping[str, Any]) -> None:
-        self.update_counter, self.weight = np.int64(state["update_counter"]), float(state["weight"])
+        self.update_counter, self.weight = int(state["update_counter"]), float(state["weight"])
         self.resume(state)
 
     def process_state(self) -> dict[str, Any]:

@@ -81,19 +81,23 @@ class Symmetry(Extension):
         """
         if not self.use_data_augmentation:
             batch.observations, _ = self._mirrored(obs=batch.observations, actions=None)
-        means = actor(batch.observations)
-        _, mirrored = self._mirrored(obs=None, actions=means[:original_batch_size].detach())
-        loss = functional.mse_loss(means[original_batch_size:], mirrored[original_batch_size:])
+        loss = self._mirror_loss(actor(batch.observations), original_batch_size)
         return loss if self.use_mirror_loss else loss.detach()
 
     def prepare_batch(self, batch: RolloutStorage.Batch) -> None:  # noqa: D102
         self.augment_batch(batch, len(batch.observations))
 
     def batch_loss(self, actor: Any, batch: RolloutStorage.Batch, num_samples: int, policy: Any) -> ExtensionLoss:  # noqa: D102
-        # With augmentation the update has already asked the actor about these observations.
-        asked = (lambda _: policy.mean) if self.use_data_augmentation else actor
-        loss = self.compute_loss(asked, dataclasses.replace(batch), num_samples)
+        if self.use_data_augmentation:
+            # The update has already asked the actor about these observations.
+            loss = self._mirror_loss(policy.mean, num_samples)
+        else:
+            loss = self.compute_loss(actor, dataclasses.replace(batch), num_samples)
         return ExtensionLoss(self.mirror_loss_coeff * loss if self.use_mirror_loss else None, loss.detach())
+
+    def _mirror_loss(self, means: torch.Tensor, original_batch_size: int) -> torch.Tensor:
+        _, mirrored = self._mirrored(obs=None, actions=means[:original_batch_size].detach())
+        return functional.mse_loss(means[original_batch_size:], mirrored[original_batch_size:])
 
     def _mirrored(self, obs: TensorDict | None, actions: torch.Tensor | None) -> tuple[Any, Any]:
         return self.data_augmentation_func(env=self.env, obs=obs, actions=actions)
@@ -111,8 +115,9 @@ class Symmetry(Extension):
         generator = torch.Generator().manual_seed(0)
 
         def disturbed(value: Any) -> torch.Tensor:
-            noise = 0.1 * torch.randn(value.shape, generator=generator).to(value)
-            return value + noise if value.is_floating_point() else value.clone()
+            if not value.is_floating_point():
+                return value.clone()
+            return value + 0.1 * torch.randn(value.shape, generator=generator).to(value)
 
         problems = []
         with torch.no_grad():

@@ -67,9 +67,11 @@ class Options:
         numbers = self._attributes(float)
         for attributes, name, value in numbers:
             key = (id(attributes), name)
-            known, tensor = self._known.get(key) or (None, torch.empty((), dtype=torch.float32, device=self._device))
+            if key not in self._known:
+                self._known[key] = value, torch.tensor(value, dtype=torch.float32, device=self._device)
+            known, tensor = self._known[key]
             if known != value:
-                self._known[key] = (value, tensor.fill_(value))
+                self._known[key] = value, tensor.fill_(value)
             attributes[name] = tensor
         try:
             yield
@@ -79,7 +81,9 @@ class Options:
 
     def others(self) -> Hashable:
         """Return what a graph holds as it was when it was captured: the attributes that are no floats."""
-        return tuple(each[1:] for each in self._attributes(bool, int, str, type(None)))
+        counters = {(id(vars(owner)), name) for owner in self._owners for name in owner.counters}
+        fixed = self._attributes(bool, int, str, type(None))
+        return tuple((name, value) for owner, name, value in fixed if (id(owner), name) not in counters)
 
 
 def program_of(law: Law) -> Hashable:

@@ -127,3 +127,4 @@ class Optimizer:
         # The optimizer would otherwise share its tensors with the caller's document.
         self.torch_optimizer.load_state_dict(copy.deepcopy({"state": state["state"], "param_groups": groups}))
         self.adopt_rate()
+        self.set_rate(float(groups[0]["lr"]))

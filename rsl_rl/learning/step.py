@@ -106,7 +106,7 @@ class GradientStep:
         self._last_good = LastGoodState(self._modules, [each.torch_optimizer for each in self.optimizers])
 
     def begin(self, frozen: Iterable[nn.Parameter] = ()) -> Callable[[Batch], torch.Tensor]:
-        """Start an update in which ``frozen`` parameters rest; return what learns from a mini-batch as ``__call__``."""
+        """Start an update in which ``frozen`` parameters do not learn; return the function that makes a step."""
         self._frozen = list(frozen)
         # Asked here: in a captured step the norm is a tensor, and to ask it would wait for the device.
         self._clips = bool(self._law.max_grad_norm)
@@ -128,9 +128,9 @@ class GradientStep:
         return self._captured
 
     def __call__(self, batch: Batch) -> torch.Tensor:
-        """Learn from a mini-batch, without waiting for the device; return a row of numbers.
+        """Learn from a mini-batch, without waiting for the device; return a row of numbers [1 + 1 + M + G].
 
-        They are [1 + 1 + M + G]: whether it was bad, the loss, the metrics, the gradients' norms before clipping.
+        They are: whether it was bad, the loss, the metrics, the gradients' norms before clipping.
         """
         loss, metrics = self.gradients(batch)
         for parameter in self._frozen:
@@ -146,7 +146,8 @@ class GradientStep:
         norms = torch.stack([self._clip(name, group) for name, group in self._groups.items()])
         # A sum is finite when its terms are.
         is_bad = ~torch.isfinite(norms.sum() + numbers[0])
-        optimizer, rate = self.optimizers[0], self.optimizers[0].learning_rate
+        optimizer = self.optimizers[0]
+        rate = optimizer.learning_rate
         adapted = self._law.adapt_learning_rate(rate, metrics)
         if adapted is not rate:
             optimizer.set_rate(torch.where(is_bad, rate, adapted))
@@ -172,7 +173,7 @@ class GradientStep:
         return norm
 
     def end(self, rows: Sequence[torch.Tensor]) -> dict[str, float]:
-        """Conclude the update from its steps' rows: keep it, or go back. The only transfer from the device.
+        """Conclude the update, given what its steps returned: keep it, or go back. The update's only transfer.
 
         Returns:
             By name the means of the metrics over the mini-batches that were learned from, NaN if there were none; the
@@ -182,18 +183,18 @@ class GradientStep:
             UserWarning: Mini-batches were skipped, or the last good state was restored.
         """
         table = torch.stack(list(rows))
-        is_finite = self._last_good.is_finite().expand(len(table), 1)
-        read = torch.cat([is_finite, table], dim=1).tolist()
-        good = [row for row in read if not row[1]]
+        state_is_finite = torch.zeros_like(table[:1]) + self._last_good.is_finite()
+        (is_finite, *_), *read = torch.cat([state_is_finite, table]).tolist()
+        good = [row for row in read if not row[0]]
         for row in read:
-            self._bad_in_a_row = self._bad_in_a_row + 1 if row[1] else 0
+            self._bad_in_a_row = self._bad_in_a_row + 1 if row[0] else 0
             if self._bad_in_a_row >= self._max_bad_updates:
                 break
         self.num_skipped = len(read) - len(good)
-        self.went_back = not read[0][0] or self._bad_in_a_row >= self._max_bad_updates
+        self.went_back = not is_finite or self._bad_in_a_row >= self._max_bad_updates
         if self.went_back:
             reason = f"{self._bad_in_a_row} mini-batches in a row had a loss or gradient that is not finite"
-            self._go_back(reason if read[0][0] else "Parameters, statistics or optimizer are not finite")
+            self._go_back(reason if is_finite else "Parameters, statistics or optimizer are not finite")
         elif self.num_skipped:
             warnings.warn(
                 f"{self.num_skipped} of {len(read)} mini-batches had a loss or gradient that is not finite; they "
@@ -203,7 +204,7 @@ class GradientStep:
         else:
             self._last_good.keep()
         names = [*self._names, *(f"Update/{name}_gradient" for name in self._groups)]
-        columns = list(zip(*good, strict=True))[3:] or [[math.nan]] * len(names)
+        columns = list(zip(*good, strict=True))[2:] or [[math.nan]] * len(names)
         means = {name: sum(column) / len(column) for name, column in zip(names, columns, strict=True)}
         return means | {"Update/skipped": float(self.num_skipped)}
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from tensordict import TensorDict
 
-from rsl_rl.algorithms.algorithm import Algorithm, Stateful
+from rsl_rl.algorithms.algorithm import Algorithm, is_stateful
 from rsl_rl.algorithms.construction import construct_algorithm
 from rsl_rl.checkpoint import CheckpointFolder, newest_checkpoint, read_checkpoint, write_checkpoint
 from rsl_rl.compat.checkpoints import layout_of
@@ -236,7 +236,7 @@ class OnPolicyRunner:
     def _failing_together(self) -> Iterator[None]:
         """Let the other processes know when this one learns, rests or fails; close the writers at the end."""
         if self.is_distributed:
-            Watch.rest(False)
+            Watch.note(rests=False)
         try:
             yield
         except Exception as error:
@@ -246,7 +246,7 @@ class OnPolicyRunner:
         finally:
             self.logger.stop_logging_writer()
         if self.is_distributed:
-            Watch.rest(True)
+            Watch.note(rests=True)
 
     # -- checkpoints ---------------------------------------------------------------------------------------------------
 
@@ -304,7 +304,7 @@ class OnPolicyRunner:
 
     def _stateful_callbacks(self) -> list[tuple[str, Any]]:
         """Return the program's own parts that can be saved, by number and class."""
-        parts = [part for part in self.callbacks if isinstance(part, Stateful)]
+        parts = [part for part in self.callbacks if is_stateful(part)]
         return [(f"{index} {type(part).__name__}", part) for index, part in enumerate(parts)]
 
     # -- the trained policy --------------------------------------------------------------------------------------------

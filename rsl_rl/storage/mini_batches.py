@@ -20,24 +20,24 @@ from rsl_rl.core.trajectories import Trajectories
 from rsl_rl.modules import HiddenState, as_hidden_state
 
 
-@dataclass(eq=False)
 class Transition:
     """One step of all environments, filled by the algorithm and copied by :meth:`add_transition`."""
 
-    # None until the algorithm fills them, and where it has no use for them.
-    observations: TensorDict = None  # type: ignore[assignment]
-    actions: torch.Tensor = None  # type: ignore[assignment]
-    privileged_actions: torch.Tensor = None  # type: ignore[assignment]
-    rewards: torch.Tensor = None  # type: ignore[assignment]
-    dones: torch.Tensor = None  # type: ignore[assignment]
-    values: torch.Tensor = None  # type: ignore[assignment]
-    actions_log_prob: torch.Tensor = None  # type: ignore[assignment]
-    distribution_params: tuple[torch.Tensor, ...] = None  # type: ignore[assignment]
-    hidden_states: tuple[HiddenState, HiddenState] = (None, None)
+    def __init__(self) -> None:
+        self.clear()
 
     def clear(self) -> None:
         """Forget everything."""
-        self.__init__()
+        # None until the algorithm fills them, and where it has no use for them.
+        self.observations: TensorDict = None  # type: ignore[assignment]
+        self.actions: torch.Tensor = None  # type: ignore[assignment]
+        self.privileged_actions: torch.Tensor = None  # type: ignore[assignment]
+        self.rewards: torch.Tensor = None  # type: ignore[assignment]
+        self.dones: torch.Tensor = None  # type: ignore[assignment]
+        self.values: torch.Tensor = None  # type: ignore[assignment]
+        self.actions_log_prob: torch.Tensor = None  # type: ignore[assignment]
+        self.distribution_params: tuple[torch.Tensor, ...] = None  # type: ignore[assignment]
+        self.hidden_states: tuple[HiddenState, HiddenState] = (None, None)
 
 
 @dataclass
@@ -66,12 +66,18 @@ class Batch:
         for name, value in vars(self).items():
             if isinstance(value, (torch.Tensor, TensorDict)):
                 setattr(changed, name, function(value))
-        changed.old_distribution_params = tuple(function(param) for param in self.old_distribution_params or ())
+        if self.old_distribution_params is not None:
+            changed.old_distribution_params = tuple(map(function, self.old_distribution_params))
         return changed
 
 
-_BUFFERS = {name: name for name in ("actions", "values", "advantages", "returns")}
-_BUFFERS["old_actions_log_prob"] = "actions_log_prob"
+_BUFFERS = {
+    "actions": "actions",
+    "values": "values",
+    "advantages": "advantages",
+    "returns": "returns",
+    "old_actions_log_prob": "actions_log_prob",
+}
 """Buffers of a rollout by their names in a batch."""
 
 
@@ -97,7 +103,7 @@ def shuffled_mini_batches(storage: Any, num_mini_batches: int, num_epochs: int) 
 
 def padded_mini_batches(storage: Any, num_mini_batches: int) -> list[Batch]:
     """Return whole environments in their order, their observations cut at episode ends into padded trajectories."""
-    size = _mini_batch_size(storage.num_envs, "environments", num_mini_batches)
+    size = _mini_batch_size(storage.num_envs, "environments for a recurrent model", num_mini_batches)
     trajectories = Trajectories.of(storage.dones)
     padded_shape = [storage.num_transitions_per_env, trajectories.num_trajectories]
     observations = storage.observations.apply(trajectories.pad, batch_size=padded_shape)

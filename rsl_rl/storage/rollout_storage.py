@@ -114,9 +114,7 @@ class RolloutStorage:
             OverflowError: The rollout is full.
         """
         if self.step >= self.num_transitions_per_env:
-            raise OverflowError(
-                f"The rollout is full: it holds {self.num_transitions_per_env} steps. Call clear() before adding more."
-            )
+            raise self._overflow()
         slot = self._observation_slots[self.step]
         for key, target in slot.items():
             target.copy_(obs[key], non_blocking=True)  # type: ignore[arg-type] (a tensor)
@@ -133,11 +131,14 @@ class RolloutStorage:
         Raises:
             OverflowError: The rollout is full.
         """
-        is_full, observations = self.step >= self.num_transitions_per_env, transition.observations
-        if is_full or (observations is not None and observations is not self._observation_slots[self.step]):
-            self.record_observations(observations)  # raises if the rollout is full
+        if self.step >= self.num_transitions_per_env:
+            raise self._overflow()
+        observations = transition.observations
+        if observations is not None and observations is not self._observation_slots[self.step]:
+            self.record_observations(observations)
         for name, slot in self._slots[self.step].items():
-            slot.copy_(getattr(transition, name).view_as(slot))
+            value = getattr(transition, name)
+            slot.copy_(value if name.endswith("actions") else value.view(-1, 1))
         if self.distribution_params is None and transition.distribution_params is not None:
             self.distribution_params = self._allocate_like(transition.distribution_params)
         for target, value in zip(self.distribution_params or (), transition.distribution_params or (), strict=True):
@@ -209,9 +210,11 @@ class RolloutStorage:
         yield from shuffled_mini_batches(self, num_mini_batches, num_epochs)
 
     def recurrent_mini_batch_generator(self, num_mini_batches: int, num_epochs: int = 8) -> Iterator[Batch]:
-        """Yield mini-batches of whole environments in their order; else as :meth:`mini_batch_generator`.
+        """Yield mini-batches of whole environments in their order, the same ones in every epoch.
 
-        Observations are cut at episode ends into padded trajectories; the other tensors stay [T, B, ...].
+        Observations are cut at episode ends into padded trajectories; the other tensors stay [T, B, ...]. What N
+        leaves over when divided by the number of mini-batches is not used. ValueError if there are more mini-batches
+        than environments.
         """
         self._require_type("rl")
         batches = padded_mini_batches(self, num_mini_batches)
@@ -238,13 +241,18 @@ class RolloutStorage:
         """Copy the hidden states before the current step; None, before the first step of all, stands for zeros."""
         saved = []
         for buffers, state in zip((self.saved_hidden_state_a, self.saved_hidden_state_c), hidden_states, strict=True):
-            parts = (state,) if isinstance(state, torch.Tensor) else state
+            parts = state if isinstance(state, tuple) or state is None else (state,)
             if buffers is None and parts is not None:
                 buffers = self._allocate_like(parts)
-            for target, part in zip(buffers or (), parts or (0.0, 0.0), strict=False):
-                target[self.step] = part
+            for index, target in enumerate(buffers or ()):
+                target[self.step] = 0.0 if parts is None else parts[index]
             saved.append(buffers)
         self.saved_hidden_state_a, self.saved_hidden_state_c = saved
+
+    def _overflow(self) -> OverflowError:
+        return OverflowError(
+            f"The rollout is full: it holds {self.num_transitions_per_env} steps. Call clear() before adding more."
+        )
 
     def _require_type(self, training_type: str) -> None:
         if self.training_type != training_type:

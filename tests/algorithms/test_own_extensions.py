@@ -76,3 +76,40 @@ def test_a_loss_that_is_added_is_learned_from(options: dict[str, Any]) -> None:
     assert ours.alg.actor.mlp[-1].bias.item() > 0.008
     assert after["bias"] < before["bias"]
     assert set(after) == {"value", "surrogate", "entropy", "bias", *(["rnd"] if options else [])}
+
+
+class Discriminating(Bias):
+    def __init__(self) -> None:
+        super().__init__(0.0)
+        self.discriminator = torch.nn.Linear(2, 1)
+
+    def parts(self) -> dict[str, Any]:
+        return {"discriminator_state_dict": self.discriminator}
+
+
+class DiscriminatingPPO(PPO):
+    parts_to_load = (*PPO.parts_to_load, "discriminator")
+
+    def own_extensions(self) -> list[Extension]:
+        return [Discriminating()]
+
+
+def test_parts_of_an_extension_may_be_missing_in_a_checkpoint() -> None:
+    (plain, _), (runner, _) = trained(PPO), trained(DiscriminatingPPO)
+    runner.alg.load(plain.alg.save())
+    assert "discriminator: not in the checkpoint, it starts anew" in runner.alg.load_report
+
+
+def test_what_a_constructor_sets_is_configuration_however_the_algorithm_is_built() -> None:
+    class StyledPPO(PPO):
+        def __init__(self, *args: Any, style_coef: float = 1.0, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self.style_coef = style_coef
+
+    alg = trained(PPO)[0].alg
+    own = StyledPPO(alg.actor, alg.critic, alg.storage)
+    assert own.save()["numbers"] == {}
+    own.style_coef = 0.5
+    other = StyledPPO(alg.actor, alg.critic, alg.storage, style_coef=2.0)
+    assert other.load(own.save())
+    assert other.style_coef == 0.5

@@ -57,3 +57,12 @@ def test_groups_keep_their_types() -> None:
     back = unpad_trajectories(padded, masks)
     assert back.batch_size == (3, 2)
     assert all(torch.equal(back[key], rollout[key]) for key in ("vector", "image"))
+
+
+def test_groups_of_any_batch_size_become_batches_of_trajectories() -> None:
+    dones = torch.tensor([[0, 1], [1, 0], [0, 0]])
+    for batch_size in ([3], [3, 2], [3, 2, 4]):
+        groups = TensorDict({"vector": torch.randn(3, 2, 4)}, batch_size)
+        padded, masks = split_and_pad_trajectories(groups, dones)
+        assert padded.batch_size == (3, 4)
+        assert unpad_trajectories(padded, masks).batch_size == (3, 2)

@@ -58,6 +58,14 @@ def test_buffers_have_the_documented_shapes_and_dtypes() -> None:
     assert [tuple(param.shape) for param in storage.distribution_params] == [(T, N, A)] * 2
 
 
+@pytest.mark.parametrize("actions", [torch.zeros(A, N), torch.zeros(A * N), torch.zeros(N, A + 1)])
+def test_actions_of_another_shape_are_refused(actions: torch.Tensor) -> None:
+    step = transition(0.0)
+    step.actions = actions
+    with pytest.raises(RuntimeError, match="must match"):
+        RolloutStorage("rl", N, T, observations(), [A]).add_transition(step)
+
+
 def test_a_full_rollout_overflows() -> None:
     storage = filled()
     with pytest.raises(OverflowError, match="holds 5 steps"):
@@ -193,7 +201,7 @@ def test_environments_left_over_are_not_used() -> None:
     batches = list(recurrent(5).recurrent_mini_batch_generator(2, 1))
     assert [batch.actions.shape[1] for batch in batches] == [2, 2]  # type: ignore[union-attr]
     assert batches[-1].actions[0, -1, 0] == 3.0  # type: ignore[index]
-    with pytest.raises(ValueError, match="6 mini-batches need at least as many environments, but the rollout has 5"):
+    with pytest.raises(ValueError, match="as many environments for a recurrent model, but the rollout has 5"):
         next(recurrent(5).recurrent_mini_batch_generator(6))
 
 
