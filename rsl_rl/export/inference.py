@@ -3,7 +3,7 @@
 
 """The deterministic policy as a module of its own, on the CPU, in evaluation mode, for every export format.
 
-A model is only asked for its parts (normalizer, head, distribution), of which copies are kept, never imported.
+A model is only asked for its parts (normalizer, head, distribution), which are copied; models are never imported.
 TorchScript keeps the hidden state inside, as controllers in the field expect; ONNX and pt2 take and return it.
 """
 
@@ -42,14 +42,24 @@ class ForOnnx:
 
     def _describe(self, model: Any, verbose: bool, inputs: dict[str, torch.Tensor], outputs: list[str]) -> None:
         """Keep examples of the inputs beside ``obs``, with a batch of 1, by name, and the names of the outputs."""
-        if model.obs_groups:
-            inputs = {"obs": torch.zeros(1, int(model.obs_dim), device="cpu"), **inputs}
         self.verbose, self.input_size = verbose, int(model.obs_dim)
-        self.input_names, self.output_names, self._examples = list(inputs), outputs, list(inputs.values())
+        self._examples = {"obs": torch.zeros(1, self.input_size, device="cpu"), **inputs}
+        self._output_names = outputs
 
     def get_dummy_inputs(self) -> tuple[torch.Tensor, ...]:
         """Return example inputs, batch size 1."""
-        return tuple(example.clone() for example in self._examples)
+        return tuple(example.clone() for example in self._examples.values())
+
+    # Properties, which subclasses may replace by properties or class attributes of their own.
+    @property
+    def input_names(self) -> list[str]:
+        """Names of the inputs."""
+        return list(self._examples)
+
+    @property
+    def output_names(self) -> list[str]:
+        """Names of the outputs."""
+        return self._output_names
 
 
 class OnnxPolicy(ForOnnx, TorchPolicy):
@@ -105,6 +115,7 @@ class RecurrentOnnxPolicy(ForOnnx, TorchPolicy):
         state = torch.zeros(self.rnn.num_layers, 1, self.rnn.hidden_size, device="cpu")
         states = dict.fromkeys(STATE_INPUTS if isinstance(self.rnn, nn.LSTM) else STATE_INPUTS[:1], state)
         self._describe(model, verbose, states, ["actions", *(name.replace("_in", "_out") for name in states)])
+        self.batch_dims = [0] + [1] * len(states)
 
     def forward(  # type: ignore[override] (the hidden state travels with it)
         self,
@@ -169,6 +180,8 @@ class VisionOnnxPolicy(ForOnnx, VisionTorchPolicy):
         specs = {group: model.obs_group_specs[group] for group in model.obs_groups_2d}
         images = {group: torch.zeros(1, *shape, dtype=dtype, device="cpu") for group, (shape, dtype) in specs.items()}
         self._describe(model, verbose, images, ["actions"])
+        if not model.obs_groups:
+            del self._examples["obs"]
 
     def forward(self, *inputs: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
         """Return the actions [B, A] for the inputs in the order of :attr:`input_names`."""
@@ -176,9 +189,10 @@ class VisionOnnxPolicy(ForOnnx, VisionTorchPolicy):
         return super().forward(obs_1d, list(inputs[1:] if self.has_vectors else inputs))
 
 
-def batch_dim(name: str) -> int:
-    """Return which dimension of an input or output counts the batch: the second one in a hidden state."""
-    return 1 if name.replace("_out", "_in") in STATE_INPUTS else 0
+def batch_dims(module: Any) -> list[int]:
+    """Return which dimension of each input counts the batch: ``batch_dims``, else the second of a hidden state."""
+    names = getattr(module, "input_names", ["obs"] * len(module.get_dummy_inputs()))
+    return getattr(module, "batch_dims", [1 if name in STATE_INPUTS else 0 for name in names])
 
 
 def batched_examples(module: Any) -> tuple[tuple[torch.Tensor, ...], tuple]:
@@ -186,7 +200,7 @@ def batched_examples(module: Any) -> tuple[tuple[torch.Tensor, ...], tuple]:
 
     An example with a batch of 1 would fix the batch size to 1.
     """
-    dims = [batch_dim(name) for name in module.input_names]
+    dims = batch_dims(module)
     pairs = (torch.cat([example.cpu()] * 2, dim) for example, dim in zip(module.get_dummy_inputs(), dims, strict=True))
     batch = torch.export.Dim("batch", min=1, max=2**20)
     shapes: tuple = tuple({dim: batch} for dim in dims)

@@ -110,8 +110,11 @@ def random_observations(model: Any, batch_size: int, scale: float, generator: to
         vectors = model.obs_normalizer.inverse(vectors)
     groups = dict(zip(model.obs_group_dims, vectors.split(list(model.obs_group_dims.values()), dim=-1), strict=True))
     for group, (shape, dtype) in model.obs_group_specs.items():
-        if group not in groups:
-            end = 1 if dtype.is_floating_point else 256 if dtype == torch.uint8 else 2
-            numbers = end * torch.rand([batch_size, *shape], generator=generator)
-            groups[group] = (numbers if dtype.is_floating_point else numbers.floor()).to(dtype)
+        if group in groups:
+            continue
+        if dtype.is_floating_point:
+            groups[group] = torch.rand([batch_size, *shape], generator=generator).to(dtype)
+        else:
+            highest = 256 if dtype == torch.uint8 else 2
+            groups[group] = torch.randint(0, highest, [batch_size, *shape], generator=generator).to(dtype)
     return TensorDict(groups, [batch_size])

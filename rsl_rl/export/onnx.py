@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from rsl_rl.export.inference import batch_dim, batched_examples
+from rsl_rl.export.inference import batch_dims, batched_examples
 from rsl_rl.export.metadata import KEY, STATE_INPUTS, PolicyMetadata, describe_policy
 from rsl_rl.export.policy import Program
 from rsl_rl.export.verification import BATCH_SIZES, OWN_FORWARD_HINT, ExportReport, write_checked
@@ -98,7 +98,7 @@ def _write_graph(module: Any, path: str, verbose: bool) -> tuple[int, ...]:
         _run_exporter(module, *batched_examples(module), path, verbose)
     except Exception as any_batch_size:
         # A client's module may be written for one observation at a time, as a controller needs it.
-        examples = module.get_dummy_inputs()
+        examples = tuple(example.cpu() for example in module.get_dummy_inputs())
         try:
             _run_exporter(module, examples, None, path, verbose)
         except Exception as error:
@@ -121,7 +121,10 @@ def _run_exporter(
         # Its new exporter knows neither LSTM with any batch size nor batch normalization.
         options = {"dynamo": False}
         if dynamic_shapes is not None:
-            options["dynamic_axes"] = {name: {batch_dim(name): "batch"} for name in inputs + outputs}
+            dims = batch_dims(module)
+            # The actions come first; the outputs after them are the next hidden state, whose inputs come last.
+            dims = [*dims, 0, *dims[len(dims) - len(outputs) + 1 :]]
+            options["dynamic_axes"] = {name: {dim: "batch"} for name, dim in zip(inputs + outputs, dims, strict=True)}
     options |= {"input_names": inputs, "output_names": outputs, "opset_version": OPSET, "verbose": verbose}
     with contextlib.nullcontext() if verbose else _silenced():
         torch.onnx.export(module, examples, path, **options)

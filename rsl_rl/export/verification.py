@@ -56,7 +56,8 @@ def write_checked(
 ) -> ExportReport:
     """Write a policy, load it back and compare it with the model on random observations.
 
-    They come one by one and in batches, and lie around what the model's normalizer has seen, close by and far outside.
+    The observations are given one at a time and in batches, and range from close to what the model's normalizer has
+    seen to far outside of it.
     Recurrent policies are compared step by step over episodes of 20 steps, each carrying its own hidden state. The
     global random state is neither used nor moved. See :func:`export_onnx` for the arguments and errors.
 

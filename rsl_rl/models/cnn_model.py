@@ -47,6 +47,10 @@ class CNNModel(MLPModel):
             cnns: Ready encoders by group, to share them with another model; ``cnn_cfg`` is not used then.
         """
         self._get_obs_dim(obs, obs_groups, obs_set)
+        if cnns is not None and not (
+            isinstance(cnns, (Mapping, nn.ModuleDict)) and all(isinstance(cnn, nn.Module) for cnn in cnns.values())
+        ):
+            raise TypeError(f"'cnns' must be ready encoders by image group, got {cnns!r}. Options belong in cnn_cfg.")
         encoders: dict[str, Any] = self._make_encoders(cnn_cfg) if cnns is None else dict(cnns.items())
         if sorted(encoders) != sorted(self.obs_groups_2d):
             raise ValueError(

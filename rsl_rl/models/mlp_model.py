@@ -41,6 +41,13 @@ class MLPModel(nn.Module):
     """
 
     is_recurrent: bool = False
+    _answers_itself = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Note whether a subclass has a forward pass of its own, or answers otherwise than its distribution."""
+        super().__init_subclass__(**kwargs)
+        asked = ("forward", *_ANSWERS.values())
+        cls._answers_itself = any(getattr(cls, name) is not getattr(MLPModel, name) for name in asked)
 
     def __init__(
         self,
@@ -77,9 +84,6 @@ class MLPModel(nn.Module):
         normalized = obs_normalization and self.obs_dim > 0
         self.obs_normalizer = EmpiricalNormalization(self.obs_dim) if normalized else nn.Identity()
 
-        # A subclass with a forward pass of its own, or other answers than its distribution, is asked itself.
-        asked = ("forward", *_ANSWERS.values())
-        self._answers_itself = any(getattr(type(self), name) is not getattr(MLPModel, name) for name in asked)
         self.distribution: Distribution | None = None
         if distribution_cfg is None:
             self.mlp = MLP(self._get_latent_dim(), output_dim, hidden_dims, activation)

@@ -55,18 +55,20 @@ class CNN(nn.Sequential):
         Raises:
             ValueError: An option is unknown, has the wrong number of entries, or leaves no pixel.
         """
+        num_layers = len(output_channels)
         per_layer: dict[str, Any] = {"kernel_size": kernel_size, "stride": stride, "dilation": dilation}
         per_layer |= {"norm": norm, "max_pool": max_pool}
         for name, value in per_layer.items():
-            if isinstance(value, (list, tuple)) and len(value) != (count := len(output_channels)):
-                raise ValueError(f"The CNN's {name} has {len(value)} entries for {count} convolutions: {value}.")
+            if isinstance(value, (list, tuple)) and len(value) != num_layers:
+                raise ValueError(f"The CNN's {name} has {len(value)} entries for {num_layers} convolutions: {value}.")
         check_choice("padding", padding, ("none", "zeros", "reflect", "replicate", "circular"), of=" of a CNN")
         check_choice("global_pool", global_pool, _GLOBAL_POOLS, of=" of a CNN")
 
         layers: list[nn.Module] = []
         channels, size = input_channels, (int(input_dim[0]), int(input_dim[1]))
         for index, width in enumerate(output_channels):
-            kernel, step, spread, layer_norm, pools = (get_param(value, index) for value in per_layer.values())
+            kernel, step, spread = (get_param(value, index) for value in (kernel_size, stride, dilation))
+            layer_norm, pools = get_param(norm, index), get_param(max_pool, index)
             sizes = {"output_channels": width, "kernel_size": kernel, "stride": step, "dilation": spread}
             if small := [name for name, number in sizes.items() if number < 1]:
                 raise ValueError(f"The CNN's {listed(small)} of layer {index} must be at least 1: {sizes}.")

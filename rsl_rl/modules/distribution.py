@@ -108,7 +108,7 @@ class Distribution(nn.Module, ABC):
         if isinstance(self._last, _NoParameters):
             return None
         is_own = isinstance(self._last, _OfTorch)
-        return self._last.distribution if is_own else torch.distributions.Normal(self.mean, self.std)
+        return self._last.distribution if is_own else torch.distributions.Normal(self._last.mean, self._last.std)
 
     @_distribution.setter
     def _distribution(self, distribution: torch.distributions.Distribution | None) -> None:
@@ -131,14 +131,25 @@ class _NoParameters:
 
 
 class _OfTorch(NamedTuple):
-    """A distribution of torch with independent dimensions [B, A], as a value."""
+    """A distribution of torch with independent dimensions, as a value: [B, A], log density and entropy [B]."""
 
     distribution: torch.distributions.Distribution
 
-    mean = property(lambda self: self.distribution.mean)
-    std = property(lambda self: self.distribution.stddev)
-    params = property(lambda self: (self.mean, self.std))
-    entropy = property(lambda self: self.summed(self.distribution.entropy()))
+    @property
+    def mean(self) -> torch.Tensor:
+        return self.distribution.mean
+
+    @property
+    def std(self) -> torch.Tensor:
+        return self.distribution.stddev
+
+    @property
+    def params(self) -> tuple[torch.Tensor, ...]:
+        return (self.mean, self.std)
+
+    @property
+    def entropy(self) -> torch.Tensor:
+        return self.summed(self.distribution.entropy())
 
     def sample(self) -> torch.Tensor:
         return self.distribution.sample()
@@ -289,9 +300,15 @@ class BetaDistribution(_TwoRows):
         alpha, beta = (functional.softplus(_in_full_precision(mlp_output)) + 1.0).unbind(dim=-2)
         return ScaledBeta(alpha, beta, *self.action_range)
 
-    # By their names in release 5.5.1, [B, A], after the last update.
-    _alpha = property(lambda self: self._last.alpha)
-    _beta = property(lambda self: self._last.beta)
+    @property
+    def _alpha(self) -> torch.Tensor:
+        """Alpha [B, A] after the last :meth:`update`, under its name in release 5.5.1."""
+        return self._last.alpha
+
+    @property
+    def _beta(self) -> torch.Tensor:
+        """Beta [B, A], as ``_alpha``."""
+        return self._last.beta
 
     def deterministic_output(self, mlp_output: torch.Tensor) -> torch.Tensor:
         """Return the mean [B, A]."""

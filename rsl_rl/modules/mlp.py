@@ -65,7 +65,7 @@ class MLP(nn.Sequential):
         super().__init__(*layers)
 
     def init_weights(self, scales: float | Sequence[float]) -> None:
-        """Initialize the weights orthogonally, with one gain for all layers or one per layer, the biases with zero."""
+        """Initialize weights orthogonally and biases with zero; ``scales`` is one gain for all layers or one each."""
         linears = [module for module in self if isinstance(module, nn.Linear)]
         gains = [scales] * len(linears) if isinstance(scales, (int, float)) else list(scales)
         for linear, gain in zip(linears, gains, strict=True):

@@ -53,9 +53,13 @@ class RNN(nn.Module):
     ) -> torch.Tensor:
         """Run over one step, which moves the hidden state, or over trajectories, which does not touch it.
 
-        One step is [N, input_size] and gives [1, N, hidden]. With ``masks`` [T, n_traj], True where a trajectory has a
-        step, the input is padded trajectories [T, n_traj, input_size] that begin with ``hidden_state``,
-        [layers, n_traj, hidden] or None for zeros; it gives [T, N, hidden].
+        Args:
+            input: One step, [N, input_size]; with ``masks`` padded trajectories, [T, n_traj, input_size].
+            masks: [T, n_traj], bool, True where a trajectory has a step.
+            hidden_state: State at the first step of every trajectory, [layers, n_traj, hidden]; None for zeros.
+
+        Returns:
+            [1, N, hidden], for trajectories [T, N, hidden].
         """
         if masks is not None:
             return unpad_trajectories(self._run(input, hidden_state)[0], masks)
@@ -73,7 +77,10 @@ class RNN(nn.Module):
         return self.rnn(input, hidden_state)
 
     def reset(self, dones: torch.Tensor | None = None, hidden_state: HiddenState = None) -> None:
-        """Set the state to zero where ``dones`` [N] is non-zero; without ``dones`` go on with ``hidden_state``."""
+        """Set the state to zero where ``dones`` [N] is non-zero; without ``dones`` go on with ``hidden_state``.
+
+        Giving both raises ValueError.
+        """
         if dones is None:
             self.hidden_state = hidden_state
             return

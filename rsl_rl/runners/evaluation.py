@@ -44,7 +44,7 @@ class Evaluation(Callback):
         for name, number in (("interval", interval), ("number of episodes", episodes)):
             if number < 1:
                 raise ValueError(f"The {name} of evaluations must be at least 1, got {number}.")
-        self._interval, self._episodes = interval, episodes
+        self._interval, self._episodes, self._is_over = interval, episodes, False
         # A class is a function that makes environments.
         self._makes_anew = isinstance(env, type) or not hasattr(env, "step")
         self._make: Any = env if self._makes_anew else lambda: env
@@ -55,13 +55,13 @@ class Evaluation(Callback):
         """Evaluate if it is time, in the first of several processes; warn if that fails."""
         runner.logger.evaluation, iteration = {}, runner.current_learning_iteration
         is_time = runner.is_last_iteration or iteration % self._interval == 0
-        if not is_time or runner.gpu_global_rank != 0:
+        if self._is_over or not is_time or runner.gpu_global_rank != 0:
             return
         started = time.perf_counter()
         try:
             played = self._play(runner)
         except Exception as error:  # whatever an environment or a model raises, it is not worth a run
-            runner.callbacks.remove(self)
+            self._is_over = True
             self._close()
             warnings.warn(
                 f"The evaluation in iteration {iteration} failed and none is made any more, training goes on, and "
@@ -111,10 +111,11 @@ def _seeded(devices: set[str]) -> Iterator[None]:
         random.seed(SEED)
         np.random.seed(SEED)
         torch.default_generator.manual_seed(SEED)
-        for device in filter(lambda device: torch.device(device).type == "cuda", devices):
-            # Not torch.manual_seed: other GPUs are none of its business.
-            with torch.cuda.device(device):
-                torch.cuda.manual_seed(SEED)
+        for device in devices:
+            if torch.device(device).type == "cuda":
+                # Not torch.manual_seed: other GPUs are none of its business.
+                with torch.cuda.device(device):
+                    torch.cuda.manual_seed(SEED)
         yield
     finally:
         for device, state in kept.items():

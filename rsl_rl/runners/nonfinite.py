@@ -102,11 +102,8 @@ def _keep_evidence(offence: Offence, runner: OnPolicyRunner, obs: TensorDict) ->
     """Write the policy as of the iteration before, and what the first bad step was given and answered; say where."""
     if runner.logger.log_dir is None:
         return ""
-    iteration, step, envs = (
-        runner.current_learning_iteration,
-        offence.step,
-        offence.environments[:_MAX_ENVIRONMENTS_KEPT],
-    )
+    iteration, step = runner.current_learning_iteration, offence.step
+    envs = offence.environments[:_MAX_ENVIRONMENTS_KEPT]
     after = {str(group): value[envs].clone() for group, value in obs.items()}
     if step < runner.cfg["num_steps_per_env"] - 1:
         after = runner.alg.recorded_step(step + 1, envs).get("observations", after)

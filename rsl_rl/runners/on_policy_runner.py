@@ -65,9 +65,15 @@ class OnPolicyRunner:
         ranks = {"global_rank": world.rank, "local_rank": world.local_rank, "world_size": world.size}
         self.cfg["multi_gpu"] = ranks if self.is_distributed else None
         self.alg = construct_algorithm(obs, env, self.cfg, device)
-        env_cfg = getattr(env, "cfg", {})
         self.logger = Logger(
-            log_dir, self.cfg, env_cfg, env.num_envs, self.is_distributed, world.size, world.rank, device
+            log_dir,
+            self.cfg,
+            env_cfg=getattr(env, "cfg", {}),
+            num_envs=env.num_envs,
+            is_distributed=self.is_distributed,
+            gpu_world_size=world.size,
+            gpu_global_rank=world.rank,
+            device=device,
         )
         self.current_learning_iteration = 0
         self.is_last_iteration = False

@@ -42,7 +42,8 @@ class ResumedRun:
     def __init__(self, document: Mapping[str, Any], world: World) -> None:
         """Pick this process's share of a checkpoint; the number of processes may have changed."""
         processes = document.get("processes") or []
-        self._rank, self._notes = world.rank, list[str]()
+        self._rank = world.rank
+        self._notes: list[str] = []
         self.state: dict[str, Any] = {}
         """What :func:`process_state` returned in this process."""
         if processes and len(processes) != world.size:

@@ -111,7 +111,9 @@ class Logger:
             try:
                 self._writers.append(configured.open(self.log_dir))
             except Exception as error:  # a missing package or token, a service that is down
-                _warn(f"The logger '{configured.name}' could not start and is not used, {_told(error)}")
+                _warn(
+                    f"The logger '{configured.name}' could not start and is not used, training goes on: {_told(error)}"
+                )
         if not any(isinstance(writer, CsvLogWriter) for writer in self._writers):
             # The numbers are kept here, whatever happens to the configured writers.
             try:
@@ -158,10 +160,21 @@ class Logger:
         width: int = 80,
         pad: int = 40,
     ) -> None:
-        """Show and write the numbers of an iteration, ``it``.
+        """Show and write the numbers of an iteration.
 
-        The first one of this call to ``learn`` was ``start_it``, the first that will not be made is ``total_it``. Times
-        are in seconds; the deviation of the actions has any shape. The last three are unused, for existing callers.
+        Args:
+            it: The iteration.
+            start_it: The first iteration of this call to ``learn``.
+            total_it: The first iteration that will not be made.
+            collect_time: Seconds of stepping the environment.
+            learn_time: Seconds of learning.
+            loss_dict: Mean losses by name.
+            learning_rate: The learning rate.
+            action_std: Standard deviation of the actions, any shape, or None.
+            rnd_weight: Weight of the intrinsic reward, or None.
+            print_minimal: Unused, like ``width`` and ``pad``; kept for existing callers.
+            width: Unused.
+            pad: Unused.
         """
         world = current() if self._is_distributed else SOLO
         for finished, totals in world.gather((self.episodes.finished(), self._environment_log.totals())):
@@ -255,7 +268,10 @@ class Logger:
                 self._writers.remove(writer)
                 if self.writer is writer:
                     self.writer = self._writers[0] if self._writers else None
-                _warn(f"{type(writer).__name__} failed in {method} and is not used any more, {_told(error)}")
+                _warn(
+                    f"{type(writer).__name__} failed in {method} and is not used any more, "
+                    f"training goes on: {_told(error)}"
+                )
 
 
 def _warn(text: str) -> None:
@@ -263,7 +279,7 @@ def _warn(text: str) -> None:
 
 
 def _told(error: Exception) -> str:
-    return f"training goes on: {type(error).__name__}: {error}"
+    return f"{type(error).__name__}: {error}"
 
 
 def _mean(history: deque[float]) -> float | None:

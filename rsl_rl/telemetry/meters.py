@@ -69,20 +69,24 @@ class EpisodeStatistics:
 
         With intrinsic rewards also extrinsic and intrinsic returns. :meth:`add` takes them.
         """
-        rows = 3 if self._with_intrinsic_rewards else 2
-        record_TRN = self._record_TRN[: self._steps, :rows].cpu()
+        record_TRN = self._record_TRN[: self._steps, : 3 if self._with_intrinsic_rewards else 2].cpu()
         self._steps, sums_SN, sums_of_episodes = 0, self._sums_SN, [self._sums_SN[:, :0]]
         # A NaN in the dones counts as done.
         done_TN = record_TRN[:, 0] != 0
         for step_RN, done_N, any_done in zip(record_TRN, done_TN, done_TN.any(dim=1).tolist(), strict=True):
             sums_SN[0] += 1.0
-            sums_SN[1] += step_RN[1] if rows == 2 else step_RN[1] + step_RN[2]
-            sums_SN[2 : rows + 1] += step_RN[1:]
+            if self._with_intrinsic_rewards:
+                sums_SN[1] += step_RN[1] + step_RN[2]
+                sums_SN[2:] += step_RN[1:]
+            else:  # the return and its extrinsic part are the same
+                sums_SN[1:3] += step_RN[1]
             if any_done:
                 sums_of_episodes.append(sums_SN[:, done_N])
                 sums_SN[:, done_N] = 0.0
         sums_SE = torch.cat(sums_of_episodes, dim=1)
-        return sums_SE[: 4 if rows == 3 else 2, -HISTORY:].tolist()
+        if not self._with_intrinsic_rewards:
+            sums_SE = sums_SE[:2]
+        return sums_SE[:, -HISTORY:].tolist()
 
     def add(self, finished: list[list[float]]) -> None:
         """Add finished episodes, of this or another process, to the history."""

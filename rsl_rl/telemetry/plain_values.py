@@ -17,7 +17,7 @@ _MAX_DEPTH = 12
 _MAX_ELEMENTS = 64
 
 
-def plain(value: Any, within: tuple[int, ...] = ()) -> Any:
+def plain(value: Any) -> Any:
     """Return a value as nested dicts, lists, texts, numbers, booleans and None, whatever it holds.
 
     Dataclasses and objects become dicts of their public attributes, functions and classes their import path, small
@@ -25,21 +25,8 @@ def plain(value: Any, within: tuple[int, ...] = ()) -> Any:
 
     Args:
         value: Anything; it is not changed.
-        within: Identities of the values that hold this one.
     """
-    # Comparisons by exact type: a subclass (a numpy float, an enumeration) may store or print differently.
-    if value is None or type(value) in (bool, int):
-        return value
-    if type(value) is float:
-        return value if math.isfinite(value) else str(value)
-    if type(value) is str:
-        return value[:_MAX_TEXT]
-    if id(value) in within or len(within) >= _MAX_DEPTH:
-        return _text(value)
-    try:
-        return _parts(value, (*within, id(value)))
-    except Exception:  # a property or an iteration of the user's that fails
-        return _text(value)
+    return _plain(value, ())
 
 
 def flat(value: Any, prefix: str = "") -> dict[str, str | int | float | bool]:
@@ -65,31 +52,48 @@ def flattened(section: Mapping[str, Any], prefix: str = "", separator: str = "."
     return leaves
 
 
+def _plain(value: Any, within: tuple[int, ...]) -> Any:
+    """Return what :func:`plain` does; ``within`` are the identities of the values that hold this one."""
+    # Comparisons by exact type: a subclass (a numpy float, an enumeration) may store or print differently.
+    if value is None or type(value) in (bool, int):
+        return value
+    if type(value) is float:
+        return value if math.isfinite(value) else str(value)
+    if type(value) is str:
+        return value[:_MAX_TEXT]
+    if id(value) in within or len(within) >= _MAX_DEPTH:
+        return _text(value)
+    try:
+        return _parts(value, (*within, id(value)))
+    except Exception:  # a property or an iteration of the user's that fails
+        return _text(value)
+
+
 def _parts(value: Any, within: tuple[int, ...]) -> Any:
     if isinstance(value, Mapping):
-        return {str(key): plain(item, within) for key, item in value.items()}
+        return {str(key): _plain(item, within) for key, item in value.items()}
     if isinstance(value, type):
         owners = value.__mro__[-2::-1]
         # A class without behavior is a way to write down settings: legged_gym nests them.
         if any(_is_behavior(item) for owner in owners for item in vars(owner).values()):
             return _import_path(value)
-        return {name: plain(item, within) for name, item in _settings(*owners).items()} or _import_path(value)
+        return {name: _plain(item, within) for name, item in _settings(*owners).items()} or _import_path(value)
     if hasattr(value, "__qualname__"):  # a function
         return _import_path(value)
     if dataclasses.is_dataclass(value):
-        return {field.name: plain(getattr(value, field.name), within) for field in dataclasses.fields(value)}
+        return {field.name: _plain(getattr(value, field.name), within) for field in dataclasses.fields(value)}
     if hasattr(value, "tolist") and hasattr(value, "shape"):
         # A tensor, an array or a number of numpy.
         if math.prod(value.shape) > _MAX_ELEMENTS:
             return f"{type(value).__name__} of shape {tuple(value.shape)}"
-        return plain(value.tolist(), within)
+        return _plain(value.tolist(), within)
     if isinstance(value, (set, frozenset)):
         value = sorted(value, key=str)
     if isinstance(value, (list, tuple)):
-        return [plain(item, within) for item in value]
+        return [_plain(item, within) for item in value]
     if type(value).__repr__ is object.__repr__ and hasattr(value, "__dict__"):
         settings = _settings(*type(value).__mro__[-2::-1], value)
-        return {name: plain(item, within) for name, item in settings.items()} or _text(value)
+        return {name: _plain(item, within) for name, item in settings.items()} or _text(value)
     return _text(value)
 
 

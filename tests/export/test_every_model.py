@@ -156,6 +156,36 @@ def test_a_recurrent_export_that_forgets_is_not_kept(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+class Minimal(nn.Module):
+    """A client's module that has only what an exporter cannot do without."""
+
+    def __init__(self, policy: Any) -> None:
+        super().__init__()
+        self.policy = policy
+
+    def get_dummy_inputs(self) -> tuple[torch.Tensor, ...]:
+        return self.policy.get_dummy_inputs()
+
+    def forward(self, *inputs: torch.Tensor) -> Any:
+        return self.policy(*inputs)
+
+
+class MinimalRecurrent(Minimal):
+    batch_dims = (0, 1)
+
+
+@pytest.mark.parametrize(("name", "module_class"), [("beta", Minimal), ("gru", MinimalRecurrent)])
+def test_a_module_without_names_is_exported(
+    name: str, module_class: type[Minimal], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = build(name)
+    as_onnx = type(model).as_onnx
+    monkeypatch.setattr(type(model), "as_onnx", lambda self, verbose=False: module_class(as_onnx(self, verbose)))
+    report = export_pt2(model, tmp_path / "policy.pt2")
+    assert report.max_difference is not None
+    assert report.max_difference < 1e-5
+
+
 def test_files_that_are_no_programs_are_refused(tmp_path: Path) -> None:
     (tmp_path / "policy.pt2").write_bytes(b"something else")
     with pytest.raises(ValueError, match=r"is not a torch.export policy, or it is damaged"):

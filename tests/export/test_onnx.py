@@ -11,6 +11,8 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import onnx
 import onnxruntime
@@ -22,13 +24,14 @@ from torch import nn
 import rsl_rl
 from rsl_rl.export import export_onnx, load_onnx, load_policy
 from rsl_rl.export.inference import OnnxPolicy
-from rsl_rl.models import MLPModel
+from rsl_rl.models import MLPModel, RNNModel
 
 
-def build(model_class: type[MLPModel] = MLPModel) -> MLPModel:
+def build(model_class: type[MLPModel] = MLPModel, updated: bool = True) -> MLPModel:
     obs = TensorDict({"policy": torch.randn(8, 6)}, [8])
     model = model_class(obs, {"actor": ["policy"]}, "actor", 3, (16,), obs_normalization=True)
-    model.update_normalization(obs)
+    if updated:
+        model.update_normalization(obs)
     return model
 
 
@@ -39,6 +42,44 @@ def test_interface_is_the_documented_one(tmp_path: Path) -> None:
     session = onnxruntime.InferenceSession(tmp_path / "policy.onnx", providers=["CPUExecutionProvider"])
     assert [(entry.name, entry.shape) for entry in session.get_inputs()] == [("obs", ["batch", 6])]
     assert [(entry.name, entry.shape) for entry in session.get_outputs()] == [("actions", ["batch", 3])]
+
+
+class NamedByProperties(OnnxPolicy):
+    @property
+    def input_names(self) -> list[str]:
+        return ["observation"]
+
+    @property
+    def output_names(self) -> list[str]:
+        return ["joint_targets"]
+
+
+class NamedByAttributes(OnnxPolicy):
+    input_names = ["observation"]  # type: ignore[assignment] (a client's way)  # noqa: RUF012
+    output_names = ["joint_targets"]  # type: ignore[assignment]  # noqa: RUF012
+
+
+@pytest.mark.parametrize("policy", [NamedByProperties, NamedByAttributes])
+def test_a_module_derived_from_ours_names_its_inputs_and_outputs(policy: type[OnnxPolicy], tmp_path: Path) -> None:
+    class Renamed(MLPModel):
+        def as_onnx(self, verbose: bool = False) -> nn.Module:
+            return policy(self, verbose)
+
+    export_onnx(build(Renamed), tmp_path / "policy.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "policy.onnx", providers=["CPUExecutionProvider"])
+    assert [entry.name for entry in session.get_inputs()] == ["observation"]
+    assert [entry.name for entry in session.get_outputs()] == ["joint_targets"]
+
+
+@pytest.mark.parametrize("model_class", [MLPModel, RNNModel])
+def test_a_model_that_names_no_group_still_gets_its_observation_as_an_input(model_class: type[MLPModel]) -> None:
+    class OwnGroups(model_class):  # type: ignore[valid-type, misc] (a parameter)
+        def _get_obs_dim(self, obs: TensorDict, obs_groups: dict, obs_set: str) -> tuple[list[str], int]:
+            return [], 6
+
+    module: Any = build(OwnGroups, updated=False).as_onnx()
+    assert module.input_names[0] == "obs"
+    assert module.get_dummy_inputs()[0].shape == (1, 6)
 
 
 def test_one_file_holds_everything_and_nothing_about_the_machine(tmp_path: Path) -> None:
@@ -105,10 +146,13 @@ def test_exports_print_log_and_warn_nothing(tmp_path: Path) -> None:
 
 
 class OneAtATime(MLPModel):
-    """A client's model whose export is written for a single observation."""
+    """A client's model whose export is written for a single observation, with an example on another device."""
 
     def as_onnx(self, verbose: bool = False) -> nn.Module:
         class Single(OnnxPolicy):
+            def get_dummy_inputs(self) -> tuple:
+                return (SimpleNamespace(cpu=lambda: torch.zeros(1, 6)),)
+
             def forward(self, obs: torch.Tensor) -> torch.Tensor:
                 return super().forward(obs.reshape(1, 6))
 

@@ -116,6 +116,9 @@ def test_encoders_of_other_images_are_refused() -> None:
         build("bytes", cnns=build("images").cnns)
     with pytest.raises(ValueError, match="needs a cnn_cfg"):
         CNNModel(observations(), GROUPS, "images", 2)
+    for cnns in (OPTIONS, {"front": OPTIONS}):
+        with pytest.raises(TypeError, match="'cnns' must be ready encoders by image group"):
+            build("images", cnns=cnns)
 
 
 @pytest.mark.parametrize(

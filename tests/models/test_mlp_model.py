@@ -5,11 +5,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from tensordict import TensorDict
+from torch import nn
 
 from rsl_rl.models import MLPModel
+from rsl_rl.modules import MLP, GaussianDistribution
 
 GAUSSIAN = {"class_name": "GaussianDistribution", "init_std": 0.5}
 GROUPS = {"actor": ["b", "a"], "critic": ["a"]}
@@ -117,3 +121,34 @@ def test_hooks_may_run_before_the_module_is_initialized() -> None:
     assert model.before == 5
     assert model.mlp[0].in_features == 9
     assert model(observations()).shape == (4, 3)
+
+
+class OwnConstructor(MLPModel):
+    """A client's model that builds its parts itself."""
+
+    def __init__(self) -> None:
+        nn.Module.__init__(self)
+        self.obs_groups, self.obs_normalizer = ["a"], nn.Identity()
+        self.mlp, self.distribution = MLP(2, 3, [8]), GaussianDistribution(3)
+
+
+class Doubled:
+    """Replaces the forward pass of the model that it is mixed into."""
+
+    def forward(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        output = super().forward(*args, **kwargs)  # type: ignore[misc] (of the model)
+        self.distribution._distribution = torch.distributions.Normal(2.0 * self.output_mean, self.output_std)  # type: ignore[attr-defined]
+        return output
+
+
+class DoubledOwnConstructor(Doubled, OwnConstructor):
+    pass
+
+
+@pytest.mark.parametrize(("model_class", "factor"), [(OwnConstructor, 1.0), (DoubledOwnConstructor, 2.0)])
+def test_a_model_with_a_constructor_of_its_own_is_asked_as_its_class_says(
+    model_class: type[OwnConstructor], factor: float
+) -> None:
+    model, obs = model_class(), observations()
+    expected = factor * model.mlp(obs["a"])
+    torch.testing.assert_close(model.output_distribution(obs).mean, expected)

@@ -79,6 +79,27 @@ def test_given_remembers_nothing() -> None:
     assert not distribution.mean.any()
 
 
+class AsInTheRelease(GaussianDistribution):
+    """Answers from the attribute that release 5.5.1 keeps."""
+
+    @property
+    def mean(self) -> torch.Tensor:
+        assert self._distribution is not None
+        return self._distribution.mean
+
+    @property
+    def std(self) -> torch.Tensor:
+        assert self._distribution is not None
+        return self._distribution.stddev
+
+
+def test_answers_may_come_from_the_attribute_of_the_release() -> None:
+    distribution, output = AsInTheRelease(3, init_std=0.5), torch.randn(2, 3)
+    distribution.update(output)
+    torch.testing.assert_close(distribution.mean, output)
+    torch.testing.assert_close(distribution.std, torch.full((2, 3), 0.5))
+
+
 def test_asking_before_the_first_update_says_so() -> None:
     with pytest.raises(RuntimeError, match="no parameters yet"):
         _ = GaussianDistribution(3).mean

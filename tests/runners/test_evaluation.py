@@ -22,6 +22,7 @@ from rsl_rl.cli.main import main
 from rsl_rl.config.task import read_task
 from rsl_rl.runners import OnPolicyRunner
 from rsl_rl.runners.episodes import play_episodes
+from rsl_rl.runners.evaluation import Evaluation
 from tests.algorithms.test_combinations import CameraEnv
 from tests.cli.test_commands import SMALL, fails
 from tests.env.toys import register
@@ -199,6 +200,16 @@ def test_an_evaluation_that_fails_is_said_once_and_never_ends_a_training(
     assert checkpoint(tmp_path / "with", "best")["best_by"] == ("Eval" if good else "Train") + (
         "/mean_return" if good else "/mean_reward"
     )
+
+
+def test_an_evaluation_held_by_a_callback_fails_without_ending_the_training(tmp_path: Path) -> None:
+    evaluation = Evaluation(breaks_when_made, interval=1, episodes=4)
+    runner = small_runner(tmp_path)
+    runner.add_callback(lambda runner: evaluation.on_update_end(runner))
+    with pytest.warns(UserWarning, match="failed and none is made any more") as warned:
+        runner.learn(3)
+    assert len([warning for warning in warned if "evaluation" in str(warning.message)]) == 1
+    assert len(rows(tmp_path)) == 3
 
 
 def test_environments_that_never_end_an_episode_do_not_hold_up_the_training(tmp_path: Path) -> None:
