@@ -101,6 +101,11 @@ class Run:
             return self.file
         return newest_checkpoint(self.folder)
 
+    def checkpoint_if_any(self) -> Path | None:
+        """Return the same, or None for a run that was stopped before its first checkpoint."""
+        with contextlib.suppress(FileNotFoundError):
+            return self.checkpoint()
+
 
 def run_to_resume(arguments: list[str], task: TaskConfig) -> Run | None:
     """Return the run that the arguments of ``train TASK`` ask to go on with, or that a launcher restarts."""

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
 import os
@@ -161,9 +160,7 @@ def _prepared(
         # Each machine may see other folders.
         resumed = world.broadcast(resumed)
         # A run that has begun goes on, wherever it began from. It has none if it was stopped before its first one.
-        own_checkpoint = None
-        with contextlib.suppress(FileNotFoundError):
-            own_checkpoint = resumed and resumed.checkpoint()
+        own_checkpoint = None if resumed is None else resumed.checkpoint_if_any()
         checkpoint = own_checkpoint or checkpoint
         if not task.env:
             raise ValueError("No environment is named: give one with --env, for example --env gym:Ant-v5.")

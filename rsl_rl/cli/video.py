@@ -44,12 +44,12 @@ COMMANDS = {
     "to the left, 0.5 m/s": (0.0, 0.5, 0.0),
 }
 """What a Go1 is asked for, one after the other."""
-_SECONDS = 3.0
+_GO1_SECONDS = 3.0
 _STEPS_PER_FRAME = 2
 _WIDTH, _HEIGHT = 640, 480
-_SETTLED = 1.5  # seconds that the start, or a change of the command, takes
+_GO1_SETTLED = 1.5  # seconds that the start, or a change of the command, takes
 # What the task's environment may set otherwise, and the plain scene has fixed.
-_FIXED = {"ctrl_dt": 0.02, "sim_dt": 0.004, "kp": 35.0, "kd": 0.5, "action_scale": 0.5, "frame_stack": 1}
+_GO1_FIXED = {"ctrl_dt": 0.02, "sim_dt": 0.004, "kp": 35.0, "kd": 0.5, "action_scale": 0.5, "frame_stack": 1}
 
 
 def prepare_video(task: TaskConfig, path: Path) -> None:
@@ -192,7 +192,7 @@ class Go1Replay:
         """Raise ValueError unless a policy of this task can act here: it may see what only the simulator knows."""
         from gymnasium.spaces import Box, Dict
 
-        for option, value in _FIXED.items():
+        for option, value in _GO1_FIXED.items():
             if task.env_options.get(option, value) != value:
                 raise ValueError(
                     f"The video of '{task.env}' is made in a MuJoCo scene with {option} = {value}, and this policy was "
@@ -218,7 +218,7 @@ class Go1Replay:
     def frames(self, policy: Callable[[TensorDict], torch.Tensor]) -> Iterator[np.ndarray]:
         """Yield pictures [height, width, 3] until the robot has done everything, or falls."""
         # MuJoCo decides when it is imported how to draw: not before this is wanted.
-        go1, steps = importlib.import_module("rsl_rl.robots.go1"), round(_SECONDS * 50)
+        go1, steps = importlib.import_module("rsl_rl.robots.go1"), round(_GO1_SECONDS * 50)
         getattr(policy, "reset", lambda: None)()
         with contextlib.closing(go1.Go1(noise=1.0)) as robot:
             for index, (name, command) in enumerate(COMMANDS.items()):
@@ -233,7 +233,7 @@ class Go1Replay:
                         actions = policy(TensorDict(groups, [1]))
                     robot.apply(actions[0].cpu().numpy())
                     robot.step()
-                    if step >= _SETTLED * 50:
+                    if step >= _GO1_SETTLED * 50:
                         self._velocities[name].append(robot.velocity)
                     if robot.has_fallen:
                         self._fell_after = (index * steps + step + 1) / 50

@@ -129,7 +129,7 @@ def _rank(key: str) -> int:
 def _mend_normalizer(state: dict[str, Any]) -> None:
     """Early normalizers lack the number of samples, or have it as another type."""
     mean, var, std, count = (f"obs_normalizer.{name}" for name in ("_mean", "_var", "_std", "count"))
-    if mean not in state:
+    if not any(key.startswith("obs_normalizer.") for key in state):
         return
     if std not in state and var in state:
         state[std] = state[var].sqrt()

@@ -122,9 +122,14 @@ def _split_policy(cfg: dict[str, Any], changes: list[str]) -> bool:
         policy.setdefault("init_noise_std", 0.1)  # StudentTeacher's own default
     sections[first]["distribution_cfg"] = _distribution(policy)
 
-    for key in ("policy", first, second, "empirical_normalization"):  # Clients leave the sections empty, not out.
-        cfg.pop(key, None)
-    cfg.update(sections)
+    # The sections take the place of the old one.
+    entries = list(cfg.items())
+    cfg.clear()
+    for key, value in entries:
+        if key == "policy":
+            cfg.update(sections)
+        elif key not in (first, second, "empirical_normalization"):  # Clients leave the sections empty, not out.
+            cfg[key] = value
     changes.append(f"policy ({name}) is now two sections: {first} and {second}")
     if normalize:
         changes.append(f"empirical_normalization is now obs_normalization of {first} and {second}")

@@ -120,11 +120,14 @@ class LegacyVecEnv:
     def _groups(self, obs: Any, extras: Mapping[str, Any], privileged: torch.Tensor | None) -> dict[str, Any]:
         if isinstance(obs, Mapping):
             return dict(obs)
-        found = {"policy": obs, **extras.get("observations", {})} | {"policy": obs}
-        return found if privileged is None else found | {"privileged": privileged}
+        found = {"policy": obs}
+        found |= {name: value for name, value in extras.get("observations", {}).items() if name != "policy"}
+        if privileged is not None:
+            found["privileged"] = privileged
+        return found
 
     def _tensordict(self, groups: dict[str, Any]) -> TensorDict:
-        missing = [name for name in self._names if name not in groups]
+        missing = [name for name in self._names if not isinstance(groups.get(name), torch.Tensor)]
         if missing:
             raise ValueError(
                 f"{type(self.env).__name__} gave the observation groups {listed(self._names)} at first, and now lacks "

@@ -140,8 +140,9 @@ def read_task(path: str | os.PathLike[str]) -> TaskConfig:
 
 
 def write_task(task: TaskConfig, path: str | os.PathLike[str]) -> None:
-    """Write a task so that :func:`read_task` gives it back."""
-    Path(path).write_text(as_yaml(dataclasses.asdict(task) | {"runner": task.runner.to_dict()}), encoding="utf-8")
+    """Write a task so that :func:`read_task` gives it back; yaml.YAMLError if it holds what YAML cannot."""
+    document = dataclasses.asdict(task) | {"runner": task.runner.to_dict()}
+    Path(path).write_text(as_yaml(document, strict=True), encoding="utf-8")
 
 
 def _check_section(section: Mapping[str, Any], where: str) -> None:

@@ -33,17 +33,24 @@ def as_vec_env(env: Any) -> Any:
         return env
     inner = getattr(env, "unwrapped", env)
     is_raw = hasattr(inner, "observation_manager") or hasattr(inner, "_get_observations")
-    observed = env.get_observations() if hasattr(env, "get_observations") else None
-    if isinstance(observed, TensorDictBase) or (observed is None and not is_raw):
+    if not hasattr(env, "get_observations"):
+        return _in_manager_based(env) if is_raw else env
+    observed = env.get_observations()
+    if isinstance(observed, TensorDictBase):
         return env
-    if is_raw and (observed is None or isinstance(observed, Mapping)):
-        adapted, found = (
-            ManagerBasedVecEnv(env),
-            "an environment of Isaac Lab's interface, adapted by ManagerBasedVecEnv.",
-        )
-    else:
-        adapted = LegacyVecEnv(env)
-        found = adapted.layout
-    # Standard output may be a command's result, read by a program.
-    print(f"{type(env).__name__}: {found}", file=sys.stderr, flush=True)
+    if is_raw and isinstance(observed, Mapping):
+        return _in_manager_based(env)
+    adapted = LegacyVecEnv(env)
+    _say(f"{type(env).__name__}: {adapted.layout}")
     return adapted
+
+
+def _in_manager_based(env: Any) -> ManagerBasedVecEnv:
+    adapted = ManagerBasedVecEnv(env)
+    _say(f"{type(env).__name__}: an environment of Isaac Lab's interface, adapted by ManagerBasedVecEnv.")
+    return adapted
+
+
+def _say(line: str) -> None:
+    # Standard output may be a command's result, read by a program.
+    print(line, file=sys.stderr, flush=True)

@@ -50,8 +50,6 @@ class ManagerBasedVecEnv(VecEnv):
         if clip_actions is not None and clip_actions <= 0:
             raise ValueError(f"clip_actions must be positive or None, got {clip_actions}.")
         self.env = env
-        self.unwrapped = inner
-        self.cfg = getattr(inner, "cfg", {})
         self.num_envs = int(inner.num_envs)
         manager = getattr(inner, "action_manager", None)
         self.num_actions = int(
@@ -62,6 +60,16 @@ class ManagerBasedVecEnv(VecEnv):
         self._has_horizon = bool(getattr(self.cfg, "is_finite_horizon", False))
         self._resets_itself = bool(getattr(self.cfg, "auto_reset", True))
         self.reset()
+
+    @property
+    def unwrapped(self) -> Any:
+        """The environment without any wrapper."""
+        return getattr(self.env, "unwrapped", self.env)
+
+    @property
+    def cfg(self) -> Any:  # type: ignore[override]  # read only here
+        """The environment's configuration."""
+        return getattr(self.unwrapped, "cfg", {})
 
     @property
     def episode_length_buf(self) -> torch.Tensor:
@@ -79,8 +87,11 @@ class ManagerBasedVecEnv(VecEnv):
 
     def get_observations(self) -> TensorDict:
         """Return the current observation groups."""
-        inner, is_direct = self.unwrapped, not hasattr(self.unwrapped, "observation_manager")
-        return self._tensordict(inner._get_observations() if is_direct else inner.observation_manager.compute())
+        inner = self.unwrapped
+        if hasattr(inner, "observation_manager"):
+            return self._tensordict(inner.observation_manager.compute())
+        # Isaac Lab's direct environments.
+        return self._tensordict(inner._get_observations())
 
     def step(self, actions: torch.Tensor) -> tuple[TensorDict, torch.Tensor, torch.Tensor, dict]:
         """Advance by one step; see :meth:`VecEnv.step`."""
@@ -98,7 +109,7 @@ class ManagerBasedVecEnv(VecEnv):
 
     def __getattr__(self, name: str) -> Any:
         """Return an attribute of the wrapped environment."""
-        if name in ("env", "unwrapped"):  # not there yet: while unpickling, for example
+        if name == "env":  # not there yet: while unpickling, for example
             raise AttributeError(name)
         # Gymnasium's wrappers do not pass on what they do not know.
         return getattr(self.env, name) if hasattr(self.env, name) else getattr(self.unwrapped, name)
@@ -118,5 +129,8 @@ class ManagerBasedVecEnv(VecEnv):
     def _tensordict(self, groups: Mapping[str, Any]) -> TensorDict:
         flat: dict[str, torch.Tensor] = {}
         for name, value in groups.items():
-            flat |= {f"{name}/{term}": value[term] for term in value} if isinstance(value, Mapping) else {name: value}
+            if isinstance(value, Mapping):
+                flat |= {f"{name}/{term}": tensor for term, tensor in value.items()}
+            else:
+                flat[name] = value
         return TensorDict(flat, [self.num_envs], device=self.device)  # type: ignore[arg-type]

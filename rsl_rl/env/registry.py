@@ -51,8 +51,9 @@ def make_env(name: str, num_envs: int = 1, seed: int = 0, device: str = "cpu", *
         raise ValueError(f"num_envs must be at least 1, got {num_envs}.")
     if not identifier:
         raise ValueError(f"'{name}' names no environment: it must be {_FORMS}.{_suggestion(name)}")
-    make = _MAKERS.get(scheme)
-    return (make or _from_factory)(identifier if make else name, num_envs, seed, device, options)
+    if scheme in _MAKERS:
+        return _MAKERS[scheme](identifier, num_envs, seed, device, options)
+    return _from_factory(name, num_envs, seed, device, options)
 
 
 def _from_envpool(identifier: str, num_envs: int, seed: int, device: str, options: dict[str, Any]) -> VecEnv:
@@ -121,6 +122,8 @@ def _from_factory(name: str, num_envs: int, seed: int, device: str, options: dic
         scheme, _, identifier = name.partition(":")  # A scheme may have been meant rather than a module.
         close = difflib.get_close_matches(scheme, _MAKERS, n=1, cutoff=0.5)
         hint = f" Did you mean '{close[0]}:{identifier}'?" if close else ""
+        if isinstance(error, AttributeError):
+            raise ValueError(f"Cannot find the environment '{name}': {error}{hint}") from error
         raise ValueError(f"Cannot import the environment '{name}'.{hint} It must be {_FORMS}. ({error})") from error
     env = as_vec_env(factory(num_envs=num_envs, seed=seed, device=device, **options))
     missing = [attribute for attribute in _CONTRACT if not hasattr(env, attribute)]

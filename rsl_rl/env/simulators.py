@@ -13,6 +13,9 @@ from rsl_rl.env.manager_based import ManagerBasedVecEnv
 from rsl_rl.env.vec_env import VecEnv
 from rsl_rl.utils import did_you_mean, listed
 
+_MJLAB_OPTIONS = ("cfg", "play", "final_obs", "clip_actions", "render_mode")
+_ISAACLAB_OPTIONS = ("cfg", "clip_actions", "render_mode", "use_fabric")
+
 
 def make_mjlab(identifier: str, num_envs: int, seed: int, device: str, options: dict[str, Any]) -> VecEnv:
     """Make an environment of mjlab.
@@ -39,7 +42,8 @@ def make_mjlab(identifier: str, num_envs: int, seed: int, device: str, options: 
             f"mjlab cannot be imported ({error}). Install it with: pip install mjlab, and this package again after it, "
             "because mjlab asks for rsl-rl-lib 5.4.2; docs/clients.md has the commands."
         ) from error
-    _check("mjlab", identifier, list_tasks(), options, ("cfg", "play", "final_obs", "clip_actions", "render_mode"))
+    _check_options("mjlab", options, _MJLAB_OPTIONS)
+    _check_task("mjlab", identifier, list_tasks())
     cfg = options.get("cfg") or load_env_cfg(identifier, play=bool(options.get("play", False)))
     cfg.scene.num_envs = num_envs
     cfg.seed = seed
@@ -71,6 +75,7 @@ def make_isaaclab(identifier: str, num_envs: int, seed: int, device: str, option
             'pip install "isaaclab[isaacsim,all]" --extra-index-url https://pypi.nvidia.com, '
             "and this package again after it; docs/clients.md says more."
         )
+    _check_options("Isaac Lab", options, _ISAACLAB_OPTIONS)
     try:
         import gymnasium
         import isaaclab_tasks  # type: ignore[import-not-found]  # noqa: F401 (registers the tasks)
@@ -82,8 +87,7 @@ def make_isaaclab(identifier: str, num_envs: int, seed: int, device: str, option
             f"Isaac Lab's tasks cannot be imported ({error}). Has the simulator been started? Before anything of Isaac "
             "Lab is imported: from isaaclab.app import AppLauncher; app = AppLauncher(headless=True).app"
         ) from error
-    known = ("cfg", "clip_actions", "render_mode", "use_fabric")
-    _check("Isaac Lab", identifier, gymnasium.registry, options, known)
+    _check_task("Isaac Lab", identifier, gymnasium.registry)
     use_fabric = bool(options.get("use_fabric", True))
     cfg = options.get("cfg") or parse_env_cfg(identifier, device=device, num_envs=num_envs, use_fabric=use_fabric)
     cfg.scene.num_envs = num_envs
@@ -95,14 +99,15 @@ def make_isaaclab(identifier: str, num_envs: int, seed: int, device: str, option
     return ManagerBasedVecEnv(env, clip_actions=options.get("clip_actions"))
 
 
-def _check(
-    simulator: str, task: str, tasks: Iterable[str], options: dict[str, Any], known_options: tuple[str, ...]
-) -> None:
-    if task not in tasks:
-        raise ValueError(f"{simulator} has no task '{task}'.{did_you_mean(task, tasks)}")
+def _check_task(simulator: str, task: str, known: Iterable[str]) -> None:
+    if task not in known:
+        raise ValueError(f"{simulator} has no task '{task}'.{did_you_mean(task, known)}")
+
+
+def _check_options(simulator: str, options: dict[str, Any], known: tuple[str, ...]) -> None:
     for name in options:
-        if name not in known_options:
+        if name not in known:
             raise ValueError(
-                f"{simulator} environments have no option '{name}'.{did_you_mean(name, known_options)} Options: "
-                f"{listed(known_options)}. Anything else is set in the environment's configuration, the option 'cfg'."
+                f"{simulator} environments have no option '{name}'.{did_you_mean(name, known)} Options: "
+                f"{listed(known)}. Anything else is set in the environment's configuration, the option 'cfg'."
             )

@@ -54,13 +54,13 @@ class GroupReader:
         else:
             self._shape = (1, *shape) if self._dtype == np.uint8 else (int(np.prod(shape)),)
         self._source = source
-        self._entries = None if entries is None else self._checked(entries, name)
+        self._entries = None if entries is None else self._checked(entries, name, shape)
 
-    def _checked(self, entries: Sequence[int] | str, name: str) -> list[int]:
+    def _checked(self, entries: Sequence[int] | str, name: str, shape: tuple[int, ...]) -> list[int]:
         if isinstance(entries, str) and re.fullmatch(r"\d+:\d+", entries):
             entries = list(range(*map(int, entries.split(":"))))
         if len(self._shape) != 1:
-            raise ValueError(f"The group '{name}' cannot be part of an image of shape {list(self._shape)}.")
+            raise ValueError(f"The group '{name}' cannot be part of an image of shape {shape}.")
         [size] = self._shape
         if not entries or not all(isinstance(entry, int) and 0 <= entry < size for entry in entries):
             raise ValueError(
@@ -94,7 +94,8 @@ def observation_readers(space: Any, groups: Mapping[str, Any] | None = None) -> 
     if not isinstance(space, Dict):
         if groups is None:
             return {"policy": GroupReader(space, "policy")}
-        return {name: GroupReader(space, name, entries=entries) for name, entries in groups.items()}
+        # An empty entry (None) is a mistake in a file; for a reader None means everything.
+        return {name: GroupReader(space, name, entries=() if part is None else part) for name, part in groups.items()}
     readers = {name: GroupReader(part, name, name) for name, part in space.spaces.items()}
     for name, part in (groups or {}).items():
         if not isinstance(part, Mapping) or len(part) != 1 or not set(part) <= set(space.spaces):
@@ -103,5 +104,5 @@ def observation_readers(space: Any, groups: Mapping[str, Any] | None = None) -> 
                 f"{{'{next(iter(space.spaces))}': '0:3'}}, got {part!r}."
             )
         [(source, entries)] = part.items()
-        readers[name] = GroupReader(space.spaces[source], name, source, entries)
+        readers[name] = GroupReader(space.spaces[source], name, source, () if entries is None else entries)
     return readers

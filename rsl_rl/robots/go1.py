@@ -40,6 +40,8 @@ ACTION_SCALE = 0.5
 CONTROL_DT = 0.02
 """Seconds between two actions."""
 
+_LYING_HEIGHT = 0.1  # metres
+
 
 def soft_start(seconds: float) -> float:
     """Return the share of a command that a robot which stands still is given after so many seconds.
@@ -164,7 +166,7 @@ class Go1:
 
         Only the feet touch the ground: a robot that lies down sinks into it.
         """
-        return bool(self.data.site_xmat[self._imu][8] < 0.0 or self.data.qpos[2] < 0.1)
+        return bool(self.data.site_xmat[self._imu][8] < 0.0 or self.data.qpos[2] < _LYING_HEIGHT)
 
     def render(self, width: int = 640, height: int = 480, camera: str = "track") -> np.ndarray:
         """Return a picture, [height, width, 3], uint8; see ``offscreen.py`` for machines without a screen.

@@ -30,7 +30,8 @@ def check_nan(obs: TensorDict, rewards: torch.Tensor, dones: torch.Tensor) -> No
     named: dict[str, Any] = {f"observation group '{group}'": value for group, value in obs.items()}
     named |= {"rewards": rewards, "dones": dones}
     for name, value in named.items():
-        if value.is_floating_point() and (bad := ~torch.isfinite(value).view(len(value), -1).all(1)).any():
+        if value.is_floating_point() and not torch.isfinite(value).all():
+            bad = (~torch.isfinite(value)).flatten(1).any(1) if value.ndim > 1 else ~torch.isfinite(value)
             raise ValueError(
                 f"The environment returned non-finite {name} in {int(bad.sum())} of {len(bad)} environments."
             )
@@ -46,7 +47,15 @@ def check_compile_mode(mode: str | None) -> None:
 
 
 def compile_model(model: nn.Module, mode: str | None = None) -> nn.Module:
-    """Compile the forward pass of a module in place, unless the mode is None; its state-dict keys stay as they are."""
+    """Compile the forward pass of a module in place; its state-dict keys stay as they are.
+
+    Args:
+        model: The module.
+        mode: ``"default"``, ``"max-autotune-no-cudagraphs"``, or None to leave the module as it is.
+
+    Raises:
+        ValueError: The mode is not supported.
+    """
     check_compile_mode(mode)
     if mode is not None:
         model.compile(mode=mode)
@@ -80,7 +89,13 @@ def check_state_dict(module: nn.Module, state: Mapping[str, torch.Tensor], name:
 
 
 def check_optimizer_state(optimizer: torch.optim.Optimizer, state: dict[str, Any], name: str) -> None:
-    """Raise ValueError, which calls it ``name``, if a saved state does not fit a torch optimizer; changes nothing."""
+    """Raise ValueError if a saved state does not fit a torch optimizer, which is not changed.
+
+    Args:
+        optimizer: The optimizer that is about to load ``state``.
+        state: The saved state.
+        name: What the optimizer is called in the message.
+    """
     try:
         indices = [list(dict.fromkeys(group["params"])) for group in state["param_groups"]]
         _ = [float(group["lr"]) for group in state["param_groups"]]

@@ -102,12 +102,12 @@ def _get_attribute(module: Any, path: str) -> Any:
 
 
 def _find_bare_name(name: str) -> Any:
-    known: set[str] = set()
+    known: dict[str, None] = {}
     for package in _PUBLIC_PACKAGES:
         module = importlib.import_module(f"rsl_rl.{package}")
         if name in module.__all__:
             return getattr(module, name)
-        known |= {option for option in module.__all__ if option[0].isupper()}
+        known |= dict.fromkeys(option for option in module.__all__ if option[0].isupper())
     raise ValueError(
         f"Unknown name '{name}'.{did_you_mean(name, known)} Names of rsl_rl: {listed(sorted(known))}. "
         "A class of your own is given as 'package.module:Class'."
@@ -130,16 +130,25 @@ def resolve_class(cfg: Mapping[str, Any]) -> tuple[Callable, dict[str, Any]]:
 
 def resolve_nn_activation(act_name: str) -> nn.Module:
     """Return a new activation module for a case-insensitive name; an unknown one raises ValueError."""
-    check_choice("activation", name := str(act_name).lower(), _ACTIVATIONS)
-    return _ACTIVATIONS[name]()
+    if not isinstance(act_name, str) or act_name.lower() not in _ACTIVATIONS:
+        check_choice("activation", act_name, _ACTIVATIONS)
+    return _ACTIVATIONS[act_name.lower()]()
 
 
 def resolve_optimizer(optimizer_name: str) -> type[torch.optim.Optimizer]:
-    """Return the class for a case-insensitive name (an unknown one raises ValueError) or ``"torch.optim:Adamax"``."""
+    """Return the optimizer class for a case-insensitive name, or for one such as ``"torch.optim:Adamax"``.
+
+    Raises:
+        ValueError: The name is unknown.
+    """
     if isinstance(optimizer_name, str) and ("." in optimizer_name or ":" in optimizer_name):
         return resolve_callable(optimizer_name)  # type: ignore[return-value]
-    check_choice("optimizer", name := str(optimizer_name).lower(), [*_OPTIMIZERS, "package.module:Class"])
-    return _OPTIMIZERS[name]
+    if not isinstance(optimizer_name, str) or optimizer_name.lower() not in _OPTIMIZERS:
+        raise ValueError(
+            f"Unknown optimizer {optimizer_name!r}.{did_you_mean(optimizer_name, _OPTIMIZERS)} "
+            f"Valid: {listed(_OPTIMIZERS)}, or 'package.module:Class'."
+        )
+    return _OPTIMIZERS[optimizer_name.lower()]
 
 
 def resolve_obs_groups(

@@ -17,14 +17,19 @@ _LIST = "tag:yaml.org,2002:seq"
 _FLOAT = ("tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789"))
 
 
-def as_yaml(section: Mapping[str, Any]) -> str:
-    """Return a mapping as YAML text: blocks for mappings, one line for lists, ``package.module:name`` for callables."""
+def as_yaml(section: Mapping[str, Any], strict: bool = False) -> str:
+    """Return a mapping as YAML text: blocks for mappings, one line for lists, ``package.module:name`` for callables.
+
+    What YAML cannot hold (an array, for example) is written as its ``str()``, or raises yaml.YAMLError if ``strict``.
+    """
     import yaml
 
     class Dumper(yaml.SafeDumper):
         """Lays lists out in one line."""
 
     Dumper.add_implicit_resolver(*_FLOAT)
+    if not strict:
+        Dumper.add_multi_representer(object, lambda dumper, value: dumper.represent_str(str(value)))
     Dumper.add_representer(list, lambda dumper, items: dumper.represent_sequence(_LIST, items, flow_style=True))
     return yaml.dump(_plain(section), Dumper=Dumper, sort_keys=False, allow_unicode=True, width=float("inf"))
 
@@ -60,7 +65,7 @@ def parse_yaml_text(text: str) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Return values of any kind as new dicts, lists, texts, numbers, booleans and None."""
+    """Return what stands for dicts, lists, texts, numbers and booleans as these, and everything else as it is."""
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -69,8 +74,8 @@ def _plain(value: Any) -> Any:
         return f"{getattr(value, '__module__', '')}:{getattr(value, '__qualname__', value)}"
     value = value.value if isinstance(value, enum.Enum) else value.item() if isinstance(value, np.generic) else value
     # A subclass (of str, for example) would not be written.
-    kinds = (kind for kind in (bool, int, float, str) if isinstance(value, kind))
-    return None if value is None else next(kinds, str)(value)
+    kinds = (kind(value) for kind in (bool, int, float, str) if isinstance(value, kind))
+    return next(kinds, value)
 
 
 def _refuse_cycles(value: Any, parents: tuple[int, ...], done: set[int]) -> None:

@@ -26,7 +26,7 @@ from rsl_rl.cli.sweep.study import (
     Trials,
 )
 from rsl_rl.cli.sweep.sweep_command import SweepArguments, _prepared, _Sweeping
-from rsl_rl.cli.sweep.sweep_file import Sweep, read_sweep
+from rsl_rl.cli.sweep.sweep_file import Sweep, changed_by, read_sweep
 from rsl_rl.cli.sweep.trials import Place, Plan, RunningTrial
 from rsl_rl.cli.train import environment_seed
 from rsl_rl.config.task import read_task
@@ -255,6 +255,10 @@ def test_a_wrong_file_is_explained(folder: Path, capsys: pytest.CaptureFixture[s
     section = {"low": 1, "hihg": 2}
     assert "unknown key 'hihg'. Did you mean 'high'?" in refused(capsys, write(parameters={LR: section}))
     assert "There is no task 'cartpol'" in refused(capsys, write(task="cartpol"))
+
+
+def test_a_sweep_without_a_name_is_called_after_its_task() -> None:
+    assert changed_by(Sweep(task="gym:Größe::x"), {}, SweepArguments(what="")).name == "gym-Größe--x"
 
 
 def test_without_optuna_the_install_line_is_shown(

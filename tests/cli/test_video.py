@@ -201,7 +201,7 @@ def test_mujoco_draws_without_a_screen(backend: str, hopper: Path) -> None:
 
 GO1 = """
 from rsl_rl.cli import video
-video._SECONDS, video._SETTLED, video._WIDTH, video._HEIGHT = 0.2, 0.1, 64, 48
+video._GO1_SECONDS, video._GO1_SETTLED, video._WIDTH, video._HEIGHT = 0.2, 0.1, 64, 48
 for policy in ('checkpoint', 'onnx'):
     main(['play', 'run', '--policy', policy, '--episodes', '1', '--video', f'{policy}.mp4'])
 """

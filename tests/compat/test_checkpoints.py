@@ -123,6 +123,9 @@ def test_early_normalizers_are_completed(count: Any) -> None:
     assert (saved.dtype, saved.shape) == (torch.int64, ())
     # Unknown: so many that the statistics outlast the next rollout.
     assert int(saved) == 9 if count is not None else int(saved) >= 100_000
+    del norm["_mean"]
+    actor = modernize(document)["actor_state_dict"]
+    assert {"obs_normalizer._std", "obs_normalizer.count"} <= set(actor)
 
 
 def test_an_optimizer_that_does_not_belong_to_the_model_starts_anew_with_its_learning_rate() -> None:

@@ -104,6 +104,11 @@ def test_sections_that_a_client_declares_and_leaves_open_make_way_for_the_policy
     assert "MISSING" not in legacy_message({**config, **empty}, *modernize_config(copied))
 
 
+def test_the_new_sections_stand_where_the_old_one_was() -> None:
+    config = {"seed": 1, "policy": {"class_name": "ActorCritic"}, "critic": None, "algorithm": {}}
+    assert list(modernize_config(config)[0]) == ["seed", "actor", "critic", "algorithm"]
+
+
 def test_translating_twice_changes_nothing_more() -> None:
     for config in (legged_gym(), with_policy({"class_name": "StudentTeacherRecurrent"})):
         once, changes = modernize_config(config, ["policy", "critic"])

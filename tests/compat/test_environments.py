@@ -143,20 +143,31 @@ class GymnasiumLike(PointEnv):
         return torch.zeros(4, 2), torch.zeros(4), ended, ended, {}
 
 
+class NoneEnv(PointEnv):
+    def get_observations(self) -> Any:
+        return None
+
+
 class Forgetful(Point2x):
+    gives: dict[str, Any]
+
     def step(self, actions: torch.Tensor) -> Any:
         obs, rewards, dones, extras = super().step(actions)
-        del extras["observations"]
-        return obs, rewards, dones, extras
+        return obs, rewards, dones, extras | {"observations": self.gives}
 
 
 def test_unknown_layouts_are_refused_with_what_was_expected() -> None:
     with pytest.raises(TypeError, match=r"get_observations\(\) of NumpyEnv returned a ndarray. Expected a TensorDict"):
         as_vec_env(NumpyEnv())
+    with pytest.raises(TypeError, match=r"get_observations\(\) of NoneEnv returned a NoneType. Expected a TensorDict"):
+        as_vec_env(NoneEnv())
     with pytest.raises(TypeError, match=r"step\(\) of GymnasiumLike returns 5 values that are not those of rsl_rl 1.x"):
         as_vec_env(GymnasiumLike()).step(torch.zeros(4, 1))
-    with pytest.raises(ValueError, match="gave the observation groups policy, privileged at first, and now lacks priv"):
-        as_vec_env(Forgetful()).step(torch.zeros(4, 1))
+    for gives in ({}, {"privileged": None}, {"privileged": {}}, {"privileged": np.zeros((4, 3))}):
+        env = Forgetful()
+        env.gives = gives
+        with pytest.raises(ValueError, match="the observation groups policy, privileged at first, and now lacks priv"):
+            as_vec_env(env).step(torch.zeros(4, 1))
 
 
 def test_entries_that_are_no_tensors_are_left_out_and_named(capsys: pytest.CaptureFixture[str]) -> None:

@@ -344,6 +344,9 @@ def test_parts_of_a_group_become_further_groups() -> None:
         ("Drift-v0", {"a": "first"}, r"or be a range like '0:3', got 'first'"),
         ("DriftDict-v0", {"a": {"nothing": "0:1"}}, "must be a part of one of"),
         ("Drift-v0", {"a": []}, "'a' must list entries 0 to 2"),
+        ("Drift-v0", {"a": None}, "'a' must list entries 0 to 2"),
+        ("DriftDict-v0", {"a": {"state": None}}, "'a' must list entries 0 to 2"),
+        ("DriftDict-v0", {"a": {"image": "0:1"}}, r"cannot be part of an image of shape \(6, 5, 3\)"),
         ("DriftDict-v0", {"a": [0]}, "must be a part of one of"),
     ],
 )

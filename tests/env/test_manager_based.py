@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from tensordict import TensorDict
 
 from rsl_rl.env import ManagerBasedVecEnv, make_env
 from rsl_rl.runners import OnPolicyRunner
@@ -36,6 +37,10 @@ def test_what_it_says_about_itself() -> None:
     assert inner.episode_length_buf.tolist() == [1, 2, 3]
     with pytest.raises(AttributeError, match="LabEnv.*'scene'"):
         _ = env.scene
+    inner.cfg, other = SimpleNamespace(), LabEnv()
+    assert env.cfg is inner.cfg
+    env.env = other
+    assert (env.unwrapped, env.cfg) == (other, other.cfg)
 
 
 def test_training_gives_the_numbers_of_the_same_dynamics() -> None:
@@ -123,6 +128,15 @@ def test_direct_environments_and_groups_in_parts() -> None:
     )
     assert isinstance(runner.env, ManagerBasedVecEnv)
     runner.learn(1)
+
+
+def test_groups_in_parts_may_be_tensordicts() -> None:
+    class Nested(DirectEnv):
+        def _observe(self) -> Any:
+            groups = super()._observe()
+            return groups | {"parts": TensorDict(groups["parts"], [4])}
+
+    assert list(ManagerBasedVecEnv(Nested()).get_observations().keys()) == ["policy", "parts/time"]
 
 
 def test_what_lacks_the_interface_is_refused() -> None:

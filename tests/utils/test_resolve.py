@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import copy
+import enum
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from rsl_rl.utils import (
     get_param,
     resolve_callable,
     resolve_class,
+    resolve_nn_activation,
     resolve_obs_groups,
     resolve_optimizer,
 )
@@ -39,6 +41,7 @@ def test_callables_resolve_from_every_form() -> None:
         ("rsl_rl.modules:MPL", AttributeError, "no attribute 'MPL'. Did you mean 'MLP'"),
         ("rsl_rl.modules.MPL", AttributeError, "no attribute 'MPL'"),
         ("MLPModell", ValueError, "Unknown name 'MLPModell'. Did you mean 'MLPModel'"),
+        ("Dist", ValueError, "mean 'Distribution' or 'Distillation' or 'DistillationRunner'"),
         ("rsl_rl.modules:__doc__", TypeError, "cannot be called"),
     ],
 )
@@ -97,10 +100,24 @@ def test_set_that_nothing_can_fill_is_an_error() -> None:
         resolve_obs_groups(groups("state"), {}, ["actor"])
 
 
+class Choice(str, enum.Enum):
+    ELU = "elu"
+    ADAM = "adam"
+
+
 def test_optimizer_names() -> None:
     assert resolve_optimizer("AdamW") is torch.optim.AdamW
-    with pytest.raises(ValueError, match="Unknown optimizer 'adma'. Did you mean 'adam'"):
-        resolve_optimizer("adma")
+    assert resolve_optimizer(Choice.ADAM) is torch.optim.Adam
+    with pytest.raises(ValueError, match="Unknown optimizer 'AdMa'. Did you mean 'adam'.*, or 'package.module:Class'"):
+        resolve_optimizer("AdMa")
+
+
+def test_activation_names() -> None:
+    assert isinstance(resolve_nn_activation("ReLU"), torch.nn.ReLU)
+    assert isinstance(resolve_nn_activation(Choice.ELU), torch.nn.ELU)
+    for name, message in [("GeLUU", "activation 'GeLUU'. Did you mean 'gelu'"), (None, "activation None")]:
+        with pytest.raises(ValueError, match=message):
+            resolve_nn_activation(name)  # type: ignore[arg-type]
 
 
 def test_per_layer_parameters() -> None:

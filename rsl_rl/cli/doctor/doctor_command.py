@@ -163,7 +163,11 @@ def _tried(name: str, part: str, argument: str) -> Check:
 
 
 def probe(part: str, *arguments: str, seconds: float = 180, env: Mapping[str, str] | None = None) -> tuple[bool, str]:
-    """Run a part of ``probe.py`` in a process of its own; return whether it works, and what it says or why it fails."""
+    """Run a part of ``probe.py`` in a process of its own, whose crash does no harm here.
+
+    Returns:
+        Whether it works, and what it says or why it fails.
+    """
     try:
         done = subprocess.run(
             own_command("rsl_rl.cli.doctor.probe", part, *arguments),

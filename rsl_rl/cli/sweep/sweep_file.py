@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from rsl_rl.cli.run_folder import RUNS
 from rsl_rl.config.options import check_type
-from rsl_rl.config.task import filed_as, read_task
+from rsl_rl.config.task import read_task
 from rsl_rl.telemetry.plain_values import flattened
 from rsl_rl.utils import did_you_mean, listed
 from rsl_rl.utils.yaml_text import parse_yaml_text
@@ -104,7 +104,8 @@ def changed_by(sweep: Sweep, parameters: Mapping[str, Any], chosen: Any) -> Swee
         if name in given:
             given[name] = parse_yaml_text(given[name])
     given["seeds"] = list(given.get("seeds", sweep.seeds))
-    given["name"] = given.get("name") or sweep.name or filed_as(sweep.task)
+    label = "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in sweep.task)
+    given["name"] = given.get("name") or sweep.name or label
     given["parameters"] = {**sweep.parameters, **parameters}
     given["overrides"] = sweep.overrides | {name.replace("-", "_"): value for name, value in chosen.overrides.items()}
     if not re.fullmatch(r"[\w.-]+", given["name"]):
