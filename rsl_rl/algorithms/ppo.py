@@ -100,7 +100,7 @@ class PPO(Algorithm):
             multi_gpu_cfg: See :class:`rsl_rl.algorithms.algorithm.Algorithm`.
             grad_reduce_bucket_mb: Size of the buckets in which gradients are averaged over processes, in MiB.
             share_cnn_encoders: Actor and critic use the same image encoders.
-            critic_warmup_iterations: Iterations at first in which only the critic learns, to spare a pretrained actor.
+            critic_warmup_iterations: First iterations, in which only the critic learns, to spare a pretrained actor.
             shared_encoders_twice: Clip and step shared encoders twice per mini-batch, as release 5.5.1 did.
             max_bad_updates: After so many mini-batches in a row without a finite loss and gradient, the last good
                 parameters are restored and the learning rate is halved.
@@ -212,7 +212,7 @@ class PPO(Algorithm):
 
     @torch.no_grad()
     def compute_returns(self, obs: TensorDict) -> None:
-        """Compute advantages and returns of the rollout, after which come observation groups [N, ...]."""
+        """Compute advantages and returns of the rollout; ``obs`` holds the groups [N, ...] after its last step."""
         storage = self.storage
         last_values = self._value_without_memory(obs)
         generalized_advantages(
@@ -249,7 +249,7 @@ class PPO(Algorithm):
         return not missing
 
     def update(self) -> dict[str, float]:
-        """Learn from the rollout and empty it; return mean losses: value, surrogate, entropy, those of extensions."""
+        """Learn from the rollout and empty it; return its mean losses by name, those of extensions included."""
         in_warmup = self.critic_warmup_left > 0
         step, rows = self.gradient_step.begin(frozen=self.actor.parameters() if in_warmup else ()), []
         storage = self.storage

@@ -198,7 +198,7 @@ class GaussianDistribution(Distribution):
         Args:
             output_dim: Number of output dimensions A.
             init_std: Initial standard deviation, in units of the action.
-            std_range: The standard deviation stays within this range, of which the low end is at least 1e-6.
+            std_range: The standard deviation stays within this range; a low end below 1e-6 becomes 1e-6.
             std_type: Whether the standard deviation itself or its logarithm is learned.
             learn_std: Whether the standard deviation is learned at all.
 
@@ -249,7 +249,7 @@ class HeteroscedasticGaussianDistribution(_TwoRows):
         Args:
             output_dim: Number of output dimensions A.
             init_std: Initial standard deviation, in units of the action.
-            std_range: The standard deviation stays within this range, of which the low end is at least 1e-6.
+            std_range: The standard deviation stays within this range; a low end below 1e-6 becomes 1e-6.
             std_type: Whether the network gives the standard deviation itself or its logarithm.
         """
         super().__init__(output_dim)
