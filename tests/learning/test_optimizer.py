@@ -106,3 +106,11 @@ def test_a_learning_rate_written_into_the_groups_is_adopted(name: str) -> None:
     optimizer.step_unless(torch.tensor(False))
     assert float(optimizer.torch_optimizer.param_groups[0]["lr"]) == 0.5
     assert not torch.equal(values_of(optimizer.torch_optimizer), before)
+
+
+def test_several_groups_are_loaded_with_the_rate_of_the_first() -> None:
+    first, second = parameters()
+    ours = Optimizer(torch.optim.Adam([{"params": [first], "lr": 3e-3}, {"params": [second], "lr": 3e-4}]))
+    saved = torch.optim.Adam([{"params": [first], "lr": 2e-3}, {"params": [second], "lr": 2e-4}]).state_dict()
+    ours.load_state_dict(saved)
+    assert float(ours.learning_rate) == 2e-3
