@@ -15,6 +15,7 @@ from typing import Any
 
 from rsl_rl.export import ExportReport
 from rsl_rl.utils.atomic_files import write_whole
+from rsl_rl.utils.recognition import read_json
 
 CHECKS = "checks.json"
 
@@ -59,11 +60,7 @@ def outcome(report: ExportReport) -> str:
 
 
 def _read(folder: Path) -> dict[str, Any]:
-    try:
-        checks = json.loads((folder / CHECKS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return checks if isinstance(checks, dict) else {}
+    return read_json(folder / CHECKS, dict) or {}
 
 
 def _digest(path: Path) -> str:

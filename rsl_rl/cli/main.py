@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from rsl_rl.cli.terminal import printable_output, with_home
+
 _COMMANDS = {
     "train": "train a task, an environment, or what a YAML file describes",
     "play": "run a trained policy and say how well it does",
@@ -32,6 +34,7 @@ _COMMANDS = {
 }
 
 
+@printable_output()
 def main(arguments: list[str] | None = None) -> None:
     """Run a command, by default the one on the process's own command line.
 
@@ -64,7 +67,7 @@ def _run(arguments: list[str]) -> None:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_usage())
         return
-    command, *rest = arguments
+    command, *rest = map(with_home, arguments)
     if command == "--version":
         print(importlib.metadata.version("rsl-rl-lib"))
         return

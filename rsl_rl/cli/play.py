@@ -18,10 +18,10 @@ import tyro
 from tensordict import TensorDict
 
 from rsl_rl.algorithms import Distillation
-from rsl_rl.checkpoint import BEST, LATEST, read_checkpoint
+from rsl_rl.checkpoint import BEST, LATEST, read_checkpoint, read_from
 from rsl_rl.cli.export_record import with_origin
 from rsl_rl.cli.main import user_errors
-from rsl_rl.cli.run_folder import EXPORTS, Run
+from rsl_rl.cli.run_folder import EXPORTS, Run, check_finite
 from rsl_rl.cli.train import make_runner, seed_everything
 from rsl_rl.cli.video import prepare_video, record_video
 from rsl_rl.config.task import TaskConfig
@@ -118,7 +118,12 @@ def load_runner(task: TaskConfig, env: VecEnv, checkpoint: Path) -> OnPolicyRunn
     """Return a runner of a task, on the CPU, with the models of a checkpoint."""
     runner = make_runner(dataclasses.replace(task, device="cpu"), env, None, checkpoint_follows=True)
     model = "student" if isinstance(runner.alg, Distillation) else "actor"
-    runner.alg.load(read_checkpoint(str(checkpoint), map_location="cpu"), {model: True}, True)
+    document = read_checkpoint(str(checkpoint), map_location="cpu")
+    with read_from(checkpoint):
+        runner.alg.load(document, {model: True}, True)
+    state = runner.alg.models()[model].state_dict()
+    # The noise of the exploration is not needed to act.
+    check_finite({key: value for key, value in state.items() if not key.startswith("distribution.")}, checkpoint)
     return runner
 
 

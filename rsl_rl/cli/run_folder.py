@@ -9,13 +9,19 @@ import argparse
 import contextlib
 import itertools
 import os
+import re
 import socket
+import warnings
 import zipfile
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-from rsl_rl.checkpoint import newest_checkpoint, numbered_checkpoints
+from rsl_rl.checkpoint import newest_checkpoint, nonfinite_in, numbered_checkpoints
 from rsl_rl.config.task import TaskConfig, filed_as, read_task, task_names
+from rsl_rl.telemetry.provenance import read_starts
+from rsl_rl.utils import listed
 
 RUNS = Path("runs")
 CONFIG = "config.yaml"
@@ -23,12 +29,15 @@ EXPORTS = "exports"
 CURVE = "learning_curve.png"
 VIDEO = "play.mp4"
 _LAUNCH = ".launch"
+_TIME = "%Y-%m-%d_%H-%M-%S"
+# Also with a name behind it, as Isaac Lab has it; a number where two runs began in the same second.
+_STAMP = re.compile(r"(\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d)(?:_(\d+)$)?")
 
 
 def new_run_folder(task: TaskConfig, chosen: Path | None) -> Path:
     """Create the folder of a new run: the chosen one, unless it holds something already, or ``runs/TASK/DATE_TIME``."""
     if chosen is None:
-        stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+        stamp = datetime.now().strftime(_TIME)
         for number in itertools.count(1):
             folder = RUNS / task.name / (stamp if number == 1 else f"{stamp}_{number}")
             with contextlib.suppress(FileExistsError):
@@ -42,6 +51,33 @@ def new_run_folder(task: TaskConfig, chosen: Path | None) -> Path:
         )
     chosen.mkdir(parents=True, exist_ok=True)
     return chosen
+
+
+def newest_first(folders: Sequence[Path]) -> list[Path]:
+    """Return runs by the time at which they began: as their names say it, else as they have noted it.
+
+    Copies have new times, so those of the files are taken where there is no other, and that is said.
+    """
+    begun: dict[Path, tuple[datetime, int]] = {}
+    guessed = []
+    for folder in folders:
+        if found := _STAMP.match(folder.name):
+            begun[folder] = datetime.strptime(found[1], _TIME), int(found[2] or 1)
+            continue
+        try:
+            noted = datetime.fromisoformat(str(read_starts(folder)[0]["date"]))
+        except (LookupError, ValueError):
+            guessed.append(folder)
+            noted = datetime.fromtimestamp((folder / CONFIG).stat().st_mtime)
+        begun[folder] = noted.astimezone().replace(tzinfo=None) if noted.tzinfo else noted, 0
+    order = sorted(folders, key=lambda folder: (begun[folder], folder.name), reverse=True)
+    if guessed and len(folders) > 1:
+        warnings.warn(
+            f"Of {len(folders)} runs '{order[0]}' is taken for the newest. When these began was guessed by the times "
+            f"of their files: {listed(guessed)}.",
+            stacklevel=2,
+        )
+    return order
 
 
 class Run:
@@ -69,7 +105,7 @@ class Run:
                 # Hydra keeps a file of this name in a hidden folder.
                 found = [config.parent for config in configs if not config.parent.name.startswith(".")]
                 playable = [folder for folder in found if any(folder.glob("model_*.pt"))]
-                folders = sorted(playable or found, key=lambda folder: (folder / CONFIG).stat().st_mtime)[-1:]
+                folders = newest_first(playable or found)[:1]
         if not folders and name in task_names():
             raise FileNotFoundError(f"The task '{name}' has no run under '{RUNS}' yet. Train it: rsl-rl train {name}")
         if not folders:
@@ -107,6 +143,18 @@ class Run:
             return self.checkpoint()
 
 
+def check_finite(state: Mapping[str, Any], checkpoint: Path | str) -> None:
+    """Raise ValueError for the models of a checkpoint whose training had diverged: they can neither act nor learn."""
+    if bad := nonfinite_in(state):
+        others = sorted(
+            str(file) for file in Path(checkpoint).parent.glob("*.pt") if file.name != Path(checkpoint).name
+        )
+        raise ValueError(
+            f"'{checkpoint}' cannot be used: it holds NaN or infinite numbers in {listed(bad[:4])}, so its training "
+            f"had diverged. Others beside it: {listed(others)}."
+        )
+
+
 def run_to_resume(arguments: list[str], task: TaskConfig) -> Run | None:
     """Return the run that the arguments of ``train TASK`` ask to go on with, or that a launcher restarts."""
     # These have to be known before the other options can be.
@@ -115,7 +163,7 @@ def run_to_resume(arguments: list[str], task: TaskConfig) -> Run | None:
         early.add_argument(name, nargs="?")
     known, _ = early.parse_known_args(arguments)
     wanted, run_dir = known.resume, known.run_dir
-    folders = [Path(run_dir)] if run_dir else sorted((RUNS / task.name).glob("*"), reverse=True)
+    folders = [Path(run_dir)] if run_dir else list((RUNS / task.name).glob("*"))
     folders = [folder for folder in folders if (folder / CONFIG).is_file()]
     if int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0:
         # Whatever the first attempt began with, it goes on in the folder of that.
@@ -126,7 +174,7 @@ def run_to_resume(arguments: list[str], task: TaskConfig) -> Run | None:
                     return Run(str(folder))
     if wanted == "auto":
         begun = [folder for folder in folders if numbered_checkpoints(folder)] or folders[: 1 if run_dir else 0]
-        return Run(str(begun[0])) if begun else None
+        return Run(str(newest_first(begun)[0])) if begun else None
     return None if wanted is None else Run(wanted)
 
 

@@ -24,7 +24,7 @@ import tyro
 from rsl_rl.cli.conclusion import conclude
 from rsl_rl.cli.key_value_options import key_value_options
 from rsl_rl.cli.main import UserError, user_errors
-from rsl_rl.cli.run_folder import CONFIG, Run, new_run_folder, remember_launch, run_to_resume
+from rsl_rl.cli.run_folder import CONFIG, Run, check_finite, new_run_folder, remember_launch, run_to_resume
 from rsl_rl.cli.signals import StopSignals
 from rsl_rl.cli.warning_log import WarningLog
 from rsl_rl.compat.configurations import default_sets
@@ -188,6 +188,8 @@ def _prepared(
             act_on_one_thread(runner, task.threads)
         if checkpoint is not None:
             runner.load(str(checkpoint))
+            for name, model in runner.alg.models().items():
+                check_finite({f"{name}.{key}": value for key, value in model.state_dict().items()}, checkpoint)
         done = 0
         if own_checkpoint is not None:
             done = runner.completed_iterations

@@ -18,7 +18,7 @@ from rsl_rl.config.options import check_options, check_type, resolve_runner_conf
 from rsl_rl.config.schema import RunnerConfig, schema_of
 from rsl_rl.utils import did_you_mean, listed, resolve_callable
 from rsl_rl.utils.atomic_files import write_whole
-from rsl_rl.utils.yaml_text import as_yaml, parse_yaml_text
+from rsl_rl.utils.yaml_text import as_yaml, read_yaml
 
 DEFAULT_TASK = "go1-walk"
 _PRESETS = Path(__file__).parent / "tasks"
@@ -113,10 +113,7 @@ def read_task(path: str | os.PathLike[str]) -> TaskConfig:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"There is no file '{path}'.")
-    try:
-        document = parse_yaml_text(path.read_text(encoding="utf-8"))
-    except ValueError as error:  # a UnicodeDecodeError is one too
-        raise ValueError(f"'{path}' is no readable YAML file: {error}") from error
+    document = read_yaml(path)
     if isinstance(document, Mapping) and {"algorithm", "policy"} & set(document):
         document = {"runner": document}
     if not isinstance(document, Mapping) or not isinstance(document.get("runner"), Mapping):

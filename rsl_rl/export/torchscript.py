@@ -19,7 +19,7 @@ import torch
 from torch.jit import _recursive
 
 from rsl_rl.export.metadata import KEY, PolicyMetadata, describe_policy
-from rsl_rl.export.policy import Program
+from rsl_rl.export.policy import Program, check_file
 from rsl_rl.export.verification import BATCH_SIZES, ExportReport, write_checked
 
 # New torch deprecates TorchScript; controllers in the field still load nothing else.
@@ -60,8 +60,7 @@ def export_torchscript(model: Any, path: str | os.PathLike[str]) -> ExportReport
 
 def load_torchscript(path: str | os.PathLike[str]) -> tuple[ScriptProgram, PolicyMetadata | None]:
     """Return a policy and what its file says about it, otherwise as :func:`load_onnx`."""
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"There is no exported policy '{path}'.")
+    check_file(path, "a TorchScript policy", "it is an exported policy (TorchScript)")
     extra: dict[str, Any] = {KEY: ""}
     try:
         with warnings.catch_warnings():

@@ -81,14 +81,15 @@ class LiveConsole(SilentConsole):
 
     def show(self, report: IterationReport) -> None:
         """Redraw for an iteration."""
-        from rich.console import Group
+        from rich.console import Console, Group
         from rich.live import Live
         from rich.markup import escape
         from rich.progress_bar import ProgressBar
         from rich.table import Table
 
         if self._live is None:
-            self._live = Live(refresh_per_second=4)
+            # The terminal itself: commands print through a stream that lets nothing control it.
+            self._live = Live(console=Console(file=sys.__stdout__), refresh_per_second=4)
             self._live.start()
         if report.evaluation:
             text = f"iteration {report.iteration + 1} evaluated: {evaluated(report.evaluation)}"

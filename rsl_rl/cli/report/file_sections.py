@@ -37,10 +37,12 @@ def exports(facts: RunFacts) -> Html:
     rows = []
     for file, stat, check in facts.exports:
         outcome: Html | str = "not recorded"
-        if check is not None and check.get("max_difference") is None:
+        if check is not None and "damage" in check:
+            outcome, check = element("span", check["damage"], class_="warn"), None
+        elif check is not None and check.get("max_difference") is None:
             outcome = "not checked"
         elif check is not None:
-            worst = check["max_difference"]
+            worst = float(check["max_difference"])
             told = f"acts like the model, within {worst:.0e}" if worst else "acts like the model, number by number"
             outcome = element("span", told, class_="good")
         origin = "-" if check is None else f"{check.get('policy')}"

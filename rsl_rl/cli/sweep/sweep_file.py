@@ -18,7 +18,7 @@ from rsl_rl.config.options import check_type
 from rsl_rl.config.task import read_task
 from rsl_rl.telemetry.plain_values import flattened
 from rsl_rl.utils import did_you_mean, listed
-from rsl_rl.utils.yaml_text import parse_yaml_text
+from rsl_rl.utils.yaml_text import parse_yaml_text, read_yaml
 
 SWEEPS = RUNS / "sweeps"
 FILE = "sweep.yaml"
@@ -74,7 +74,7 @@ def read_sweep(what: str) -> Sweep:
     if path.is_dir():
         raise ValueError(f"'{what}' is no sweep: it holds no {FILE}.")
     if path.suffix in (".yaml", ".yml") and path.is_file():
-        document = parse_yaml_text(path.read_text(encoding="utf-8"))
+        document = read_yaml(path)
         if not isinstance(document, Mapping) or "runner" not in document:
             return _read(path, path.stem)
         return Sweep(task=what, name=read_task(path).name)
@@ -82,10 +82,7 @@ def read_sweep(what: str) -> Sweep:
 
 
 def _read(path: Path, name: str) -> Sweep:
-    try:
-        document = parse_yaml_text(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"'{path}' is no readable YAML file: {error}") from error
+    document = read_yaml(path)
     types = typing.get_type_hints(Sweep)
     if not isinstance(document, Mapping) or "task" not in document:
         raise ValueError(f"'{path}' is no sweep: it needs the keys 'task' and 'parameters'.")
