@@ -35,7 +35,7 @@ _COMMENT_LENGTH = len(_MARK) + 64
 _PLAIN_TYPES = {str, int, float, complex, bool, bytes, bytearray, type(None), torch.Size, torch.dtype, torch.device}
 _PLAIN_TYPES |= {torch.Tensor, torch.nn.Parameter}
 _ENTRIES = {"processes", "callbacks", "numbers"}
-_ENTRIES |= {f"{part}_state_dict" for part in ("actor", "critic", "student", "teacher", "model", "optimizer")}
+_ENTRIES |= {f"{part}_state_dict" for part in ("actor", "critic", "student", "teacher", "model", "optimizer", "rnd")}
 
 
 def write_checkpoint(document: dict[str, Any], path: str | os.PathLike[str]) -> None:
@@ -139,7 +139,7 @@ def _check_entries(document: dict[str, Any], path: Path) -> None:
             and any(type(item) not in (bool, int, float) for item in value.values())
         ):
             raise ValueError(f"'{path}' is damaged: its entry 'numbers' holds something else: {value}.")
-        if str(key).endswith("_state_dict") and (bad := nonfinite_in(value)):
+        if key in _ENTRIES and key.endswith("_state_dict") and (bad := nonfinite_in(value)):
             shown = ", ".join(bad[:4]) + (" ..." if len(bad) > 4 else "")
             # Always the same place: of several readings of a file the first one is shown.
             warnings.warn(f"'{path}' holds NaN or infinite numbers in {key}: {shown}.", stacklevel=1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,8 @@ from rsl_rl.export import EXPORTERS
 from rsl_rl.export import load_policy as load_exported_policy
 from rsl_rl.runners import OnPolicyRunner
 from rsl_rl.runners.episodes import Episodes, play_episodes
+from rsl_rl.runners.run_state import config_differences
+from rsl_rl.utils import listed
 
 Policy = Callable[[TensorDict], torch.Tensor]
 _NAMED = {"best": BEST, "latest": LATEST}
@@ -121,6 +124,10 @@ def load_runner(task: TaskConfig, env: VecEnv, checkpoint: Path) -> OnPolicyRunn
     document = read_checkpoint(str(checkpoint), map_location="cpu")
     with read_from(checkpoint):
         runner.alg.load(document, {model: True}, True)
+    used = (model, "obs_groups")
+    if others := [line for line in config_differences(document.get("config"), runner.cfg) if line.startswith(used)]:
+        text = f"'{checkpoint}' is of a run with other settings than '{task.name}': {listed(others[:3])}."
+        warnings.warn(text, stacklevel=2)
     state = runner.alg.models()[model].state_dict()
     # The noise of the exploration is not needed to act.
     check_finite({key: value for key, value in state.items() if not key.startswith("distribution.")}, checkpoint)

@@ -160,9 +160,9 @@ def _read_table(path: Path) -> dict[str, array[float]]:
         except (ValueError, csv.Error) as error:
             raise ValueError(f"'{path}', line {rows.line_num}: {error}") from None
     if uneven:
-        _warn(f"'{path}': {uneven} rows have not as many cells as the header; what is missing or too much is left out.")
+        _warn(f"'{path}': rows that have more or fewer cells than the header, of which the rest is taken: {uneven}.")
     if infinite:
-        _warn(f"'{path}': {infinite} numbers are NaN or infinite and are left out.")
+        _warn(f"'{path}': numbers that are NaN or infinite, and are left out: {infinite}.")
     return {name: column for name, (_, column) in columns.items() if column}
 
 
@@ -172,7 +172,7 @@ def _last_of_each(steps: np.ndarray, path: Path) -> tuple[np.ndarray, np.ndarray
     order = order[np.isfinite(steps[order])]
     is_last = np.append(np.diff(steps[order]) != 0, True)[: len(order)]
     if repeated := int((~is_last).sum()):
-        _warn(f"'{path}': {repeated} rows are of iterations that occur again below them, and are left out.")
+        _warn(f"'{path}': rows of iterations that occur again further down, and are left out: {repeated}.")
     return steps[order][is_last], order[is_last]
 
 

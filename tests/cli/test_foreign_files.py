@@ -179,6 +179,15 @@ def test_what_a_checkpoint_holds_is_checked(
     assert (ended, "Traceback" in said) == (status, False)
 
 
+def test_a_checkpoint_of_another_run_is_told_by_what_it_was_made_with(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert told(capsys, "play") == (0, "")
+    changed(run, lambda document: document["config"]["actor"].update(activation="tanh"))
+    assert "model_2.pt' is of a run with other settings" in (said := told(capsys, "play")[1])
+    assert "actor.activation: tanh -> elu" in said
+
+
 @pytest.mark.parametrize("prefix", ["module.", "_orig_mod."])
 def test_models_that_were_saved_in_a_wrapper_act_alike(
     prefix: str, run: Path, capsys: pytest.CaptureFixture[str]
