@@ -70,7 +70,7 @@ def read_checkpoint(path: str | os.PathLike[str], map_location: Any = None) -> d
     """
     path = Path(path)
     if not path.is_file():
-        if path.is_dir() or path.is_symlink():
+        if path.exists() or path.is_symlink():
             raise FileNotFoundError(f"There is no checkpoint at '{path}': {found_instead(path)}.")
         beside = sorted(file.name for file in path.parent.glob("*.pt") if file.is_file())
         home = " Python does not expand '~': os.path.expanduser does." if path.parts[0][:1] == "~" else ""

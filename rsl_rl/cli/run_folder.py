@@ -29,6 +29,7 @@ EXPORTS = "exports"
 CURVE = "learning_curve.png"
 VIDEO = "play.mp4"
 _LAUNCH = ".launch"
+_FILES = (".pt", ".pt2", ".onnx")
 _TIME = "%Y-%m-%d_%H-%M-%S"
 # Also with a name behind it, as Isaac Lab has it; a number where two runs began in the same second.
 _STAMP = re.compile(r"(\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d)(?:_(\d+)$)?")
@@ -93,10 +94,12 @@ class Run:
         self.file: Path | None = None
         path = Path(name)
         if path.is_file():
-            if path.suffix not in (".pt", ".pt2", ".onnx") and path.name != CONFIG:
+            if path.suffix not in _FILES and path.name != CONFIG:
                 raise ValueError(f"'{path}' is neither a checkpoint (.pt) nor an exported policy (.onnx, .pt, .pt2).")
             self.file = path
             folders = [folder for folder in path.resolve().parents if (folder / CONFIG).is_file()][:1]
+            if not folders:
+                raise FileNotFoundError(f"'{path}' lies in no run: there is no {CONFIG} in its folder or above it.")
         else:
             places = (path, RUNS / (filed_as(name) if ":" in name else name))
             folders = [folder for folder in places if (folder / CONFIG).is_file()][:1]
@@ -108,6 +111,9 @@ class Run:
                 folders = newest_first(playable or found)[:1]
         if not folders and name in task_names():
             raise FileNotFoundError(f"The task '{name}' has no run under '{RUNS}' yet. Train it: rsl-rl train {name}")
+        if not folders and path.suffix in _FILES and path.parent.is_dir():
+            beside = sorted(file.name for file in path.parent.iterdir() if file.suffix in _FILES)
+            raise FileNotFoundError(f"There is no file '{path}'. Beside it: {listed(beside)}.")
         if not folders:
             known = sorted(str(config.parent) for config in RUNS.glob(f"*/*/{CONFIG}"))
             raise FileNotFoundError(
@@ -117,8 +123,12 @@ class Run:
         self.folder = folders[0]
 
     def task(self) -> TaskConfig:
-        """Return what the run was started with."""
-        return read_task(self.folder / CONFIG)
+        """Return what the run was started with; a ValueError or TypeError names the file."""
+        path = self.folder / CONFIG
+        try:
+            return read_task(path)
+        except (ValueError, TypeError) as error:
+            raise error if str(path) in str(error) else type(error)(f"'{path}' cannot be used: {error}") from error
 
     def exported(self) -> Path | None:
         """Return the exported policy that was named, wherever it lies; None if it was something else."""

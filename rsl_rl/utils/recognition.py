@@ -34,6 +34,8 @@ def found_instead(path: str | os.PathLike[str]) -> str | None:
         return "it is a folder"
     if path.is_symlink() and not path.exists():
         return f"it is a link to '{os.readlink(path)}', which does not exist"
+    if path.exists() and not path.is_file():
+        return "it is neither a file nor a folder"
     try:
         with path.open("rb") as file:
             begin = file.read(4096)

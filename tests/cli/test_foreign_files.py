@@ -219,6 +219,7 @@ def test_numbers_of_few_digits_are_said(run: Path, capsys: pytest.CaptureFixture
         (lambda file: file.symlink_to("gone.pt"), "it is a link to 'gone.pt', which does not exist."),
         (lambda file: shutil.copy("run/exports/policy.pt", file), "it is an exported policy (TorchScript)."),
         (lambda file: shutil.copy("run/exports/policy.pt2", file), "it is an exported policy (torch.export)."),
+        (lambda file: os.mkfifo(file), "it is neither a file nor a folder."),
         (lambda file: file.write_bytes(b"\x1f\x8b\x08rest"), "it is packed by gzip: unpack it first."),
     ],
 )
@@ -231,6 +232,27 @@ def test_a_checkpoint_that_is_none_is_skipped_with_the_reason(
     assert status == 0
     assert "Skipped a checkpoint: " in said
     assert message in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["play", "run"], "'run/config.yaml' cannot be used: 'num_envs' must be int, got str: 'four'"),
+        (["play", "alone.onnx"], "'alone.onnx' lies in no run: there is no config.yaml in its folder or above it."),
+        (["play", "run/model_3.pt"], "There is no file 'run/model_3.pt'. Beside it: best.pt, latest.pt, model_0.pt, "),
+        (["train", "run.yaml", "--checkpoint", "~/none.pt"], "/none.pt'. Checkpoints in that folder:"),
+    ],
+)
+def test_what_is_named_and_cannot_be_used_is_told(
+    arguments: list[str], message: str, run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(run / "exports" / "policy.onnx", "alone.onnx")
+    text = (run / "config.yaml").read_text()
+    Path("run.yaml").write_text(text)
+    (run / "config.yaml").write_text(text.replace("num_envs: 4", "num_envs: four"))
+    with pytest.raises(SystemExit):
+        main(arguments)
+    assert message in capsys.readouterr().err
 
 
 def test_of_two_names_for_an_iteration_the_own_one_counts(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -39,10 +39,10 @@ def exports(facts: RunFacts) -> Html:
         outcome: Html | str = "not recorded"
         if check is not None and "damage" in check:
             outcome, check = element("span", check["damage"], class_="warn"), None
-        elif check is not None and check.get("max_difference") is None:
+        elif check is not None and not isinstance(check.get("max_difference"), (int, float)):
             outcome = "not checked"
         elif check is not None:
-            worst = float(check["max_difference"])
+            worst = check["max_difference"]
             told = f"acts like the model, within {worst:.0e}" if worst else "acts like the model, number by number"
             outcome = element("span", told, class_="good")
         origin = "-" if check is None else f"{check.get('policy')}"
