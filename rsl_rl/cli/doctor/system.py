@@ -18,11 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import torch
-
 import rsl_rl
 from rsl_rl.cli.run_folder import RUNS
-from rsl_rl.distributed.start import available_backends
 from rsl_rl.telemetry.provenance import hardware, installed_version, versions
 from rsl_rl.utils.atomic_files import write_whole
 
@@ -112,6 +109,10 @@ def optional_packages() -> Iterator[Check]:
 
 def devices() -> Iterator[Check]:
     """The processor, memory, and every GPU."""
+    import torch
+
+    from rsl_rl.distributed.start import available_backends
+
     found = hardware()
     yield Check("cpu", "ok", f"{found['cpu']}, {found['cores']} cores, {found['memory_gib']} GiB of memory")
     backends = ", ".join(available_backends()) or "no way to let them talk"
