@@ -88,6 +88,23 @@ def test_ctrl_c_while_pytorch_loads_ends_at_once(line: list[str], tmp_path: Path
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="another way to interrupt")
+def test_a_package_cannot_swallow_the_interrupt(tmp_path: Path) -> None:
+    (tmp_path / "careless.py").write_text(
+        "import os, signal\ntry:\n    os.kill(os.getpid(), signal.SIGINT)\nexcept BaseException:\n    pass\n"
+    )
+    code = "from rsl_rl.cli.startup import interrupt_ends_at_once as at_once\nwith at_once():\n    import careless\n"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}print('went on')"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env=own_environment(),
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "Interrupted.\n")
+
+
 def test_once_it_is_loaded_nothing_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     load_pytorch()
     capsys.readouterr()
