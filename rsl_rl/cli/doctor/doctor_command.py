@@ -23,6 +23,7 @@ import tyro
 from rsl_rl.cli.doctor.system import Check, devices, folder, library, optional_packages, requirements
 from rsl_rl.cli.own_process import own_command, own_environment
 from rsl_rl.cli.startup import load_pytorch
+from rsl_rl.utils.install_lines import INSTALL_LINES
 
 Look = Callable[[], Iterator[Check]]
 _COLORS = {"ok": "green", "note": "yellow", "missing": "yellow", "failed": "bold red"}
@@ -135,7 +136,7 @@ def gpus() -> Iterator[Check]:
 def drawing() -> Iterator[Check]:
     """Draw a picture in each way that MuJoCo knows."""
     if importlib.util.find_spec("mujoco") is None:
-        yield Check("mujoco", "missing", "nothing to draw with", 'pip install "rsl-rl-lib[envs]"')
+        yield Check("mujoco", "missing", "nothing to draw with", INSTALL_LINES["envs"])
         return
 
     def draw(way: str) -> Check:
