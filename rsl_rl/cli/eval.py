@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import torch
 import tyro
 
 from rsl_rl.cli.export_record import with_origin
@@ -27,10 +26,6 @@ from rsl_rl.cli.run_folder import EXPORTS, Run
 from rsl_rl.cli.table import as_table
 from rsl_rl.cli.train import MOST_EVALUATED_AT_ONCE, seed_everything
 from rsl_rl.config.task import TaskConfig
-from rsl_rl.env import make_env
-from rsl_rl.env.tracking import with_unit
-from rsl_rl.export import EXPORTERS
-from rsl_rl.runners.episodes import play_episodes
 from rsl_rl.utils.atomic_files import replaced_when_complete, write_whole
 
 FOLDER = "evaluation"
@@ -70,6 +65,8 @@ class _Candidate:
     @property
     def name(self) -> str:
         """What its files are called: like the checkpoint, or the format of the run's own export, or another export."""
+        from rsl_rl.export import EXPORTERS
+
         if self.kind == "checkpoint":
             return self.file.stem
         own = self.run.folder / EXPORTS / EXPORTERS[self.kind][1]
@@ -119,6 +116,11 @@ def run(arguments: list[str]) -> None:
 
 def _evaluate(candidate: _Candidate, chosen: EvalArguments) -> dict[str, Any]:
     """Play one policy; return what its file holds."""
+    import torch
+
+    from rsl_rl.env import make_env
+    from rsl_rl.runners.episodes import play_episodes
+
     task = candidate.task
     num_envs = min(chosen.num_envs or MOST_EVALUATED_AT_ONCE, chosen.episodes)
     # Each run alike, wherever it stands in the command.
@@ -170,6 +172,8 @@ def _write(place: Path, document: Any, results: Sequence[dict[str, Any]], labels
 
 def as_text(results: Sequence[dict[str, Any]], labels: Sequence[str]) -> str:
     """Return the runs side by side: a table of what was reached, and one of the mean of every term per step."""
+    from rsl_rl.env.tracking import with_unit
+
     successes = [result["mean"].get("success") for result in results]
     returns = [[value for value in result["returns"] if value is not None] for result in results]
     rows = [

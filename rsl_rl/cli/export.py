@@ -15,8 +15,6 @@ from rsl_rl.cli.export_record import outcome, record_check
 from rsl_rl.cli.main import UserError, user_errors
 from rsl_rl.cli.play import load_runner
 from rsl_rl.cli.run_folder import EXPORTS, Run
-from rsl_rl.env import make_env
-from rsl_rl.export import EXPORTERS
 
 
 @dataclass(frozen=True)
@@ -37,6 +35,9 @@ def run(arguments: list[str]) -> None:
     with user_errors():
         found = Run(chosen.run)
         task = found.task()
+        from rsl_rl.env import make_env
+        from rsl_rl.export import EXPORTERS
+
         env = make_env(task.env, num_envs=1, seed=task.seed, **task.env_options)
         checkpoint = found.checkpoint()
         policy = load_runner(task, env, checkpoint).get_inference_policy()

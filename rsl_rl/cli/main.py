@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from rsl_rl.cli.startup import interrupt_ends_at_once
+
 _COMMANDS = {
     "train": "train a task, an environment, or what a YAML file describes",
     "play": "run a trained policy and say how well it does",
@@ -69,7 +71,7 @@ def _run(arguments: list[str]) -> None:
         print(importlib.metadata.version("rsl-rl-lib"))
         return
     if command not in _COMMANDS:
-        # Not before it is needed: this imports torch, and the list of commands shall be there at once.
+        # Not before it is needed: the list of commands shall be there at once.
         from rsl_rl.utils.suggest import did_you_mean
 
         raise UserError(f"rsl-rl has no command '{command}'.{did_you_mean(command, _COMMANDS)}\n\n{_usage()}")
@@ -77,9 +79,10 @@ def _run(arguments: list[str]) -> None:
     # For environments and models of the user's own, as with python -m; last, so that nothing is hidden by it.
     if not {"", os.getcwd()} & set(sys.path):
         sys.path.append(os.getcwd())
-    module: Any = importlib.import_module(f"rsl_rl.cli.{command}")
-    if hasattr(module, "__path__"):
-        module = importlib.import_module(f"{module.__name__}.{command}_command")
+    with interrupt_ends_at_once():
+        module: Any = importlib.import_module(f"rsl_rl.cli.{command}")
+        if hasattr(module, "__path__"):
+            module = importlib.import_module(f"{module.__name__}.{command}_command")
     module.run(rest)
 
 

@@ -14,7 +14,7 @@ import zipfile
 from datetime import datetime
 from pathlib import Path
 
-from rsl_rl.checkpoint import newest_checkpoint, numbered_checkpoints
+from rsl_rl.cli.startup import load_pytorch
 from rsl_rl.config.task import TaskConfig, filed_as, read_task, task_names
 
 RUNS = Path("runs")
@@ -82,6 +82,7 @@ class Run:
 
     def task(self) -> TaskConfig:
         """Return what the run was started with."""
+        load_pytorch()
         return read_task(self.folder / CONFIG)
 
     def exported(self) -> Path | None:
@@ -99,6 +100,9 @@ class Run:
         """Return the checkpoint that was named, else the newest that can be read; see :func:`newest_checkpoint`."""
         if self.file is not None and self.file.suffix == ".pt" and self.exported() is None:
             return self.file
+        load_pytorch()
+        from rsl_rl.checkpoint import newest_checkpoint
+
         return newest_checkpoint(self.folder)
 
     def checkpoint_if_any(self) -> Path | None:
@@ -125,6 +129,8 @@ def run_to_resume(arguments: list[str], task: TaskConfig) -> Run | None:
                 if (folder / _LAUNCH).read_text(encoding="utf-8") == _this_launch():
                     return Run(str(folder))
     if wanted == "auto":
+        from rsl_rl.checkpoint import numbered_checkpoints
+
         begun = [folder for folder in folders if numbered_checkpoints(folder)] or folders[: 1 if run_dir else 0]
         return Run(str(begun[0])) if begun else None
     return None if wanted is None else Run(wanted)

@@ -14,27 +14,26 @@ import time
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 import tyro
 
-from rsl_rl.cli.conclusion import conclude
 from rsl_rl.cli.key_value_options import key_value_options
 from rsl_rl.cli.main import UserError, user_errors
 from rsl_rl.cli.run_folder import CONFIG, Run, new_run_folder, remember_launch, run_to_resume
 from rsl_rl.cli.signals import StopSignals
+from rsl_rl.cli.startup import load_pytorch
 from rsl_rl.cli.warning_log import WarningLog
 from rsl_rl.compat.configurations import default_sets
-from rsl_rl.config.task import DEFAULT_TASK, TaskConfig, load_task, task_names, write_task
-from rsl_rl.distributed import current, join_world, local_rank, world_size
-from rsl_rl.env import VecEnv, make_env
-from rsl_rl.runners import OnPolicyRunner
-from rsl_rl.runners.evaluation import SEED as EVALUATION_SEED
+from rsl_rl.config.task import DEFAULT_TASK, TaskConfig, load_task, read_document, task_file, task_names, write_task
 from rsl_rl.telemetry.provenance import record_start
 from rsl_rl.utils import listed, resolve_callable
 from rsl_rl.utils.yaml_text import parse_yaml_text
+
+if TYPE_CHECKING:  # What needs torch is imported where it is used: a mistake in the arguments is reported before.
+    from rsl_rl.env import VecEnv
+    from rsl_rl.runners import OnPolicyRunner
 
 MOST_EVALUATED_AT_ONCE = 64
 
@@ -61,6 +60,9 @@ def run(arguments: list[str]) -> None:
     named = bool(arguments) and not arguments[0].startswith("-")
     name, arguments = (arguments[0], arguments[1:]) if named else (DEFAULT_TASK, arguments)
     with user_errors():
+        if (file := task_file(name)) is not None:
+            read_document(file)
+        load_pytorch()
         preset = load_task(name)
         resumed = run_to_resume(arguments, preset)
         if resumed is not None and (not named or Path(name).suffix not in (".yaml", ".yml")):
@@ -111,6 +113,9 @@ def train(task: TaskConfig, run_dir: Path | None, checkpoint: Path | None, resum
     Raises:
         SystemExit: 130 or 143 after an interrupt or a termination, with everything saved.
     """
+    from rsl_rl.cli.conclusion import conclude
+    from rsl_rl.distributed import current
+
     with WarningLog() as kept, StopSignals() as signals:
         runner, task, folder, done = _prepared(task, run_dir, checkpoint, resumed)
         signals.stop = runner.request_stop
@@ -150,6 +155,10 @@ def _prepared(
     task: TaskConfig, run_dir: Path | None, checkpoint: Path | None, resumed: Run | None
 ) -> tuple[OnPolicyRunner, TaskConfig, Path, int]:
     """Return a runner that is ready to learn, the resolved task, the run's folder, and the iterations done."""
+    from rsl_rl.distributed import join_world, local_rank, world_size
+    from rsl_rl.env import make_env
+    from rsl_rl.runners.evaluation import SEED as EVALUATION_SEED
+
     rank = int(os.environ.get("RANK", "0"))
     if world_size() > 1 and task.device == "cuda":
         task = dataclasses.replace(task, device=f"cuda:{local_rank()}")
@@ -214,6 +223,8 @@ def _prepared(
 
 def check_device(device: str) -> None:
     """Raise ValueError unless this machine has the device."""
+    import torch
+
     try:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
@@ -223,6 +234,8 @@ def check_device(device: str) -> None:
 
 def seed_everything(seed: int, threads: int, rank: int = 0) -> None:
     """Make what follows repeatable, and different in each of several processes."""
+    import torch
+
     torch.set_num_threads(max(1, threads))
     if rank > 0:
         seed = int(np.random.SeedSequence([seed, rank]).generate_state(1)[0])
@@ -236,6 +249,8 @@ def act_on_one_thread(runner: OnPolicyRunner, threads: int) -> None:
 
     While the policy acts, torch's threads gain little, and between its small products they keep the cores busy waiting.
     """
+    import torch
+
     update = runner.alg.update
 
     def update_on_threads(*arguments: Any, **options: Any) -> Any:

@@ -24,6 +24,7 @@ from rsl_rl.env.spaces import observation_readers
 from rsl_rl.robots.offscreen import choose_backend
 from rsl_rl.utils import listed
 from rsl_rl.utils.atomic_files import replaced_when_complete
+from rsl_rl.utils.install_lines import INSTALL_LINES
 
 # Drawing without a graphics card takes a fifth of a second a picture; GIF players keep up with no more than this.
 _LONGEST_SECONDS = 10
@@ -150,7 +151,7 @@ def _video_writers(path: Path) -> Any:
             importlib.import_module("imageio_ffmpeg")
     except ImportError as error:
         raise ImportError(
-            f"Writing '{path.name}' needs: pip install \"rsl-rl-lib[video]\" (a .gif needs imageio alone)."
+            f"Writing '{path.name}' needs: {INSTALL_LINES['video']} (a .gif needs imageio alone)."
         ) from error
     return imageio
 
@@ -210,7 +211,7 @@ class Go1Replay:
                 "plain MuJoCo a policy can act that sees 'state' or parts of it, such as the one of go1-student."
             )
         if importlib.util.find_spec("mujoco") is None:
-            raise ImportError('The video of a Go1 needs MuJoCo: pip install "rsl-rl-lib[envs]"')
+            raise ImportError(f"The video of a Go1 needs MuJoCo: {INSTALL_LINES['envs']}")
         self.frames_per_second = 50 / _STEPS_PER_FRAME
         self._velocities: dict[str, list[np.ndarray]] = {}
         self._fell_after: float | None = None

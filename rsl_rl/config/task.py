@@ -70,6 +70,27 @@ def task_names() -> list[str]:
     return sorted(path.stem for path in _PRESETS.glob("*.yaml"))
 
 
+def task_file(name: str) -> Path | None:
+    """Return the file of a task by what a user calls it; None for an environment, which needs none.
+
+    Raises:
+        ValueError: There is no such task; names near matches.
+        FileNotFoundError: There is no such file.
+    """
+    if name in task_names():
+        return _PRESETS / f"{name}.yaml"
+    if name.endswith((".yaml", ".yml")):
+        if not Path(name).is_file():
+            raise FileNotFoundError(f"There is no file '{name}'.")
+        return Path(name)
+    if ":" in name:
+        return None
+    raise ValueError(
+        f"There is no task '{name}'.{did_you_mean(name, task_names())} Tasks: {listed(task_names())}. A YAML file or "
+        "an environment such as 'gym:Ant-v5' can be given instead."
+    )
+
+
 def load_task(name: str) -> TaskConfig:
     """Return a task by what a user calls it.
 
@@ -81,20 +102,13 @@ def load_task(name: str) -> TaskConfig:
         TypeError: A value has the wrong type.
         FileNotFoundError: There is no such file.
     """
-    if name in task_names():
-        return read_task(_PRESETS / f"{name}.yaml")
-    if name.endswith((".yaml", ".yml")):
-        return read_task(name)
-    if ":" in name:
-        # Nothing is known about the scale of its observations.
-        critic = schema_of("MLPModel")(obs_normalization=True)
-        actor = dataclasses.replace(critic, distribution_cfg=schema_of("GaussianDistribution")())
-        runner = RunnerConfig(num_steps_per_env=24, save_interval=50, actor=actor, critic=critic)
-        return TaskConfig(env=name, name=filed_as(name), runner=runner)
-    raise ValueError(
-        f"There is no task '{name}'.{did_you_mean(name, task_names())} Tasks: {listed(task_names())}. A YAML file or "
-        "an environment such as 'gym:Ant-v5' can be given instead."
-    )
+    if (path := task_file(name)) is not None:
+        return read_task(path)
+    # Nothing is known about the scale of its observations.
+    critic = schema_of("MLPModel")(obs_normalization=True)
+    actor = dataclasses.replace(critic, distribution_cfg=schema_of("GaussianDistribution")())
+    runner = RunnerConfig(num_steps_per_env=24, save_interval=50, actor=actor, critic=critic)
+    return TaskConfig(env=name, name=filed_as(name), runner=runner)
 
 
 def read_task(path: str | os.PathLike[str]) -> TaskConfig:
@@ -107,6 +121,25 @@ def read_task(path: str | os.PathLike[str]) -> TaskConfig:
         ValueError: It is no YAML file, a key is unknown or missing.
         TypeError: A value has the wrong type.
     """
+    path = Path(path)
+    document = read_document(path)
+    # Without any, the observation sets are filled when the environment is known.
+    section = resolve_runner_config({"obs_groups": {}, **document["runner"]})
+    for part in ("algorithm", "actor", "critic", "student", "teacher"):
+        if isinstance(section.get(part), Mapping):
+            _check_section(section[part], part)
+    values: dict[str, Any] = {**document, "runner": RunnerConfig.from_dict(section)}
+    # Files of runners keep these in the runner's section.
+    for key, name_there in (("iterations", "max_iterations"), ("seed", "seed")):
+        if key not in values and name_there in section:
+            check_type(section[name_there], typing.get_type_hints(TaskConfig)[key], f"runner.{name_there}")
+            values[key] = section[name_there]
+    # An environment may still be named on the command line.
+    return TaskConfig(**{"name": path.stem, "env": "", **values})
+
+
+def read_document(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return what a task's file holds, without a look into its section ``runner``; raises as :func:`read_task`."""
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"There is no file '{path}'.")
@@ -124,19 +157,7 @@ def read_task(path: str | os.PathLike[str]) -> TaskConfig:
             raise ValueError(f"'{path}' has an unknown key '{key}'.{did_you_mean(key, types)} Keys: {listed(types)}.")
         if key != "runner":
             check_type(value, types[key], key)
-    # Without any, the observation sets are filled when the environment is known.
-    section = resolve_runner_config({"obs_groups": {}, **document["runner"]})
-    for part in ("algorithm", "actor", "critic", "student", "teacher"):
-        if isinstance(section.get(part), Mapping):
-            _check_section(section[part], part)
-    values: dict[str, Any] = {**document, "runner": RunnerConfig.from_dict(section)}
-    # Files of runners keep these in the runner's section.
-    for key, name_there in (("iterations", "max_iterations"), ("seed", "seed")):
-        if key not in values and name_there in section:
-            check_type(section[name_there], types[key], f"runner.{name_there}")
-            values[key] = section[name_there]
-    # An environment may still be named on the command line.
-    return TaskConfig(**{"name": path.stem, "env": "", **values})
+    return dict(document)
 
 
 def write_task(task: TaskConfig, path: str | os.PathLike[str]) -> None:

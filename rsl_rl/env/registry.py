@@ -17,8 +17,9 @@ from rsl_rl.env.layouts import as_vec_env
 from rsl_rl.env.simulators import make_isaaclab, make_mjlab
 from rsl_rl.env.vec_env import VecEnv
 from rsl_rl.utils import did_you_mean, resolve_callable
+from rsl_rl.utils.install_lines import INSTALL_LINES
 
-_INSTALL = 'pip install "rsl-rl-lib[envs]"'
+_INSTALL = INSTALL_LINES["envs"]
 _FORMS = "'envpool:ID', 'gym:ID', 'mjlab:ID', 'isaaclab:ID' or 'package.module:factory'"
 # The rest of the contract, cfg, is only logged.
 _CONTRACT = sorted({*VecEnv.__annotations__, *VecEnv.__abstractmethods__} - {"cfg"})
@@ -93,7 +94,8 @@ def _from_gymnasium(identifier: str, num_envs: int, seed: int, device: str, opti
         import gymnasium
         from gymnasium.vector import AutoresetMode
     except ImportError as error:
-        raise ImportError(f"Gymnasium (1.1 or newer) is not installed: {_INSTALL}") from error
+        line = _INSTALL.replace("install", "install --upgrade") if sys.modules.get("gymnasium") else _INSTALL
+        raise ImportError(f"Gymnasium (1.1 or newer) is not installed: {line}") from error
     cfg = {"env": f"gym:{identifier}", "num_envs": num_envs, "seed": seed, **options}
     mode, groups = options.pop("vectorization_mode", "sync"), options.pop("groups", None)
     try:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rsl_rl.telemetry.meters import IterationReport
+if TYPE_CHECKING:
+    from rsl_rl.telemetry.meters import IterationReport
 
 
 def duration(seconds: float) -> str:

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from rsl_rl.telemetry.metrics_csv import is_over_wall_time
 from rsl_rl.telemetry.writer import LogWriter
+from rsl_rl.utils.install_lines import INSTALL_LINES
 
 START_TIMEOUT = 60.0
 """Seconds that a service may take to open a run."""
@@ -40,7 +41,7 @@ def import_client(package: str, service: str) -> Any:
     try:
         return importlib.import_module(package)
     except ImportError as error:
-        raise ImportError(f'Logging to {service} needs: pip install "rsl-rl-lib[{package}]" ({error})') from error
+        raise ImportError(f"Logging to {service} needs: {INSTALL_LINES[package]} ({error})") from error
 
 
 class BackgroundCalls:

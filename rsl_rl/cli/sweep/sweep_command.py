@@ -16,6 +16,7 @@ import tyro
 from rsl_rl.cli.key_value_options import key_value_options
 from rsl_rl.cli.main import UserError, user_errors
 from rsl_rl.cli.signals import StopSignals
+from rsl_rl.cli.startup import load_pytorch
 from rsl_rl.cli.sweep.result import ranked, short, summary, write_best
 from rsl_rl.cli.sweep.space import (
     check_name,
@@ -42,7 +43,7 @@ from rsl_rl.cli.sweep.study import (
 )
 from rsl_rl.cli.sweep.sweep_file import FILE, SWEEPS, Sweep, changed_by, read_sweep
 from rsl_rl.cli.sweep.trials import Plan, RunningTrial, places
-from rsl_rl.config.task import load_task
+from rsl_rl.config.task import load_task, task_file
 from rsl_rl.utils.atomic_files import write_whole
 from rsl_rl.utils.yaml_text import as_yaml
 
@@ -131,6 +132,8 @@ def _prepared(sweep: Sweep, chosen: SweepArguments) -> tuple[Sweep, Plan, Any]:
     """Return the sweep, what is trained, and the study, after everything that can be wrong has been checked."""
     if min(sweep.trials, chosen.workers) < 1:
         raise ValueError(f"At least one trial and one worker are needed, got {sweep.trials} and {chosen.workers}.")
+    task_file(sweep.task)
+    load_pytorch()
     task = load_task(sweep.task)
     document = task_document(task)
     for name in sweep.overrides:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from rsl_rl.cli.run_folder import RUNS
 from rsl_rl.config.options import check_type
-from rsl_rl.config.task import read_task
+from rsl_rl.config.task import read_document
 from rsl_rl.telemetry.plain_values import flattened
 from rsl_rl.utils import did_you_mean, listed
 from rsl_rl.utils.yaml_text import parse_yaml_text
@@ -77,7 +77,7 @@ def read_sweep(what: str) -> Sweep:
         document = parse_yaml_text(path.read_text(encoding="utf-8"))
         if not isinstance(document, Mapping) or "runner" not in document:
             return _read(path, path.stem)
-        return Sweep(task=what, name=read_task(path).name)
+        return Sweep(task=what, name=read_document(path).get("name", path.stem))
     return Sweep(task=what)
 
 
