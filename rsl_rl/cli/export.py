@@ -29,6 +29,8 @@ class ExportArguments:
     """What to write."""
     output: Path | None = None
     """Folder of the files; the run's own exports/ if left out."""
+    trust: bool = False
+    """Import and execute code outside this library that a stranger's run names."""
 
 
 def run(arguments: list[str]) -> None:
@@ -36,7 +38,7 @@ def run(arguments: list[str]) -> None:
     chosen = tyro.cli(ExportArguments, args=arguments, prog="rsl-rl export")
     with user_errors():
         found = Run(chosen.run)
-        task = found.task()
+        task = found.task(chosen.trust)
         env = make_env(task.env, num_envs=1, seed=task.seed, **task.env_options)
         checkpoint = found.checkpoint()
         policy = load_runner(task, env, checkpoint).get_inference_policy()

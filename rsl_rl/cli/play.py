@@ -54,6 +54,8 @@ class PlayArguments:
     plain MuJoCo instead, three seconds each walking forward, turning and walking sideways."""
     json: bool = False
     """Print the result as JSON."""
+    trust: bool = False
+    """Import and execute code outside this library that a stranger's run names."""
 
 
 def run(arguments: list[str]) -> None:
@@ -64,7 +66,7 @@ def run(arguments: list[str]) -> None:
         if chosen.episodes < 1:
             raise ValueError(f"episodes must be at least 1, got {chosen.episodes}.")
         found = Run(chosen.run)
-        task = found.task()
+        task = found.task(chosen.trust)
         kind, source = policy_file(found, chosen.policy)
         if chosen.video is not None:
             prepare_video(task, chosen.video)

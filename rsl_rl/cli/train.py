@@ -14,7 +14,7 @@ import time
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -23,11 +23,12 @@ import tyro
 from rsl_rl.cli.conclusion import conclude
 from rsl_rl.cli.key_value_options import key_value_options
 from rsl_rl.cli.main import UserError, user_errors
+from rsl_rl.cli.own_runs import check_given, write_own
 from rsl_rl.cli.run_folder import CONFIG, Run, new_run_folder, remember_launch, run_to_resume
 from rsl_rl.cli.signals import StopSignals
 from rsl_rl.cli.warning_log import WarningLog
 from rsl_rl.compat.configurations import default_sets
-from rsl_rl.config.task import DEFAULT_TASK, TaskConfig, load_task, task_names, write_task
+from rsl_rl.config.task import DEFAULT_TASK, TaskConfig, load_task, task_names, task_text
 from rsl_rl.distributed import current, join_world, local_rank, world_size
 from rsl_rl.env import VecEnv, make_env
 from rsl_rl.runners import OnPolicyRunner
@@ -54,18 +55,23 @@ class TrainArguments(TaskConfig):
     """For a student: the run to learn from (a folder, a checkpoint in it, or a task's name for its newest run)."""
     export: bool = True
     """Write the policy as ONNX, TorchScript and torch.export files at the end."""
+    trust: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Import and execute code outside this library that a stranger's run names."""
 
 
 def run(arguments: list[str]) -> None:
     """Train, export, and say how it went."""
     named = bool(arguments) and not arguments[0].startswith("-")
     name, arguments = (arguments[0], arguments[1:]) if named else (DEFAULT_TASK, arguments)
+    # A word by itself, as for the other commands; the switches of this one take a value.
+    trust = "--trust" in arguments
+    arguments = [word for word in arguments if word != "--trust"]
     with user_errors():
-        preset = load_task(name)
+        preset = load_task(name, functools.partial(check_given, trust))
         resumed = run_to_resume(arguments, preset)
         if resumed is not None and (not named or Path(name).suffix not in (".yaml", ".yml")):
             # What it was started with, not the task's defaults; a file of the user's may have been changed on purpose.
-            preset = resumed.task()
+            preset = resumed.task(trust)
     values = dict(vars(preset))
     if not preset.runner.obs_groups:
         # Empty sets stand for everything that the environment gives, and make the options exist.
@@ -94,7 +100,7 @@ def run(arguments: list[str]) -> None:
     task = TaskConfig(**values)
     if chosen.teacher is not None:
         with user_errors():
-            task = with_teacher(task, Run(chosen.teacher))
+            task = with_teacher(task, Run(chosen.teacher), trust)
     train(task, chosen.run_dir, chosen.checkpoint, resumed, chosen.export)
 
 
@@ -203,7 +209,7 @@ def _prepared(
         if world.rank == 0:
             folder = resumed.folder if resumed is not None else new_run_folder(task, run_dir)
             if done < task.iterations:
-                write_task(task, folder / CONFIG)
+                write_own(folder / CONFIG, task_text(task))
             remember_launch(folder)
         folder = world.broadcast(folder)
     runner.logger.log_dir = str(folder) if world.rank == 0 else None
@@ -282,11 +288,11 @@ def with_observation_groups(task: TaskConfig, env: VecEnv) -> TaskConfig:
     return dataclasses.replace(task, runner=runner)
 
 
-def with_teacher(task: TaskConfig, run: Run) -> TaskConfig:
+def with_teacher(task: TaskConfig, run: Run, trust: bool = False) -> TaskConfig:
     """Let a student learn from the policy of a run: its model, what it sees, and its checkpoint."""
     if task.runner.student is None:
         raise ValueError(f"'{task.name}' takes no teacher: it has no section 'student'.")
-    taught = run.task().runner
+    taught = run.task(trust).runner
     name = "actor" if taught.student is None else "student"
     runner = dataclasses.replace(
         task.runner,

@@ -9,7 +9,7 @@ import dataclasses
 import os
 import re
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ from rsl_rl.utils import did_you_mean, listed, resolve_callable
 from rsl_rl.utils.yaml_text import as_yaml, parse_yaml_text
 
 DEFAULT_TASK = "go1-walk"
+Check = Callable[[Path, str, Any], None]
+"""Takes a file, its text and what that stands for; raises where it is not to be used."""
 _PRESETS = Path(__file__).parent / "tasks"
 
 
@@ -70,11 +72,12 @@ def task_names() -> list[str]:
     return sorted(path.stem for path in _PRESETS.glob("*.yaml"))
 
 
-def load_task(name: str) -> TaskConfig:
+def load_task(name: str, check: Check | None = None) -> TaskConfig:
     """Return a task by what a user calls it.
 
     Args:
         name: A preset, a YAML file, or an environment (which is trained with default settings).
+        check: Looks at a file before anything that it names is imported.
 
     Raises:
         ValueError: There is no such task, or the file is wrong; says what and where.
@@ -84,7 +87,7 @@ def load_task(name: str) -> TaskConfig:
     if name in task_names():
         return read_task(_PRESETS / f"{name}.yaml")
     if name.endswith((".yaml", ".yml")):
-        return read_task(name)
+        return read_task(name, check)
     if ":" in name:
         # Nothing is known about the scale of its observations.
         critic = schema_of("MLPModel")(obs_normalization=True)
@@ -97,10 +100,11 @@ def load_task(name: str) -> TaskConfig:
     )
 
 
-def read_task(path: str | os.PathLike[str]) -> TaskConfig:
+def read_task(path: str | os.PathLike[str], check: Check | None = None) -> TaskConfig:
     """Read a task from a YAML file: ``runner`` in the layout of the runners, beside it the fields of the task.
 
-    A file may also hold nothing but what a runner takes, now or in an earlier release.
+    A file may also hold nothing but what a runner takes, now or in an earlier release. ``check`` is called before
+    anything that the file names is imported.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -111,9 +115,12 @@ def read_task(path: str | os.PathLike[str]) -> TaskConfig:
     if not path.is_file():
         raise FileNotFoundError(f"There is no file '{path}'.")
     try:
-        document = parse_yaml_text(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        document = parse_yaml_text(text)
     except ValueError as error:  # a UnicodeDecodeError is one too
         raise ValueError(f"'{path}' is no readable YAML file: {error}") from error
+    if check is not None:
+        check(path, text, document)
     if isinstance(document, Mapping) and {"algorithm", "policy"} & set(document):
         document = {"runner": document}
     if not isinstance(document, Mapping) or not isinstance(document.get("runner"), Mapping):
@@ -139,10 +146,14 @@ def read_task(path: str | os.PathLike[str]) -> TaskConfig:
     return TaskConfig(**{"name": path.stem, "env": "", **values})
 
 
+def task_text(task: TaskConfig) -> str:
+    """Return a task as the text that :func:`read_task` reads; yaml.YAMLError if it holds what YAML cannot."""
+    return as_yaml(dataclasses.asdict(task) | {"runner": task.runner.to_dict()}, strict=True)
+
+
 def write_task(task: TaskConfig, path: str | os.PathLike[str]) -> None:
     """Write a task so that :func:`read_task` gives it back; yaml.YAMLError if it holds what YAML cannot."""
-    document = dataclasses.asdict(task) | {"runner": task.runner.to_dict()}
-    Path(path).write_text(as_yaml(document, strict=True), encoding="utf-8")
+    Path(path).write_text(task_text(task), encoding="utf-8")
 
 
 def _check_section(section: Mapping[str, Any], where: str) -> None:
