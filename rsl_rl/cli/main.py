@@ -76,13 +76,13 @@ def _run(arguments: list[str]) -> None:
 
         raise UserError(f"rsl-rl has no command '{command}'.{did_you_mean(command, _COMMANDS)}\n\n{_usage()}")
     warnings.showwarning = _show_warning
-    # For environments and models of the user's own, as with python -m; last, so that nothing is hidden by it.
-    if not {"", os.getcwd()} & set(sys.path):
-        sys.path.append(os.getcwd())
     with interrupt_ends_at_once():
         module: Any = importlib.import_module(f"rsl_rl.cli.{command}")
         if hasattr(module, "__path__"):
             module = importlib.import_module(f"{module.__name__}.{command}_command")
+    from rsl_rl.utils import resolve
+
+    resolve.own_folder = os.getcwd()  # For environments and models of the user's own.
     module.run(rest)
 
 

@@ -51,6 +51,8 @@ class PlayArguments:
     plain MuJoCo instead, three seconds each walking forward, turning and walking sideways."""
     json: bool = False
     """Print the result as JSON."""
+    trust: bool = False
+    """Import and execute code outside this library that a stranger's run names."""
 
 
 def run(arguments: list[str]) -> None:
@@ -60,7 +62,7 @@ def run(arguments: list[str]) -> None:
         if chosen.episodes < 1:
             raise ValueError(f"episodes must be at least 1, got {chosen.episodes}.")
         found = Run(chosen.run)
-        task = found.task()
+        task = found.task(chosen.trust)
         from rsl_rl.cli.video import prepare_video, record_video
         from rsl_rl.env import make_env
         from rsl_rl.runners.episodes import play_episodes

@@ -14,19 +14,20 @@ import time
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import tyro
 
 from rsl_rl.cli.key_value_options import key_value_options
 from rsl_rl.cli.main import UserError, user_errors
+from rsl_rl.cli.own_runs import check_given, write_own
 from rsl_rl.cli.run_folder import CONFIG, Run, new_run_folder, remember_launch, run_to_resume
 from rsl_rl.cli.signals import StopSignals
 from rsl_rl.cli.startup import load_pytorch
 from rsl_rl.cli.warning_log import WarningLog
 from rsl_rl.compat.configurations import default_sets
-from rsl_rl.config.task import DEFAULT_TASK, TaskConfig, load_task, read_document, task_file, task_names, write_task
+from rsl_rl.config.task import DEFAULT_TASK, TaskConfig, load_task, read_document, task_file, task_names, task_text
 from rsl_rl.telemetry.provenance import record_start
 from rsl_rl.utils import listed, resolve_callable
 from rsl_rl.utils.yaml_text import parse_yaml_text
@@ -53,21 +54,26 @@ class TrainArguments(TaskConfig):
     """For a student: the run to learn from (a folder, a checkpoint in it, or a task's name for its newest run)."""
     export: bool = True
     """Write the policy as ONNX, TorchScript and torch.export files at the end."""
+    trust: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Import and execute code outside this library that a stranger's run names."""
 
 
 def run(arguments: list[str]) -> None:
     """Train, export, and say how it went."""
     named = bool(arguments) and not arguments[0].startswith("-")
     name, arguments = (arguments[0], arguments[1:]) if named else (DEFAULT_TASK, arguments)
+    # A word by itself, as for the other commands; the switches of this one take a value.
+    trust = "--trust" in arguments
+    arguments = [word for word in arguments if word != "--trust"]
     with user_errors():
         if (file := task_file(name)) is not None:
             read_document(file)
         load_pytorch()
-        preset = load_task(name)
+        preset = load_task(name, functools.partial(check_given, trust))
         resumed = run_to_resume(arguments, preset)
         if resumed is not None and (not named or Path(name).suffix not in (".yaml", ".yml")):
             # What it was started with, not the task's defaults; a file of the user's may have been changed on purpose.
-            preset = resumed.task()
+            preset = resumed.task(trust)
     values = dict(vars(preset))
     if not preset.runner.obs_groups:
         # Empty sets stand for everything that the environment gives, and make the options exist.
@@ -96,7 +102,7 @@ def run(arguments: list[str]) -> None:
     task = TaskConfig(**values)
     if chosen.teacher is not None:
         with user_errors():
-            task = with_teacher(task, Run(chosen.teacher))
+            task = with_teacher(task, Run(chosen.teacher), trust)
     train(task, chosen.run_dir, chosen.checkpoint, resumed, chosen.export)
 
 
@@ -212,7 +218,7 @@ def _prepared(
         if world.rank == 0:
             folder = resumed.folder if resumed is not None else new_run_folder(task, run_dir)
             if done < task.iterations:
-                write_task(task, folder / CONFIG)
+                write_own(folder / CONFIG, task_text(task))
             remember_launch(folder)
         folder = world.broadcast(folder)
     runner.logger.log_dir = str(folder) if world.rank == 0 else None
@@ -297,11 +303,11 @@ def with_observation_groups(task: TaskConfig, env: VecEnv) -> TaskConfig:
     return dataclasses.replace(task, runner=runner)
 
 
-def with_teacher(task: TaskConfig, run: Run) -> TaskConfig:
+def with_teacher(task: TaskConfig, run: Run, trust: bool = False) -> TaskConfig:
     """Let a student learn from the policy of a run: its model, what it sees, and its checkpoint."""
     if task.runner.student is None:
         raise ValueError(f"'{task.name}' takes no teacher: it has no section 'student'.")
-    taught = run.task().runner
+    taught = run.task(trust).runner
     name = "actor" if taught.student is None else "student"
     runner = dataclasses.replace(
         task.runner,

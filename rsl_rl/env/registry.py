@@ -18,6 +18,7 @@ from rsl_rl.env.simulators import make_isaaclab, make_mjlab
 from rsl_rl.env.vec_env import VecEnv
 from rsl_rl.utils import did_you_mean, resolve_callable
 from rsl_rl.utils.install_lines import INSTALL_LINES
+from rsl_rl.utils.resolve import search_own_folder
 
 _INSTALL = INSTALL_LINES["envs"]
 _FORMS = "'envpool:ID', 'gym:ID', 'mjlab:ID', 'isaaclab:ID' or 'package.module:factory'"
@@ -98,6 +99,8 @@ def _from_gymnasium(identifier: str, num_envs: int, seed: int, device: str, opti
         raise ImportError(f"Gymnasium (1.1 or newer) is not installed: {line}") from error
     cfg = {"env": f"gym:{identifier}", "num_envs": num_envs, "seed": seed, **options}
     mode, groups = options.pop("vectorization_mode", "sync"), options.pop("groups", None)
+    if ":" in identifier:  # Gymnasium imports the module before the colon.
+        search_own_folder()
     try:
         envs = gymnasium.make_vec(
             identifier,

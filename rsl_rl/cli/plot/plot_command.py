@@ -40,6 +40,8 @@ class PlotArguments:
     """The picture: .png or .svg."""
     list: bool = False
     """Print the tags that the runs have, and draw nothing."""
+    trust: bool = False
+    """Taken as by the other commands; this one executes nothing that a run names."""
 
 
 def run(arguments: Sequence[str]) -> None:
