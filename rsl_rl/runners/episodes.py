@@ -19,6 +19,7 @@ from tensordict import TensorDict
 from rsl_rl.env import VecEnv
 from rsl_rl.env.infos import numbers_of_infos
 from rsl_rl.env.tracking import velocity_tracking
+from rsl_rl.telemetry.meters import logged_by, name_of, numbers_in
 
 Policy = Callable[[TensorDict], torch.Tensor]
 # Values [N] and where they are given [N], bool; or their mean [].
@@ -129,11 +130,13 @@ def _reported(env: VecEnv, extras: Mapping[str, Any]) -> dict[str, _Value]:
         name: (values, everywhere_N if given_N is None else given_N)
         for name, values, given_N in numbers_of_infos(getattr(env, "last_info", None) or {}, env.num_envs)
     }
-    for name, value in (extras.get("log") or extras.get("episode") or {}).items():
+    logged = logged_by(extras)
+    for key, value in logged.items() if isinstance(logged, Mapping) else ():
         try:
-            values = torch.as_tensor(value).double().numpy(force=True)
-        except (TypeError, ValueError, RuntimeError):  # text, for example; the training says so
+            parts = [torch.as_tensor(part).double().numpy(force=True) for part in numbers_in(value)]
+        except Exception:  # text, for example; the training says so
             continue
+        name, values = name_of(key), np.concatenate([np.empty(0), *map(np.ravel, parts)])
         if values.shape == everywhere_N.shape:
             reported[name] = values, everywhere_N
         elif name not in reported and values.size:

@@ -225,7 +225,8 @@ class OnPolicyRunner:
             # A program may have loaded a checkpoint in process 0 only.
             progress = (self.current_learning_iteration, self.is_between_iterations)
             self.current_learning_iteration, self.is_between_iterations = self.world.broadcast(progress)
-        if self.logger.log_dir is not None:
+        self.folder = None
+        if self.logger.log_dir is not None and not self.logger.disable_logs:
             self.folder = CheckpointFolder(self.logger.log_dir, self.cfg.get("keep_checkpoints"))
             if resumed is not None:
                 self.folder.begin_after(self.current_learning_iteration)
