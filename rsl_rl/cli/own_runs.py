@@ -36,6 +36,12 @@ def write_own(path: str | os.PathLike[str], text: str) -> None:
     write_whole(path, text if seal is None else f"{text}{_MARK}{seal}\n")
 
 
+def without_seal(text: str) -> str:
+    """Return what :func:`write_own` was given, by what the file holds."""
+    content, mark, _ = text.rpartition(_MARK)
+    return content if mark else text
+
+
 def is_own(text: str) -> bool:
     """Return whether this user's command line wrote a text and nobody has changed it since."""
     content, mark, seal = text.rpartition(_MARK)

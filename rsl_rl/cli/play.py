@@ -127,9 +127,7 @@ def load_runner(task: TaskConfig, env: VecEnv, checkpoint: Path) -> OnPolicyRunn
     from rsl_rl.algorithms import Distillation
     from rsl_rl.checkpoint import read_checkpoint
 
-    # A student's teacher is not needed to act.
-    options = dataclasses.replace(task.runner, teacher_checkpoint=None)
-    runner = make_runner(dataclasses.replace(task, device="cpu", runner=options), env, None)
+    runner = make_runner(dataclasses.replace(task, device="cpu"), env, None, checkpoint_follows=True)
     model = "student" if isinstance(runner.alg, Distillation) else "actor"
     runner.alg.load(read_checkpoint(str(checkpoint), map_location="cpu"), {model: True}, True)
     return runner

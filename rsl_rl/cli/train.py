@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import os
 import random
+import re
 import signal
 import time
 import warnings
@@ -21,7 +22,7 @@ import tyro
 
 from rsl_rl.cli.key_value_options import key_value_options
 from rsl_rl.cli.main import UserError, user_errors
-from rsl_rl.cli.own_runs import check_given, write_own
+from rsl_rl.cli.own_runs import check_given, without_seal, write_own
 from rsl_rl.cli.run_folder import CONFIG, Run, new_run_folder, remember_launch, run_to_resume
 from rsl_rl.cli.signals import StopSignals
 from rsl_rl.cli.startup import load_pytorch
@@ -45,8 +46,6 @@ class TrainArguments(TaskConfig):
 
     run_dir: Path | None = None
     """Folder of the run; a new one under runs/ if left out."""
-    checkpoint: Path | None = None
-    """Start a new run from this checkpoint."""
     resume: str | None = None
     """Go on with a run in its folder: the folder, or a task's name for its newest run. auto: the newest run of this
     task, or a new one if there is none."""
@@ -100,19 +99,22 @@ def run(arguments: list[str]) -> None:
             logger = parse_yaml_text(logger)
     values["runner"] = dataclasses.replace(chosen.runner, others=others, obs_groups=obs_groups, logger=logger)
     task = TaskConfig(**values)
-    if chosen.teacher is not None:
-        with user_errors():
+    with user_errors():
+        if chosen.teacher is not None:
+            if task.checkpoint is not None or (resumed is not None and resumed.checkpoint_if_any() is not None):
+                raise ValueError(
+                    "--teacher is for a student that begins: the checkpoint of a student holds its teacher."
+                )
             task = with_teacher(task, Run(chosen.teacher), trust)
-    train(task, chosen.run_dir, chosen.checkpoint, resumed, chosen.export)
+    train(with_absolute_paths(task), chosen.run_dir, resumed, chosen.export)
 
 
-def train(task: TaskConfig, run_dir: Path | None, checkpoint: Path | None, resumed: Run | None, export: bool) -> None:
+def train(task: TaskConfig, run_dir: Path | None, resumed: Run | None, export: bool) -> None:
     """Train a task, alone or together with the processes that ``torchrun`` started.
 
     Args:
         task: What to train.
         run_dir: Folder of the run; None for a new one.
-        checkpoint: Where to start from; None for the beginning.
         resumed: A run to go on with, in its folder.
         export: Whether to write policy files at the end.
 
@@ -123,7 +125,7 @@ def train(task: TaskConfig, run_dir: Path | None, checkpoint: Path | None, resum
     from rsl_rl.distributed import current
 
     with WarningLog() as kept, StopSignals() as signals:
-        runner, task, folder, done = _prepared(task, run_dir, checkpoint, resumed)
+        runner, task, folder, done = _prepared(task, run_dir, resumed)
         signals.stop = runner.request_stop
         is_first = runner.gpu_global_rank == 0
         if is_first:
@@ -158,14 +160,14 @@ def train(task: TaskConfig, run_dir: Path | None, checkpoint: Path | None, resum
 
 
 def _prepared(
-    task: TaskConfig, run_dir: Path | None, checkpoint: Path | None, resumed: Run | None
+    task: TaskConfig, run_dir: Path | None, resumed: Run | None
 ) -> tuple[OnPolicyRunner, TaskConfig, Path, int]:
     """Return a runner that is ready to learn, the resolved task, the run's folder, and the iterations done."""
     from rsl_rl.distributed import join_world, local_rank, world_size
     from rsl_rl.env import make_env
     from rsl_rl.runners.evaluation import SEED as EVALUATION_SEED
 
-    rank = int(os.environ.get("RANK", "0"))
+    rank, given_device = int(os.environ.get("RANK", "0")), task.device
     if world_size() > 1 and task.device == "cuda":
         task = dataclasses.replace(task, device=f"cuda:{local_rank()}")
     seed_everything(task.seed, task.threads, rank)
@@ -176,22 +178,18 @@ def _prepared(
         resumed = world.broadcast(resumed)
         # A run that has begun goes on, wherever it began from. It has none if it was stopped before its first one.
         own_checkpoint = None if resumed is None else resumed.checkpoint_if_any()
-        checkpoint = own_checkpoint or checkpoint
+        checkpoint = own_checkpoint or task.checkpoint
         if not task.env:
             raise ValueError("No environment is named: give one with --env, for example --env gym:Ant-v5.")
-        if task.runner.student is not None:
-            if checkpoint is None and task.runner.teacher_checkpoint is None:
-                raise ValueError(f"'{task.name}' is a student and needs a teacher: add --teacher RUN.")
-            if checkpoint is not None:
-                # The checkpoint of a student holds its teacher.
-                task = dataclasses.replace(task, runner=dataclasses.replace(task.runner, teacher_checkpoint=None))
+        if task.runner.student is not None and checkpoint is None and task.runner.teacher_checkpoint is None:
+            raise ValueError(f"'{task.name}' is a student and needs a teacher: add --teacher RUN.")
         if task.iterations < 1:
             raise ValueError(f"iterations must be at least 1, got {task.iterations}.")
         seed = environment_seed(task.seed, rank)
         env = make_env(task.env, num_envs=task.num_envs, seed=seed, device=task.device, **task.env_options)
         task = with_observation_groups(task, env)
         # Everything that can be wrong is found before a folder is made.
-        runner = make_runner(task, env, None)
+        runner = make_runner(task, env, None, checkpoint_follows=checkpoint is not None)
         if task.eval_interval is not None:
             if task.eval_num_envs is not None and task.eval_num_envs < 1:
                 raise ValueError(f"eval_num_envs must be at least 1, got {task.eval_num_envs}.")
@@ -218,13 +216,26 @@ def _prepared(
         if world.rank == 0:
             folder = resumed.folder if resumed is not None else new_run_folder(task, run_dir)
             if done < task.iterations:
-                write_own(folder / CONFIG, task_text(task))
+                # The device of this process is not what was asked for.
+                write_configuration(dataclasses.replace(task, device=given_device), folder, done)
             remember_launch(folder)
         folder = world.broadcast(folder)
     runner.logger.log_dir = str(folder) if world.rank == 0 else None
     # The user's own project, when it is under version control.
     runner.add_git_repo_to_log(os.getcwd())
     return runner, task, folder, done
+
+
+def write_configuration(task: TaskConfig, folder: Path, done: int) -> None:
+    """Write what a run is made with; of one that goes on with something else, keep what it was made with so far."""
+    path, text = folder / CONFIG, task_text(task)
+    before = without_seal(path.read_text(encoding="utf-8")) if done and path.is_file() else ""
+    write_own(path, text)
+    old, new = (re.sub(r"(?m)^iterations:.*$", "", each) for each in (before, text))
+    if before and old != new:
+        kept = path.with_stem(f"{path.stem}_until_{done}")
+        write_own(kept, before)
+        print(f"The configuration changes. That of the iterations up to now is kept: {kept}")
 
 
 def check_device(device: str) -> None:
@@ -278,10 +289,17 @@ def environment_seed(seed: int, rank: int = 0) -> int:
     return int(np.random.SeedSequence([seed, rank] if rank else seed).generate_state(1)[0]) % 2**30
 
 
-def make_runner(task: TaskConfig, env: VecEnv, log_dir: str | None) -> OnPolicyRunner:
-    """Build the runner that a task names."""
+def make_runner(task: TaskConfig, env: VecEnv, log_dir: str | None, checkpoint_follows: bool = False) -> OnPolicyRunner:
+    """Build the runner that a task names; a checkpoint that follows holds the teacher of a student."""
     runner_class: Any = resolve_callable(task.runner.class_name)
-    return runner_class(env, task.runner.to_dict(), log_dir=log_dir, device=task.device)
+    options, key = task.runner.to_dict(), "teacher_checkpoint"
+    if not checkpoint_follows or key not in options:
+        return runner_class(env, options, log_dir=log_dir, device=task.device)
+    # The file that the teacher came from is not read, but stays a part of the configuration.
+    teacher = options.pop(key)
+    runner = runner_class(env, options, log_dir=log_dir, device=task.device)
+    runner.cfg[key] = teacher
+    return runner
 
 
 def with_observation_groups(task: TaskConfig, env: VecEnv) -> TaskConfig:
@@ -301,6 +319,16 @@ def with_observation_groups(task: TaskConfig, env: VecEnv) -> TaskConfig:
         )
     runner = dataclasses.replace(task.runner, obs_groups=sets)
     return dataclasses.replace(task, runner=runner)
+
+
+def with_absolute_paths(task: TaskConfig) -> TaskConfig:
+    """Return a task whose checkpoints are found from any folder."""
+    checkpoint, teacher = (
+        None if path is None else os.path.abspath(os.path.expanduser(path))
+        for path in (task.checkpoint, task.runner.teacher_checkpoint)
+    )
+    runner = dataclasses.replace(task.runner, teacher_checkpoint=teacher)
+    return dataclasses.replace(task, runner=runner, checkpoint=checkpoint)
 
 
 def with_teacher(task: TaskConfig, run: Run, trust: bool = False) -> TaskConfig:

@@ -17,6 +17,7 @@ from typing import Any
 from rsl_rl.config.options import check_options, check_type, resolve_runner_config
 from rsl_rl.config.schema import RunnerConfig, schema_of
 from rsl_rl.utils import did_you_mean, listed, resolve_callable
+from rsl_rl.utils.atomic_files import write_whole
 from rsl_rl.utils.yaml_text import as_yaml, parse_yaml_text
 
 DEFAULT_TASK = "go1-walk"
@@ -54,6 +55,8 @@ class TaskConfig:
     """Episodes of each of these evaluations."""
     eval_num_envs: int | None = None
     """Environments of these evaluations; None for one per episode, 64 at most."""
+    checkpoint: str | None = None
+    """Start from the models and the optimizer of this checkpoint; None to start from the beginning."""
     name: str = "custom"
     """Name of the task; runs are filed under it."""
     description: str = ""
@@ -174,7 +177,7 @@ def task_text(task: TaskConfig) -> str:
 
 def write_task(task: TaskConfig, path: str | os.PathLike[str]) -> None:
     """Write a task so that :func:`read_task` gives it back; yaml.YAMLError if it holds what YAML cannot."""
-    Path(path).write_text(task_text(task), encoding="utf-8")
+    write_whole(path, task_text(task))
 
 
 def _check_section(section: Mapping[str, Any], where: str) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import warnings
 from collections.abc import Sequence
@@ -60,6 +61,11 @@ def _write(reference: Any, path: str) -> tuple[PolicyMetadata, Sequence[int]]:
             raise RuntimeError(
                 f"{type(module).__name__} cannot be exported with torch.export: {error}\n{OWN_FORWARD_HINT}"
             ) from error
-        # The archive's name is kept inside: always the same one, in a folder of its own.
-        torch.export.save(program, path, extra_files={KEY: metadata.to_json()})
+        for node in program.graph.nodes:
+            # Source lines and folders of the machine that exported.
+            node.meta.pop("stack_trace", None)
+        # Into memory first: a file would carry the random name of the temporary file inside.
+        content = io.BytesIO()
+        torch.export.save(program, content, extra_files={KEY: metadata.to_json()})
+    Path(path).write_bytes(content.getvalue())
     return metadata, BATCH_SIZES
