@@ -94,7 +94,7 @@ class Checkpointing(Callback):
         """Save if it is time; make this iteration the last one where a process was asked to stop."""
         folder, iteration, rewards = runner.folder, runner.current_learning_iteration, runner.logger.episodes.returns
         by = EVALUATED_RETURN if EVALUATED_RETURN in runner.logger.evaluation else TRAINING_REWARD
-        score = runner.logger.evaluation.get(by, sum(rewards) / len(rewards) if rewards else None)
+        score = runner.logger.evaluation.get(by, float(sum(rewards) / len(rewards)) if rewards else None)
         is_urgent = folder is not None and (folder.is_behind or (by != TRAINING_REWARD and folder.is_best(score, by)))
         stops, is_urgent = runner.world.sums(runner.stop_requested, is_urgent)
         # A signal that comes after the sum counts for the next iteration.

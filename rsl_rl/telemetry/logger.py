@@ -21,6 +21,7 @@ from rsl_rl.telemetry.console import SilentConsole, make_console
 from rsl_rl.telemetry.meters import EpisodeStatistics, IterationReport, MeanMeter, logged_by, means
 from rsl_rl.telemetry.metrics_csv import FILE_NAME, CsvLogWriter, cut_table
 from rsl_rl.telemetry.provenance import store_git_state
+from rsl_rl.telemetry.tensorboard import TensorboardLogWriter
 from rsl_rl.telemetry.videos import VideoFolder
 from rsl_rl.telemetry.writer import LogWriter
 from rsl_rl.telemetry.writer_config import configured_writers
@@ -126,9 +127,9 @@ class Logger(LoggerNames):
                 writers.append(CsvLogWriter(self.log_dir))
             except (OSError, ValueError, csv.Error) as error:  # ValueError: it is no text
                 _warn(f"{os.path.join(self.log_dir, FILE_NAME)} cannot be written, training goes on: {error!r}")
-        if self.writer is not None and (close := getattr(self.writer, "close", None)) is not None:
-            with contextlib.suppress(Exception):  # it has been told of, when training ended
-                close()
+        if isinstance(self.writer, TensorboardLogWriter):  # left open by an earlier training
+            with contextlib.suppress(Exception):
+                self.writer.close()
         # Programs that write to the configured writer themselves find the local table where it could not start.
         self.writer = writers.pop(0) if writers and self._configured_writers else None
         self._others, self._is_open = writers, True
@@ -302,4 +303,4 @@ def _told(error: Exception) -> str:
 
 
 def _mean(history: Collection[float]) -> float | None:
-    return sum(history) / len(history) if history else None
+    return float(sum(history) / len(history)) if history else None

@@ -207,8 +207,8 @@ def _copied(value: Any) -> Any:
 def numbers_in(value: Any) -> Iterator[float | np.ndarray | torch.Tensor]:
     """Yield the numbers of anything, as numbers, arrays of doubles and tensors; TypeError or ValueError for others."""
     if isinstance(value, torch.Tensor):
-        if value.is_complex():
-            raise TypeError("complex numbers")
+        if value.is_complex() or value.is_meta:
+            raise TypeError("no real numbers")
         yield value.detach()
     elif type(value) is float:
         yield value
@@ -257,8 +257,9 @@ class MeanMeter:
                 self._leave_out("extras['log']", entry, "dictionary of numbers by their names")
                 continue
             for key, value in (entry or {}).items():
-                name = name_of(key)
+                name = type(key).__name__
                 try:
+                    name = name_of(key)
                     parts = list(numbers_in(value))
                 except Exception:  # whatever it is, it is no reason to end a run
                     self._leave_out(name, value)
@@ -288,7 +289,7 @@ class MeanMeter:
     def _leave_out(self, name: str, value: Any, expected: str = "number") -> None:
         if name not in self._said:
             self._said.add(name)
-            kind = f"{type(value).__name__} {reprlib.repr(value)}"
+            kind = f"{type(value).__name__} {' '.join(reprlib.repr(value).split())}"
             warnings.warn(f"'{name}' cannot be logged: it is no {expected} but the {kind}.", stacklevel=4)
 
 

@@ -159,12 +159,14 @@ class ServiceLogWriter(EventFileMethods, LogWriter):
     def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> None:  # noqa: D102
         if is_over_wall_time(tag):  # the services show every number over wall time by themselves
             return
-        if self._has_ended:
+        if self._has_ended and self._calls is not None:
             self._event_file().add_scalar(tag, scalar_value, global_step)
             return
         if self._numbers and self._numbers[-1].step != global_step:
             self.flush()
         self._numbers.append(Number(tag, float(scalar_value), global_step, time.time()))
+        if self._has_ended:
+            self.flush()
 
     def flush(self) -> None:  # noqa: D102
         if self._numbers:
@@ -177,8 +179,8 @@ class ServiceLogWriter(EventFileMethods, LogWriter):
 
     def stop(self) -> None:  # noqa: D102
         self.flush()
-        if self._calls is not None and not self._has_ended:
-            self._has_ended = True
+        has_ended, self._has_ended = self._has_ended, True
+        if self._calls is not None and not has_ended:
             self._close(has_failed=sys.exc_info()[0] is not None)
             self._calls.finish(self._patience)
 

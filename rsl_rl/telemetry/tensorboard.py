@@ -106,9 +106,18 @@ class EventFileMethods:
     if not TYPE_CHECKING:  # Otherwise every attribute would seem to exist.
 
         def __getattr__(self, name: str) -> Any:
-            if name.startswith("add_") or name == "get_logdir":
+            if name.startswith("add_"):
                 return getattr(self._event_file(), name)
             raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+
+    @property
+    def log_dir(self) -> str:
+        """Where the event file lies."""
+        return str(self._events_dir)
+
+    def get_logdir(self) -> str:
+        """Return where the event file lies."""
+        return self.log_dir
 
     def _event_file(self) -> Any:
         if self._events is None:
