@@ -17,8 +17,10 @@ import torch
 from tensordict import TensorDict
 
 from rsl_rl.env import VecEnv
+from rsl_rl.env.contract import Contract, check_attributes
 from rsl_rl.env.infos import numbers_of_infos
 from rsl_rl.env.tracking import velocity_tracking
+from rsl_rl.models import MLPModel
 from rsl_rl.telemetry.meters import logged_by, name_of, numbers_in
 
 Policy = Callable[[TensorDict], torch.Tensor]
@@ -70,6 +72,9 @@ def play_episodes(env: VecEnv, policy: Policy, num_episodes: int, max_steps: int
         policy: Groups [N, ...] -> actions [N, A]; its ``reset(dones)``, where it has one, is told of episode ends.
         num_episodes: How many.
         max_steps: After so many steps running episodes are counted as they stand; None to wait for the last one.
+
+    Raises:
+        ContractError: The environment is not as :class:`rsl_rl.env.VecEnv` says.
     """
     share, left_over = divmod(num_episodes, env.num_envs)
     quota_N = torch.tensor([share + (index < left_over) for index in range(env.num_envs)])
@@ -80,14 +85,16 @@ def play_episodes(env: VecEnv, policy: Policy, num_episodes: int, max_steps: int
     reset = getattr(policy, "reset", lambda dones=None: None)
     steps = 0
 
+    contract = Contract(env, obs_groups={"policy": policy.obs_group_specs} if isinstance(policy, MLPModel) else None)
+    check_attributes(env, ["episode_length_buf"])
     with torch.inference_mode():
-        obs = env.get_observations()
+        obs = contract.check(env.get_observations(), "get_observations").obs
         is_new_N = torch.as_tensor(env.episode_length_buf).cpu().flatten() == 0
         tracking = velocity_tracking(env, obs)
         reset()
         while (quota_N > 0).any() and steps != max_steps:
             commanded = None if tracking is None else tracking.commanded(obs)
-            obs, rewards, dones, extras = env.step(policy(obs).to(env.device))
+            obs, rewards, dones, extras = contract.check(env.step(policy(obs).to(env.device, copy=True)))
             reset(dones)
             steps += 1
             counted_N, done_N = is_new_N & (quota_N > 0), dones.cpu().flatten() != 0

@@ -22,7 +22,7 @@ from rsl_rl.compat.names import names_of
 from rsl_rl.config import resolve_runner_config
 from rsl_rl.distributed import Watch, join_world
 from rsl_rl.env import VecEnv, as_vec_env
-from rsl_rl.env.finite_guard import StepOutcome
+from rsl_rl.env.contract import ATTRIBUTES, Contract, check_attributes
 from rsl_rl.export import export_onnx, export_pt2, export_torchscript
 from rsl_rl.export.frozen import frozen_copy
 from rsl_rl.models import MLPModel
@@ -53,12 +53,15 @@ class OnPolicyRunner:
         Raises:
             FileNotFoundError: There is no such file as ``teacher_checkpoint`` names.
             ValueError, TypeError: The configuration is wrong, or that checkpoint does not fit the teacher; says where.
+            ContractError: The environment is not as :class:`rsl_rl.env.VecEnv` says; also of :meth:`learn`.
             TimeoutError: Of several processes one did not start; names it.
         """
         self.env = env = as_vec_env(env)
-        obs = env.get_observations().to(device)
-        self.cfg = resolve_runner_config(train_cfg, [str(group) for group in obs.keys()])  # noqa: SIM118 (a TensorDict)
+        first = env.get_observations()
+        self.cfg = resolve_runner_config(train_cfg, [str(group) for group in first.keys()])  # noqa: SIM118 (a TensorDict)
         self.device = device
+        self._contract = Contract(env, device, self.cfg.get("obs_groups"))
+        obs = self._contract.check(first, "get_observations").obs
         self.world = world = join_world(device)
         self.is_distributed = world.size > 1
         self.gpu_world_size, self.gpu_global_rank, self.gpu_local_rank = world.size, world.rank, world.local_rank
@@ -137,15 +140,14 @@ class OnPolicyRunner:
 
     def _collect(self, obs: TensorDict) -> tuple[TensorDict, bool]:
         """Step the environment for one rollout; return the observation after it, and whether it can be learned from."""
-        alg, env, device = self.alg, self.env, torch.device(self.device)
+        alg, env = self.alg, self.env
         watching, concluding = self._replacing("on_step"), self._replacing("on_rollout_end")
         with torch.inference_mode():
             for _ in range(self.cfg["num_steps_per_env"]):
                 actions = alg.act(obs)
-                obs, rewards, dones, extras = env.step(actions.to(env.device))
-                # Some environments give rewards as a column [N, 1].
-                rewards, dones = rewards.to(device).flatten(), dones.to(device)
-                outcome = StepOutcome(obs if obs.device == device else obs.to(device), rewards, dones, extras)
+                # A copy: the environment may change what it is given.
+                outcome = self._contract.check(env.step(actions.to(env.device, copy=True)))
+                dones = outcome.dones
                 for callback in watching:
                     outcome = callback.on_step(outcome)
                 obs = outcome.obs
@@ -212,10 +214,11 @@ class OnPolicyRunner:
         resumed, self._resumed = self._resumed, None
         continues = resumed is not None and resumed.continue_environment(self.env, self.logger)
         if init_at_random_ep_len and not continues:
+            check_attributes(self.env, ATTRIBUTES)
             self.env.episode_length_buf = torch.randint_like(
                 self.env.episode_length_buf, high=int(torch.as_tensor(self.env.max_episode_length).max())
             )
-        obs = self.env.get_observations().to(self.device)
+        obs = self._contract.check(self.env.get_observations(), "get_observations").obs
         self.alg.train_mode()
         if self._policy_is_lent:
             # What a recurrent policy remembers are the environments of its evaluation.
