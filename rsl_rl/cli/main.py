@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from rsl_rl.cli.output import fault_tolerant_output
 from rsl_rl.cli.startup import interrupt_ends_at_once
 
 _COMMANDS = {
@@ -38,12 +39,15 @@ def main(arguments: list[str] | None = None) -> None:
     """Run a command, by default the one on the process's own command line.
 
     Raises:
-        SystemExit: 2 after a user's error; 130 or 143 when interrupted or terminated.
+        SystemExit: 2 after a user's error; 130 when interrupted, 143 when terminated, 129 when its terminal is gone.
     """
-    arguments = sys.argv[1:] if arguments is None else arguments
+    with fault_tolerant_output(to_the_end=arguments is None):
+        _main(sys.argv[1:] if arguments is None else arguments)
+
+
+def _main(arguments: list[str]) -> None:
     try:
         _run(arguments)
-        sys.stdout.flush()
     except UserError as error:
         if os.environ.get("RSL_RL_DEBUG"):
             raise
@@ -57,9 +61,6 @@ def main(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         raise SystemExit(130) from None
-    except BrokenPipeError:
-        # The reader of a pipe (head, less) is gone: nobody is left to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(arguments: list[str]) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import os
@@ -119,14 +120,14 @@ def train(task: TaskConfig, run_dir: Path | None, resumed: Run | None, export: b
         export: Whether to write policy files at the end.
 
     Raises:
-        SystemExit: 130 or 143 after an interrupt or a termination, with everything saved.
+        SystemExit: 130, 143 or 129 after Ctrl-C, a termination or the end of the terminal, with everything saved.
     """
     from rsl_rl.cli.conclusion import conclude
     from rsl_rl.distributed import current
 
-    with WarningLog() as kept, StopSignals() as signals:
-        runner, task, folder, done = _prepared(task, run_dir, resumed)
-        signals.stop = runner.request_stop
+    with WarningLog() as kept, StopSignals() as signals, contextlib.ExitStack() as held:
+        runner, task, folder, done = _prepared(task, run_dir, resumed, held)
+        signals.stop_with(runner.request_stop)
         is_first = runner.gpu_global_rank == 0
         if is_first:
             kept.begin(folder, lambda: runner.current_learning_iteration)
@@ -147,22 +148,33 @@ def train(task: TaskConfig, run_dir: Path | None, resumed: Run | None, export: b
                     runner.learn(task.iterations - done, init_at_random_ep_len=task.init_at_random_ep_len)
         except UserError as error:
             raise UserError(f"{error}\nThe run up to then: {folder}") from error
+        except Exception as error:
+            if signals.received is None or runner.is_distributed:
+                raise
+            # Ctrl-C reaches the environments' own processes, too. The iterations before are saved.
+            warnings.warn(f"The iteration in progress is lost: {type(error).__name__}: {error}", stacklevel=1)
         seconds = time.perf_counter() - started
+        if not runner.stop_requested:
+            signals.stop = None  # Everything is saved: a signal ends what follows at once.
+        if is_first and done < task.iterations:
+            steps = runner.logger.tot_timesteps - steps
+            conclude(task, runner, folder, seconds, steps, runner.stop_requested, export)
     if runner.is_distributed:
         # A launcher takes the first process that ends with an exit code for a failure, and terminates the others.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    if is_first and done < task.iterations:
-        steps = runner.logger.tot_timesteps - steps
-        conclude(task, runner, folder, seconds, steps, runner.stop_requested, export)
     current().sums(0)  # Returns when the slowest process is here.
     if runner.stop_requested:
         raise SystemExit(signals.exit_code)
 
 
 def _prepared(
-    task: TaskConfig, run_dir: Path | None, resumed: Run | None
+    task: TaskConfig, run_dir: Path | None, resumed: Run | None, held: contextlib.ExitStack
 ) -> tuple[OnPolicyRunner, TaskConfig, Path, int]:
-    """Return a runner that is ready to learn, the resolved task, the run's folder, and the iterations done."""
+    """Return a runner that is ready to learn, the resolved task, the run's folder, and the iterations done.
+
+    The folder is ours until ``held`` is closed.
+    """
+    from rsl_rl.checkpoint import locked
     from rsl_rl.distributed import join_world, local_rank, world_size
     from rsl_rl.env import make_env
     from rsl_rl.runners.evaluation import SEED as EVALUATION_SEED
@@ -176,6 +188,9 @@ def _prepared(
         world = join_world(task.device)
         # Each machine may see other folders.
         resumed = world.broadcast(resumed)
+        if resumed is not None and world.rank == 0:
+            # Before its checkpoint is chosen: another process may be about to write a newer one.
+            held.enter_context(locked(resumed.folder))
         # A run that has begun goes on, wherever it began from. It has none if it was stopped before its first one.
         own_checkpoint = None if resumed is None else resumed.checkpoint_if_any()
         checkpoint = own_checkpoint or task.checkpoint
@@ -215,6 +230,7 @@ def _prepared(
         folder = None
         if world.rank == 0:
             folder = resumed.folder if resumed is not None else new_run_folder(task, run_dir)
+            held.enter_context(locked(folder))
             if done < task.iterations:
                 # The device of this process is not what was asked for.
                 write_configuration(dataclasses.replace(task, device=given_device), folder, done)

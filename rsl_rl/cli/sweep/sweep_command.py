@@ -197,7 +197,7 @@ class _Sweeping:
         print(f"Sweep {self._sweep.name}: {done} of {self._sweep.trials} trials are done, in {self._plan.folder}")
         print(f"{self._sweep.direction} {self._sweep.metric} over {names}", flush=True)
         with StopSignals() as signals:
-            signals.stop = self._stop
+            signals.stop_with(self._stop)
             try:
                 while self._active or (not self._is_stopping and len(self._trials.finished()) < self._sweep.trials):
                     if time.monotonic() - self._looked > _LOOK_SECONDS:

@@ -100,7 +100,7 @@ class RunningTrial:
         if self.pruned_at is not None:
             self._trials.end(self.trial, "PRUNED", f"pruned after {self.pruned_at} steps")
             return f"pruned after {self.pruned_at} iterations at {number(self._pruned_with)}"
-        if self.is_stopped or code in (130, 143):
+        if self.is_stopped or code in (129, 130, 143):
             # Somebody ended it, here or from outside: it has not failed.
             return f"stopped; {self._trials.give_back(self.frozen(), counts=not self.is_stopped)}"
         if code != 0 or self._table.last is None:
