@@ -18,6 +18,7 @@ from typing import Annotated, Any
 import numpy as np
 import tyro
 
+from rsl_rl.cli.command_line import parsed
 from rsl_rl.cli.export_record import with_origin
 from rsl_rl.cli.main import user_errors
 from rsl_rl.cli.play import PolicyKind, finite, load_policy, policy_file
@@ -75,7 +76,7 @@ class _Candidate:
 
 def run(arguments: list[str]) -> None:
     """Play, print what came out, and write it into each run."""
-    chosen = tyro.cli(EvalArguments, args=arguments, prog="rsl-rl eval")
+    chosen = parsed(EvalArguments, arguments, prog="rsl-rl eval")
     with user_errors():
         if not chosen.runs:
             raise ValueError("Name at least one run: rsl-rl eval RUN.")

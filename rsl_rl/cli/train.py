@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tyro
 
+from rsl_rl.cli.command_line import parsed
 from rsl_rl.cli.key_value_options import key_value_options
 from rsl_rl.cli.main import UserError, user_errors
 from rsl_rl.cli.run_folder import CONFIG, Run, new_run_folder, remember_launch, run_to_resume
@@ -72,9 +73,9 @@ def run(arguments: list[str]) -> None:
     if not preset.runner.obs_groups:
         # Empty sets stand for everything that the environment gives, and make the options exist.
         values["runner"] = dataclasses.replace(preset.runner, obs_groups={"actor": [], "critic": []})
-    chosen = tyro.cli(
+    chosen = parsed(
         TrainArguments,
-        args=arguments,
+        arguments,
         default=TrainArguments(**values),
         prog=f"rsl-rl train {name}",
         description=f"Train '{name}'. Another task: rsl-rl train TASK, one of {listed(task_names())}, a YAML file, or "
