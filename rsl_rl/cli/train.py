@@ -131,7 +131,7 @@ def train(task: TaskConfig, run_dir: Path | None, checkpoint: Path | None, resum
             processes = f"{runner.gpu_world_size} processes, each with " if runner.is_distributed else ""
             begins = f"from iteration {done} to {task.iterations}" if done else f"{task.iterations} iterations"
             print(f"Training {task.name}: {processes}{task.num_envs} environments, {begins}, into {folder}", flush=True)
-            if runner.alg.storage is not None:
+            if runner.alg.storage is not None and runner.alg.storage.memory:
                 print(f"Memory of the {runner.alg.storage.memory}", flush=True)
         started, steps = time.perf_counter(), runner.logger.tot_timesteps
         try:
