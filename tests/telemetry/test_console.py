@@ -82,11 +82,6 @@ def test_a_name_that_looks_like_markup_is_shown_as_it_is() -> None:
 TERMS = {"Episode_Reward/track": 0.8, "Episode_Reward/energy": -2.5, "Episode_Reward/alive": 0.1}
 TERMS |= {"Episode/rew_feet_air": 0.3, "Episode_Reward/slip": -0.05, "Episode_Reward/height": -0.01}
 TERMS |= {"Curriculum/x": 7.0, "Eval/reward": 9.0}
-    "Episode/rew_feet_air": 0.3,
-    "Episode_Reward/slip": -0.05,
-    "Episode_Reward/height": -0.01,
-    "Curriculum/x": 7.0,
-}
 
 
 def test_the_largest_reward_terms_are_those_of_the_environment_by_size() -> None:
