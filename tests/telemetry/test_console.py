@@ -109,6 +109,7 @@ def test_a_narrow_terminal_shows_terms_and_evaluation_and_cuts_no_path() -> None
     last = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text[text.index(path) + len(path) :]).replace("\r", "")
     for part in ("largest reward terms", "energy", "-2.500", "rew_feet_air", "iteration 1 evaluated: return 12.50"):
         assert part in last
+    assert "(0.0" in last  # the end of a line that is longer than the terminal
     assert "height" not in last
     # What is redrawn in place must not be broken by the terminal itself.
     assert max(map(len, last.splitlines())) <= 50
