@@ -18,6 +18,7 @@ from typing import Annotated, Any
 import numpy as np
 import tyro
 
+from rsl_rl.cli.command_line import parsed
 from rsl_rl.cli.export_record import with_origin
 from rsl_rl.cli.main import user_errors
 from rsl_rl.cli.play import PolicyKind, finite, load_policy, policy_file
@@ -26,6 +27,7 @@ from rsl_rl.cli.run_folder import EXPORTS, Run
 from rsl_rl.cli.table import as_table
 from rsl_rl.cli.train import MOST_EVALUATED_AT_ONCE, seed_everything
 from rsl_rl.config.task import TaskConfig
+from rsl_rl.telemetry.console import is_reward_term
 from rsl_rl.utils.atomic_files import replaced_when_complete, write_whole
 
 FOLDER = "evaluation"
@@ -77,7 +79,7 @@ class _Candidate:
 
 def run(arguments: list[str]) -> None:
     """Play, print what came out, and write it into each run."""
-    chosen = tyro.cli(EvalArguments, args=arguments, prog="rsl-rl eval")
+    chosen = parsed(EvalArguments, arguments, prog="rsl-rl eval")
     with user_errors():
         if not chosen.runs:
             raise ValueError("Name at least one run: rsl-rl eval RUN.")
@@ -200,7 +202,7 @@ def as_text(results: Sequence[dict[str, Any]], labels: Sequence[str]) -> str:
         rows.append([f"tracking error {with_unit(name)}", *errors])
     tables = [as_table(["", *labels], rows)]
     if terms := _names(results, "terms"):
-        terms.sort(key=lambda name: not _is_reward(name))
+        terms.sort(key=lambda name: not is_reward_term(name))
         cells = [[name, *(_cell(result["terms"].get(name), 4) for result in results)] for name in terms]
         tables.append(as_table(["mean per step", *labels], cells))
     return "\n\n".join(tables)
@@ -231,15 +233,10 @@ def _environment(task: TaskConfig) -> str:
     return json.dumps([task.env, options], sort_keys=True, default=str)
 
 
-def _is_reward(name: str) -> bool:
-    """Return whether a term that an environment reports is part of its reward, by its name."""
-    return "reward" in name.lower()
-
-
 def draw_evaluations(results: Sequence[dict[str, Any]], labels: Sequence[str], path: str) -> None:
     """Draw evaluations, the contents of JSON files, side by side: how returns and lengths spread, and reward terms."""
     matplotlib = import_matplotlib("Drawing an evaluation")
-    terms = [name for name in _names(results, "terms") if _is_reward(name)]
+    terms = [name for name in _names(results, "terms") if is_reward_term(name)]
     height = max(2.6 + 0.4 * len(results), 1.2 + 0.11 * len(terms) * (1 + len(results)))
     with matplotlib.rc_context({"text.parse_math": False}):  # text stays text, also where it holds $
         figure = matplotlib.figure.Figure(figsize=(13 if terms else 9, height), layout="constrained")

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from rsl_rl.cli.command_line import parsed
 from rsl_rl.cli.export_record import outcome, record_check
 from rsl_rl.cli.main import UserError, user_errors
 from rsl_rl.cli.play import load_runner
@@ -33,7 +34,7 @@ class ExportArguments:
 
 def run(arguments: list[str]) -> None:
     """Export the policy of a run."""
-    chosen = tyro.cli(ExportArguments, args=arguments, prog="rsl-rl export")
+    chosen = parsed(ExportArguments, arguments, prog="rsl-rl export")
     with user_errors():
         found = Run(chosen.run)
         task = found.task(chosen.trust)

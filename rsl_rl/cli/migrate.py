@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from rsl_rl.cli.command_line import parsed
 from rsl_rl.cli.main import user_errors
 from rsl_rl.cli.startup import load_pytorch
 from rsl_rl.compat.configurations import modernize_config
@@ -37,7 +38,7 @@ class MigrateArguments:
 
 def run(arguments: list[str]) -> None:
     """Translate a configuration, a checkpoint or a folder."""
-    chosen = tyro.cli(MigrateArguments, args=arguments, prog="rsl-rl migrate")
+    chosen = parsed(MigrateArguments, arguments, prog="rsl-rl migrate")
     with user_errors():
         if not chosen.old.exists():
             raise FileNotFoundError(f"There is nothing at '{chosen.old}'.")

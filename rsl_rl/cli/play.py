@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
+from rsl_rl.cli.command_line import parsed
 from rsl_rl.cli.export_record import with_origin
 from rsl_rl.cli.main import user_errors
 from rsl_rl.cli.run_folder import EXPORTS, Run
@@ -57,7 +58,7 @@ class PlayArguments:
 
 def run(arguments: list[str]) -> None:
     """Play the policy of a run."""
-    chosen = tyro.cli(PlayArguments, args=arguments, prog="rsl-rl play")
+    chosen = parsed(PlayArguments, arguments, prog="rsl-rl play")
     with user_errors():
         if chosen.episodes < 1:
             raise ValueError(f"episodes must be at least 1, got {chosen.episodes}.")

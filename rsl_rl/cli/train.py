@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import tyro
 
+from rsl_rl.cli.command_line import parsed
 from rsl_rl.cli.key_value_options import key_value_options
 from rsl_rl.cli.main import UserError, user_errors
 from rsl_rl.cli.own_runs import check_given, without_seal, write_own
@@ -78,9 +79,9 @@ def run(arguments: list[str]) -> None:
     if not preset.runner.obs_groups:
         # Empty sets stand for everything that the environment gives, and make the options exist.
         values["runner"] = dataclasses.replace(preset.runner, obs_groups={"actor": [], "critic": []})
-    chosen = tyro.cli(
+    chosen = parsed(
         TrainArguments,
-        args=arguments,
+        arguments,
         default=TrainArguments(**values),
         prog=f"rsl-rl train {name}",
         description=f"Train '{name}'. Another task: rsl-rl train TASK, one of {listed(task_names())}, a YAML file, or "
@@ -139,7 +140,7 @@ def train(task: TaskConfig, run_dir: Path | None, resumed: Run | None, export: b
             processes = f"{runner.gpu_world_size} processes, each with " if runner.is_distributed else ""
             begins = f"from iteration {done} to {task.iterations}" if done else f"{task.iterations} iterations"
             print(f"Training {task.name}: {processes}{task.num_envs} environments, {begins}, into {folder}", flush=True)
-            if runner.alg.storage is not None:
+            if runner.alg.storage is not None and runner.alg.storage.memory:
                 print(f"Memory of the {runner.alg.storage.memory}", flush=True)
         started, steps = time.perf_counter(), runner.logger.tot_timesteps
         try:

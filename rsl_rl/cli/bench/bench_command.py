@@ -13,9 +13,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import tyro
-
 from rsl_rl.cli.bench.rounds import Round, Turns, Variant, iterations_per_round
+from rsl_rl.cli.command_line import parsed
 from rsl_rl.cli.main import UserError, user_errors
 from rsl_rl.cli.startup import load_pytorch
 from rsl_rl.cli.table import as_table
@@ -61,7 +60,7 @@ class BenchArguments:
 
 def run(arguments: list[str]) -> None:
     """Measure, and say what came out."""
-    chosen = tyro.cli(BenchArguments, args=arguments, prog="rsl-rl bench")
+    chosen = parsed(BenchArguments, arguments, prog="rsl-rl bench")
     load_pytorch()
     import torch
 

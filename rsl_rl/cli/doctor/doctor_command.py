@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 import tyro
 
+from rsl_rl.cli.command_line import parsed
 from rsl_rl.cli.doctor.system import Check, devices, folder, library, optional_packages, requirements
 from rsl_rl.cli.own_process import own_command, own_environment
 from rsl_rl.cli.startup import load_pytorch
@@ -46,7 +47,7 @@ class DoctorArguments:
 
 def run(arguments: list[str]) -> None:
     """Look at everything, and say what was found."""
-    chosen = tyro.cli(DoctorArguments, args=arguments, prog="rsl-rl doctor", config=(tyro.conf.FlagCreatePairsOff,))
+    chosen = parsed(DoctorArguments, arguments, prog="rsl-rl doctor", config=(tyro.conf.FlagCreatePairsOff,))
     say: Callable[..., None] = (lambda *_: None) if chosen.json else _say
     found: dict[str, list[Check]] = {}
     if not chosen.quick:

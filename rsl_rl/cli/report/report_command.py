@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from rsl_rl.cli.command_line import parsed
 from rsl_rl.cli.main import user_errors
 from rsl_rl.cli.report.charts import MOST_POINTS, STRETCHES, curve_data
 from rsl_rl.cli.report.markup import Html, element, joined, note, size
@@ -46,7 +47,7 @@ class ReportArguments:
 
 def run(arguments: list[str]) -> None:
     """Write the report of a run."""
-    chosen = tyro.cli(ReportArguments, args=arguments, prog="rsl-rl report")
+    chosen = parsed(ReportArguments, arguments, prog="rsl-rl report")
     with user_errors():
         folder = _folder(chosen.run)
         path = chosen.output or folder / PAGE

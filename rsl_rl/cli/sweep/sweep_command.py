@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import tyro
 
+from rsl_rl.cli.command_line import parsed
 from rsl_rl.cli.key_value_options import key_value_options
 from rsl_rl.cli.main import UserError, user_errors
 from rsl_rl.cli.own_runs import write_own
@@ -96,9 +97,9 @@ class SweepArguments:
 
 def run(arguments: list[str]) -> None:
     """Train trials until there are enough, and say which was best."""
-    chosen = tyro.cli(
+    chosen = parsed(
         SweepArguments,
-        args=arguments,
+        arguments,
         prog="rsl-rl sweep",
         config=(tyro.conf.FlagCreatePairsOff,),
         registry=key_value_options(),
