@@ -11,11 +11,13 @@ import json
 import os
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rsl_rl.export import ExportReport
 from rsl_rl.utils.atomic_files import write_whole
 from rsl_rl.utils.recognition import read_json
+
+if TYPE_CHECKING:
+    from rsl_rl.export import ExportReport
 
 CHECKS = "checks.json"
 

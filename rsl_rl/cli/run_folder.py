@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import itertools
 import os
 import re
@@ -18,10 +19,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from rsl_rl.checkpoint import newest_checkpoint, nonfinite_in, numbered_checkpoints
+from rsl_rl.cli.own_runs import check_stranger
+from rsl_rl.cli.startup import load_pytorch
 from rsl_rl.config.task import TaskConfig, filed_as, read_task, task_names
 from rsl_rl.telemetry.provenance import read_starts
 from rsl_rl.utils import listed
+from rsl_rl.utils.trust import never_import_from
 
 RUNS = Path("runs")
 CONFIG = "config.yaml"
@@ -121,12 +124,17 @@ class Run:
                 f"{', '.join(known[-5:]) or 'none, train one with: rsl-rl train'}."
             )
         self.folder = folders[0]
+        never_import_from(self.folder)
 
-    def task(self) -> TaskConfig:
-        """Return what the run was started with; a ValueError or TypeError names the file."""
+    def task(self, trust: bool = False) -> TaskConfig:
+        """Return what the run was started with; of a stranger's run only code that is trusted, see :mod:`own_runs`.
+
+        A ValueError or TypeError names the file.
+        """
+        load_pytorch()
         path = self.folder / CONFIG
         try:
-            return read_task(path)
+            return read_task(path, functools.partial(check_stranger, trust))
         except (ValueError, TypeError) as error:
             raise error if str(path) in str(error) else type(error)(f"'{path}' cannot be used: {error}") from error
 
@@ -145,6 +153,9 @@ class Run:
         """Return the checkpoint that was named, else the newest that can be read; see :func:`newest_checkpoint`."""
         if self.file is not None and self.file.suffix == ".pt" and self.exported() is None:
             return self.file
+        load_pytorch()
+        from rsl_rl.checkpoint import newest_checkpoint
+
         return newest_checkpoint(self.folder)
 
     def checkpoint_if_any(self) -> Path | None:
@@ -155,6 +166,8 @@ class Run:
 
 def check_finite(state: Mapping[str, Any], checkpoint: Path | str) -> None:
     """Raise ValueError for the models of a checkpoint whose training had diverged: they can neither act nor learn."""
+    from rsl_rl.checkpoint import nonfinite_in
+
     if bad := nonfinite_in(state):
         others = sorted(
             str(file) for file in Path(checkpoint).parent.glob("*.pt") if file.name != Path(checkpoint).name
@@ -183,6 +196,8 @@ def run_to_resume(arguments: list[str], task: TaskConfig) -> Run | None:
                 if (folder / _LAUNCH).read_text(encoding="utf-8") == _this_launch():
                     return Run(str(folder))
     if wanted == "auto":
+        from rsl_rl.checkpoint import numbered_checkpoints
+
         begun = [folder for folder in folders if numbered_checkpoints(folder)] or folders[: 1 if run_dir else 0]
         return Run(str(newest_first(begun)[0])) if begun else None
     return None if wanted is None else Run(wanted)

@@ -5,12 +5,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-import sys
-from collections.abc import Iterator
-from typing import Any
 
 # Control characters, those that change the direction of text, and halves of characters that are no UTF-8.
 _CONTROLS = "\0-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff"
@@ -33,34 +29,6 @@ def printable(text: str, encoding: str = "utf-8", has_colors: bool = False) -> s
 
     text = (_CONTROL_OR_COLOR if has_colors else _CONTROL).sub(written_out, text.replace("\r\n", "\n"))
     return text.encode(encoding, "backslashreplace").decode(encoding)
-
-
-class _Printable:
-    """A stream of which all else is that of another one."""
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> int:
-        """Write a text as :func:`printable` returns it."""
-        self._stream.write(printable(text, self._stream.encoding or "utf-8", self._stream.isatty()))
-        return len(text)
-
-    def writelines(self, lines: Any) -> None:
-        """Write several texts."""
-        for line in lines:
-            self.write(line)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-
-@contextlib.contextmanager
-def printable_output() -> Iterator[None]:
-    """Let everything that is printed within go through :func:`printable`."""
-    out, error = (None if stream is None else _Printable(stream) for stream in (sys.stdout, sys.stderr))
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):  # type: ignore[type-var]
-        yield
 
 
 def with_home(argument: str) -> str:

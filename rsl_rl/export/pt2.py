@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from rsl_rl.export.inference import batched_examples
 from rsl_rl.export.metadata import KEY, PolicyMetadata, describe_policy
 from rsl_rl.export.policy import Program, check_file
 from rsl_rl.export.verification import BATCH_SIZES, OWN_FORWARD_HINT, ExportReport, write_checked
+from rsl_rl.export.vetted import vetted_pt2
 
 
 def export_pt2(model: Any, path: str | os.PathLike[str]) -> ExportReport:
@@ -26,17 +27,23 @@ def export_pt2(model: Any, path: str | os.PathLike[str]) -> ExportReport:
     It takes the inputs and gives the outputs of the ONNX file: the hidden state of a recurrent policy travels with it.
     Arguments and errors are those of :func:`export_onnx`; nothing has to be installed.
     """
-    return write_checked(model, path, "pt2", _write, load_pt2)
+    return write_checked(model, path, "pt2", _write, _read)
 
 
 def load_pt2(path: str | os.PathLike[str]) -> tuple[Program, PolicyMetadata | None]:
-    """Return a policy and what its file says about it, otherwise as :func:`load_onnx`."""
+    """Return a policy and what its file says about it, otherwise as :func:`load_onnx`. Nothing in it is executed."""
     check_file(path, "a torch.export policy", "it is an exported policy (torch.export)")
+    return _read(path, vetted_pt2)
+
+
+def _read(
+    path: str | os.PathLike[str], vetted: Callable[[bytes], io.BytesIO] = io.BytesIO
+) -> tuple[Program, PolicyMetadata | None]:
     extra: dict[str, Any] = {KEY: ""}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            module = torch.export.load(str(path), extra_files=extra).module()
+            module = torch.export.load(vetted(Path(path).read_bytes()), extra_files=extra).module()
         metadata = PolicyMetadata.from_json(extra[KEY]) if extra[KEY] else None
     except Exception as error:  # torch.export documents none
         raise ValueError(f"'{path}' is not a torch.export policy, or it is damaged: {error}") from error

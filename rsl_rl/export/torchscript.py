@@ -11,7 +11,7 @@ import os
 import re
 import warnings
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from torch.jit import _recursive
 from rsl_rl.export.metadata import KEY, PolicyMetadata, describe_policy
 from rsl_rl.export.policy import Program, check_file
 from rsl_rl.export.verification import BATCH_SIZES, ExportReport, write_checked
+from rsl_rl.export.vetted import vetted_torchscript
 
 # New torch deprecates TorchScript; controllers in the field still load nothing else.
 _DEPRECATION = r".*torch\.jit\."
@@ -55,17 +56,26 @@ def export_torchscript(model: Any, path: str | os.PathLike[str]) -> ExportReport
 
     Arguments and errors are those of :func:`export_onnx`; nothing has to be installed.
     """
-    return write_checked(model, path, "torchscript", _write, load_torchscript)
+    return write_checked(model, path, "torchscript", _write, _read)
 
 
 def load_torchscript(path: str | os.PathLike[str]) -> tuple[ScriptProgram, PolicyMetadata | None]:
-    """Return a policy and what its file says about it, otherwise as :func:`load_onnx`."""
+    """Return a policy and what its file says about it, otherwise as :func:`load_onnx`.
+
+    A file whose code would read or write other files is refused.
+    """
     check_file(path, "a TorchScript policy", "it is an exported policy (TorchScript)")
+    return _read(path, vetted_torchscript)
+
+
+def _read(
+    path: str | os.PathLike[str], vetted: Callable[[bytes], io.BytesIO] = io.BytesIO
+) -> tuple[ScriptProgram, PolicyMetadata | None]:
     extra: dict[str, Any] = {KEY: ""}
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", _DEPRECATION)
-            script = torch.jit.load(str(path), map_location="cpu", _extra_files=extra)
+            script = torch.jit.load(vetted(Path(path).read_bytes()), map_location="cpu", _extra_files=extra)
         text = extra[KEY]
         text = text if isinstance(text, str) else bytes(text).decode()
         metadata = PolicyMetadata.from_json(text) if text else None

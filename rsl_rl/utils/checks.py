@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import Any
-
-import torch
-from tensordict import TensorDict
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from rsl_rl.utils.suggest import did_you_mean, listed
+
+if TYPE_CHECKING:  # The command line checks modes before it loads torch, which takes seconds.
+    import torch
+    from tensordict import TensorDict
+    from torch import nn
 
 _COMPILE_MODES = ("default", "max-autotune-no-cudagraphs")
 _ROUNDED = (torch.float16, torch.bfloat16)
@@ -32,8 +33,8 @@ def check_nan(obs: TensorDict, rewards: torch.Tensor, dones: torch.Tensor) -> No
     named: dict[str, Any] = {f"observation group '{group}'": value for group, value in obs.items()}
     named |= {"rewards": rewards, "dones": dones}
     for name, value in named.items():
-        if value.is_floating_point() and not torch.isfinite(value).all():
-            bad = (~torch.isfinite(value)).flatten(1).any(1) if value.ndim > 1 else ~torch.isfinite(value)
+        if value.is_floating_point() and not value.isfinite().all():
+            bad = (~value.isfinite()).flatten(1).any(1) if value.ndim > 1 else ~value.isfinite()
             raise ValueError(
                 f"The environment returned non-finite {name} in {int(bad.sum())} of {len(bad)} environments."
             )
@@ -74,6 +75,8 @@ def check_state_dict(module: nn.Module, state: Mapping[str, torch.Tensor], name:
     Raises:
         ValueError: Lists every key that is missing, unexpected, or of another shape.
     """
+    import torch
+
     expected = module.state_dict()
     problems = []
     for key, needed in expected.items():
@@ -107,6 +110,8 @@ def check_optimizer_state(optimizer: torch.optim.Optimizer, state: dict[str, Any
         state: The saved state.
         name: What the optimizer is called in the message.
     """
+    import torch
+
     try:
         indices = [list(dict.fromkeys(group["params"])) for group in state["param_groups"]]
         _ = [float(group["lr"]) for group in state["param_groups"]]

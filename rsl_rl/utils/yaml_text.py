@@ -39,7 +39,12 @@ def as_yaml(section: Mapping[str, Any], strict: bool = False) -> str:
 
 
 def read_yaml(path: str | os.PathLike[str]) -> Any:
-    """Return what a YAML file stands for, see :func:`parse_yaml_text`; a ValueError or OSError names it and the cause.
+    """Return what a YAML file stands for, see :func:`parse_yaml_text`; an error names the file and the cause."""
+    return yaml_file(path)[1]
+
+
+def yaml_file(path: str | os.PathLike[str]) -> tuple[str, Any]:
+    """Return the text of a YAML file as well, otherwise as :func:`read_yaml`.
 
     A mark of the byte order at its beginning, as editors of Windows write it, is passed over.
     """
@@ -47,7 +52,8 @@ def read_yaml(path: str | os.PathLike[str]) -> Any:
     if reason not in (None, "it is plain text"):
         raise ValueError(f"'{path}' is no readable YAML file: {reason}.")
     try:
-        return parse_yaml_text(content.decode("utf-8-sig"))
+        text = content.decode("utf-8-sig").replace("\r\n", "\n")
+        return text, parse_yaml_text(text)
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         reason = f"it is not encoded as UTF-8, line {line} has the byte 0x{content[error.start]:02x}"
