@@ -50,7 +50,7 @@ def load_parts(
             there = {each.removesuffix(_SUFFIX): True for each in required if each in state}
             there.pop("optimizer", None)
             hint = f" To take these parts only: load_cfg={there}." if there else ""
-            raise ValueError(f"The checkpoint has no '{key}'; nothing was loaded. It has: {', '.join(state)}.{hint}")
+            raise ValueError(f"The checkpoint has no '{key}'; nothing was loaded. It has: {listed(state)}.{hint}")
     report: list[str] = []
     fitting: dict[str, Any] = {}
     for key, part in parts.items():

@@ -3,7 +3,7 @@
 
 """Checkpoints."""
 
-from rsl_rl.checkpoint.checkpoint_file import is_plain, read_checkpoint, write_checkpoint
+from rsl_rl.checkpoint.checkpoint_file import is_plain, nonfinite_in, read_checkpoint, read_from, write_checkpoint
 from rsl_rl.checkpoint.checkpoint_folder import (
     BEST,
     EVALUATED_RETURN,
@@ -26,9 +26,11 @@ __all__ = [
     "is_plain",
     "locked",
     "newest_checkpoint",
+    "nonfinite_in",
     "numbered_checkpoints",
     "random_state",
     "read_checkpoint",
+    "read_from",
     "restore_random_state",
     "write_checkpoint",
 ]

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
@@ -13,6 +14,7 @@ import re
 import warnings
 import zipfile
 from collections import OrderedDict
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ import numpy as np
 import torch
 
 from rsl_rl.utils.atomic_files import write_whole
+from rsl_rl.utils.recognition import found_instead
 
 # Of the documents written here; they carry it under the key ``format_version``.
 _FORMAT_VERSION = 1
@@ -31,6 +34,8 @@ _COMMENT_LENGTH = len(_MARK) + 64
 # Exact types: a subclass, an enumeration for example, is an object of a class of its own.
 _PLAIN_TYPES = {str, int, float, complex, bool, bytes, bytearray, type(None), torch.Size, torch.dtype, torch.device}
 _PLAIN_TYPES |= {torch.Tensor, torch.nn.Parameter}
+_ENTRIES = {"processes", "callbacks", "numbers"}
+_ENTRIES |= {f"{part}_state_dict" for part in ("actor", "critic", "student", "teacher", "model", "optimizer", "rnd")}
 
 
 def write_checkpoint(document: dict[str, Any], path: str | os.PathLike[str]) -> None:
@@ -65,9 +70,12 @@ def read_checkpoint(path: str | os.PathLike[str], map_location: Any = None) -> d
     """
     path = Path(path)
     if not path.is_file():
-        beside = sorted(file.name for file in path.parent.glob("*.pt")) if path.parent.is_dir() else []
+        if path.exists() or path.is_symlink():
+            raise FileNotFoundError(f"There is no checkpoint at '{path}': {found_instead(path)}.")
+        beside = sorted(file.name for file in path.parent.glob("*.pt") if file.is_file())
+        home = " Python does not expand '~': os.path.expanduser does." if path.parts[0][:1] == "~" else ""
         raise FileNotFoundError(
-            f"No checkpoint at '{path}'. Checkpoints in that folder: {', '.join(beside) or 'none'}."
+            f"No checkpoint at '{path}'. Checkpoints in that folder: {', '.join(beside) or 'none'}.{home}"
         )
     # Read first and parse then: a disk that fails and a file that is damaged are two different messages.
     content = path.read_bytes()
@@ -87,7 +95,54 @@ def read_checkpoint(path: str | os.PathLike[str], map_location: Any = None) -> d
             f"'{path}' was written by a newer version of this library (format {version}, this one reads up to "
             f"{_FORMAT_VERSION})."
         )
+    _check_entries(document, path)
     return document
+
+
+@contextlib.contextmanager
+def read_from(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Let what goes wrong within, while the document of a checkpoint is taken over, name its file; as a ValueError."""
+    try:
+        yield
+    except (ValueError, TypeError, LookupError, AttributeError, RuntimeError) as error:
+        kind, told = TypeError if isinstance(error, TypeError) else ValueError, str(error)
+        if not isinstance(error, (ValueError, TypeError)):
+            told = f"Its content is not what is written here ({type(error).__name__}: {error})."
+        raise kind(told if str(path) in told else f"'{path}' was not loaded. {told}") from error
+
+
+def nonfinite_in(state: Any, place: str = "") -> list[str]:
+    """Return the places in nested mappings and lists of tensors that hold NaN or infinite numbers."""
+    if isinstance(state, torch.Tensor):
+        return [] if not state.is_floating_point() or state.isfinite().all() else [place]
+    items = state.items() if isinstance(state, Mapping) else enumerate(state) if isinstance(state, list) else ()
+    return [found for key, item in items for found in nonfinite_in(item, f"{place}.{key}" if place else str(key))]
+
+
+def _check_entries(document: dict[str, Any], path: Path) -> None:
+    """Raise ValueError for an entry of another type than is written; warn of numbers that are not finite."""
+    if isinstance(number := document.get("iter", 0), (float, torch.Tensor, np.generic)):
+        with contextlib.suppress(ValueError, RuntimeError, OverflowError):
+            document["iter"] = int(number) if number == int(number) else number
+    if not isinstance(document.get("iter", 0), int) or document.get("iter", 0) < 0:
+        raise ValueError(f"'{path}' is damaged: its iteration 'iter' is {document['iter']!r}.")
+    for key, value in document.items():
+        kind = list if key == "processes" else Mapping
+        if key in _ENTRIES and value is not None and not isinstance(value, kind):
+            raise ValueError(
+                f"'{path}' is damaged: its entry '{key}' is a {type(value).__name__} instead of a "
+                f"{'list' if kind is list else 'dict'}."
+            )
+        if (
+            key == "numbers"
+            and isinstance(value, Mapping)
+            and any(type(item) not in (bool, int, float) for item in value.values())
+        ):
+            raise ValueError(f"'{path}' is damaged: its entry 'numbers' holds something else: {value}.")
+        if key in _ENTRIES and key.endswith("_state_dict") and (bad := nonfinite_in(value)):
+            shown = ", ".join(bad[:4]) + (" ..." if len(bad) > 4 else "")
+            # Always the same place: of several readings of a file the first one is shown.
+            warnings.warn(f"'{path}' holds NaN or infinite numbers in {key}: {shown}.", stacklevel=1)
 
 
 def is_plain(value: Any) -> bool:
@@ -132,9 +187,12 @@ def _plain(value: Any, place: str) -> Any:
 
 
 def _parsed(content: bytes, path: Path, map_location: Any) -> Any:
+    other = found_instead(path)
+    if other not in (None, "it is a checkpoint", "it is another zip archive", "its end is missing"):
+        raise ValueError(f"'{path}' is not a checkpoint: {other}.")
     try:
         if not zipfile.is_zipfile(io.BytesIO(content)):
-            raise ValueError("it is no zip archive")
+            raise ValueError(other or "it is no zip archive")
         return torch.load(io.BytesIO(content), map_location=map_location, weights_only=True)
     except Exception as error:  # a damaged file fails anywhere
         found = re.search(r"GLOBAL (\S+)", str(error)) if isinstance(error, pickle.UnpicklingError) else None

@@ -24,7 +24,9 @@ TRAINING_REWARD, EVALUATED_RETURN = "Train/mean_reward", "Eval/mean_return"
 
 def numbered_checkpoints(folder: str | os.PathLike[str]) -> dict[int, Path]:
     """Return the files ``model_<iteration>.pt`` of a folder by their iteration, the newest first."""
-    found = {int(m[1]): file for file in Path(folder).iterdir() if (m := re.fullmatch(r"model_(\d+)\.pt", file.name))}
+    # Of model_0007.pt and model_7.pt the latter, the name that is written here.
+    files = sorted(Path(folder).iterdir(), key=lambda file: -len(file.name))
+    found = {int(m[1]): file for file in files if (m := re.fullmatch(r"model_([0-9]{1,18})\.pt", file.name))}
     return dict(sorted(found.items(), reverse=True))
 
 
@@ -36,12 +38,16 @@ def newest_checkpoint(folder: str | os.PathLike[str]) -> Path:
         ValueError: There are some, and all of them are damaged.
     """
     files = numbered_checkpoints(folder) if Path(folder).is_dir() else {}
-    for file in files.values():
+    for number, file in files.items():
         try:
-            read_checkpoint(file, map_location="cpu")
+            iteration = read_checkpoint(file, map_location="cpu").get("iter", number)
         except (ValueError, OSError) as error:
             warnings.warn(f"Skipped a checkpoint: {error}", stacklevel=2)
             continue
+        if iteration != number:
+            warnings.warn(
+                f"'{file}' is taken for the newest by its name, but holds iteration {iteration}.", stacklevel=2
+            )
         return file
     if files:
         raise ValueError(f"None of the {len(files)} checkpoints in '{folder}' can be read.")
@@ -72,7 +78,9 @@ class CheckpointFolder:
         remove_partial_files(self._folder)
         with contextlib.suppress(ValueError, OSError):
             best = read_checkpoint(self._folder / BEST, map_location="cpu")
-            self.best_reward, self.best_by = best.get("best_reward"), best.get("best_by", TRAINING_REWARD)
+            reward = best.get("best_reward")
+            if isinstance(reward, (int, float)) and math.isfinite(reward):
+                self.best_reward, self.best_by = reward, best.get("best_by", TRAINING_REWARD)
 
     def begin_after(self, iteration: int) -> None:
         """Rename checkpoints later than the one that the run goes on from to ``abandoned_<iteration>.pt``.

@@ -28,7 +28,14 @@ def random_state(device: str | torch.device) -> dict[str, Any]:
 
 
 def restore_random_state(state: Mapping[str, Any], device: str | torch.device) -> None:
-    """Let the generators go on from a state that :func:`random_state` returned."""
+    """Let the generators go on from a state that :func:`random_state` returned; another one is a ValueError."""
+    try:
+        _restore(state, device)
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        raise ValueError(f"The checkpoint's random state cannot be read: {error!r}.") from error
+
+
+def _restore(state: Mapping[str, Any], device: str | torch.device) -> None:
     version, numbers, gauss = state["python"]
     random.setstate((version, tuple(numbers), gauss))
     name, keys, position, has_gauss, cached = state["numpy"]

@@ -45,7 +45,7 @@ def conclude(
     try:
         curve = draw_learning_curve(folder, f"{task.name}, seed {task.seed}")
         lines.append(f"  learning curve  {curve}")
-    except (ImportError, OSError) as error:
+    except (ImportError, OSError, ValueError) as error:
         lines.append(f"  no learning curve: {error}")
     failure: Exception | None = None
     if interrupted:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rsl_rl.utils.atomic_files import write_whole
+from rsl_rl.utils.recognition import read_json
 
 if TYPE_CHECKING:
     from rsl_rl.export import ExportReport
@@ -61,11 +62,7 @@ def outcome(report: ExportReport) -> str:
 
 
 def _read(folder: Path) -> dict[str, Any]:
-    try:
-        checks = json.loads((folder / CHECKS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return checks if isinstance(checks, dict) else {}
+    return read_json(folder / CHECKS, dict) or {}
 
 
 def _digest(path: Path) -> str:

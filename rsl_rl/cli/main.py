@@ -19,6 +19,7 @@ from typing import Any
 
 from rsl_rl.cli.output import fault_tolerant_output
 from rsl_rl.cli.startup import interrupt_ends_at_once
+from rsl_rl.cli.terminal import with_home
 
 _COMMANDS = {
     "train": "train a task, an environment, or what a YAML file describes",
@@ -67,7 +68,7 @@ def _run(arguments: list[str]) -> None:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_usage())
         return
-    command, *rest = arguments
+    command, *rest = map(with_home, arguments)
     if command == "--version":
         print(importlib.metadata.version("rsl-rl-lib"))
         return

@@ -19,7 +19,8 @@ from rsl_rl.cli.main import user_errors
 from rsl_rl.cli.startup import load_pytorch
 from rsl_rl.compat.configurations import modernize_config
 from rsl_rl.utils.atomic_files import write_whole
-from rsl_rl.utils.yaml_text import as_yaml, parse_yaml_text
+from rsl_rl.utils.recognition import found_instead
+from rsl_rl.utils.yaml_text import as_yaml, read_yaml
 
 _CONFIGURATIONS = (".yaml", ".yml", ".json")
 
@@ -61,11 +62,15 @@ def read_configuration(path: Path) -> dict[str, Any]:
         }.get(path.suffix, "")
         kinds = "a configuration (.yaml, .yml, .json), a checkpoint (.pt) or a folder"
         raise ValueError(f"'{path}' is not {kinds}. {advice}".rstrip())
-    try:
-        text = path.read_text(encoding="utf-8")
-        document = json.loads(text) if path.suffix == ".json" else parse_yaml_text(text)
-    except ValueError as error:
-        raise ValueError(f"'{path}' cannot be read: {error}") from error
+    if path.suffix == ".json":
+        try:
+            document = json.loads(path.read_bytes().decode("utf-8-sig"))
+        except (ValueError, RecursionError) as error:
+            other = found_instead(path)
+            reason = error if other in (None, "it is plain text") else other
+            raise ValueError(f"'{path}' cannot be read: {reason}") from error
+    else:
+        document = read_yaml(path)
     if not isinstance(document, Mapping) or not {"algorithm", "policy", "runner"} & set(document):
         raise ValueError(
             f"'{path}' is no configuration of a runner: it has none of the sections 'algorithm', 'policy' and 'runner'."
@@ -140,8 +145,8 @@ def _migrate_folder(folder: Path, output: Path | None, groups: Sequence[str]) ->
         if file.suffix in _CONFIGURATIONS:
             try:
                 configurations[file] = read_configuration(file)
-            except ValueError:  # Something else, for example the environment's configuration.
-                continue
+            except (ValueError, OSError) as error:  # Something else, for example the environment's configuration.
+                print(f"{file}: left out. {error}", file=sys.stderr)
     if not checkpoints and not configurations:
         raise ValueError(f"The folder '{folder}' has neither a checkpoint (model_*.pt) nor a runner's configuration.")
     guess = ""

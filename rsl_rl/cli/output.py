@@ -12,6 +12,8 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from rsl_rl.cli.terminal import printable
+
 # The reader of a pipe (head, less) has left, and wants no more; Windows calls that EINVAL.
 _WANTS_NO_MORE = (errno.EPIPE, errno.EINVAL)
 
@@ -41,19 +43,20 @@ def fault_tolerant_output(to_the_end: bool) -> Iterator[None]:
 class _Output:
     """A text stream that falls silent after its first failure."""
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: Any, is_filtered: bool = True) -> None:
         self._stream = stream
         self._is_silent = False
+        self._has_colors = not stream.closed and stream.isatty()
+        # Of the live panel, which draws.
+        self.unfiltered = _Output(stream, is_filtered=False) if is_filtered else self
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        try:
-            self._attempt(self._stream.write, text)
-        except UnicodeEncodeError as error:
-            # The terminal has no such character: its number instead.
-            self._attempt(self._stream.write, text.encode(error.encoding, "backslashreplace").decode(error.encoding))
+        if self.unfiltered is not self:
+            text = printable(text, self._stream.encoding or "utf-8", self._has_colors)
+        self._attempt(self._stream.write, text)
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
@@ -68,8 +71,6 @@ class _Output:
             return
         try:
             function(*arguments)
-        except UnicodeEncodeError:
-            raise
         except RuntimeError:
             # A signal's handler prints while the same stream is being written to: only its own text is lost.
             pass

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +19,10 @@ import tyro
 from rsl_rl.cli.command_line import parsed
 from rsl_rl.cli.export_record import with_origin
 from rsl_rl.cli.main import user_errors
-from rsl_rl.cli.run_folder import EXPORTS, Run
+from rsl_rl.cli.run_folder import EXPORTS, Run, check_finite
 from rsl_rl.cli.train import make_runner, seed_everything
 from rsl_rl.config.task import TaskConfig
+from rsl_rl.utils import listed
 
 if TYPE_CHECKING:  # What needs torch is imported where it is used: a mistake in the arguments is reported before.
     import torch
@@ -126,11 +128,21 @@ def load_policy(task: TaskConfig, env: VecEnv, kind: str, file: Path) -> Policy:
 def load_runner(task: TaskConfig, env: VecEnv, checkpoint: Path) -> OnPolicyRunner:
     """Return a runner of a task, on the CPU, with the models of a checkpoint."""
     from rsl_rl.algorithms import Distillation
-    from rsl_rl.checkpoint import read_checkpoint
+    from rsl_rl.checkpoint import read_checkpoint, read_from
+    from rsl_rl.runners.run_state import config_differences
 
     runner = make_runner(dataclasses.replace(task, device="cpu"), env, None, checkpoint_follows=True)
     model = "student" if isinstance(runner.alg, Distillation) else "actor"
-    runner.alg.load(read_checkpoint(str(checkpoint), map_location="cpu"), {model: True}, True)
+    document = read_checkpoint(str(checkpoint), map_location="cpu")
+    with read_from(checkpoint):
+        runner.alg.load(document, {model: True}, True)
+    used = (model, "obs_groups")
+    if others := [line for line in config_differences(document.get("config"), runner.cfg) if line.startswith(used)]:
+        text = f"'{checkpoint}' is of a run with other settings than '{task.name}': {listed(others[:3])}."
+        warnings.warn(text, stacklevel=2)
+    state = runner.alg.models()[model].state_dict()
+    # The noise of the exploration is not needed to act.
+    check_finite({key: value for key, value in state.items() if not key.startswith("distribution.")}, checkpoint)
     return runner
 
 

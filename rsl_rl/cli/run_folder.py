@@ -10,14 +10,20 @@ import contextlib
 import functools
 import itertools
 import os
+import re
 import socket
+import warnings
 import zipfile
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from rsl_rl.cli.own_runs import check_stranger
 from rsl_rl.cli.startup import load_pytorch
 from rsl_rl.config.task import TaskConfig, filed_as, read_task, task_names
+from rsl_rl.telemetry.provenance import read_starts
+from rsl_rl.utils import listed
 from rsl_rl.utils.trust import never_import_from
 
 RUNS = Path("runs")
@@ -26,12 +32,16 @@ EXPORTS = "exports"
 CURVE = "learning_curve.png"
 VIDEO = "play.mp4"
 _LAUNCH = ".launch"
+_FILES = (".pt", ".pt2", ".onnx")
+_TIME = "%Y-%m-%d_%H-%M-%S"
+# Also with a name behind it, as Isaac Lab has it; a number where two runs began in the same second.
+_STAMP = re.compile(r"(\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d)(?:_(\d+)$)?")
 
 
 def new_run_folder(task: TaskConfig, chosen: Path | None) -> Path:
     """Create the folder of a new run: the chosen one, unless it holds something already, or ``runs/TASK/DATE_TIME``."""
     if chosen is None:
-        stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+        stamp = datetime.now().strftime(_TIME)
         for number in itertools.count(1):
             folder = RUNS / task.name / (stamp if number == 1 else f"{stamp}_{number}")
             with contextlib.suppress(FileExistsError):
@@ -47,6 +57,33 @@ def new_run_folder(task: TaskConfig, chosen: Path | None) -> Path:
     return chosen
 
 
+def newest_first(folders: Sequence[Path]) -> list[Path]:
+    """Return runs by the time at which they began: as their names say it, else as they have noted it.
+
+    Copies have new times, so those of the files are taken where there is no other, and that is said.
+    """
+    begun: dict[Path, tuple[datetime, int]] = {}
+    guessed = []
+    for folder in folders:
+        if found := _STAMP.match(folder.name):
+            begun[folder] = datetime.strptime(found[1], _TIME), int(found[2] or 1)
+            continue
+        try:
+            noted = datetime.fromisoformat(str(read_starts(folder)[0]["date"]))
+        except (LookupError, ValueError):
+            guessed.append(folder)
+            noted = datetime.fromtimestamp((folder / CONFIG).stat().st_mtime)
+        begun[folder] = noted.astimezone().replace(tzinfo=None) if noted.tzinfo else noted, 0
+    order = sorted(folders, key=lambda folder: (begun[folder], folder.name), reverse=True)
+    if guessed and len(folders) > 1:
+        warnings.warn(
+            f"Of {len(folders)} runs '{order[0]}' is taken for the newest. When these began was guessed by the times "
+            f"of their files: {listed(guessed)}.",
+            stacklevel=2,
+        )
+    return order
+
+
 class Run:
     """A finished or running training run on disk."""
 
@@ -60,10 +97,12 @@ class Run:
         self.file: Path | None = None
         path = Path(name)
         if path.is_file():
-            if path.suffix not in (".pt", ".pt2", ".onnx") and path.name != CONFIG:
+            if path.suffix not in _FILES and path.name != CONFIG:
                 raise ValueError(f"'{path}' is neither a checkpoint (.pt) nor an exported policy (.onnx, .pt, .pt2).")
             self.file = path
             folders = [folder for folder in path.resolve().parents if (folder / CONFIG).is_file()][:1]
+            if not folders:
+                raise FileNotFoundError(f"'{path}' lies in no run: there is no {CONFIG} in its folder or above it.")
         else:
             places = (path, RUNS / (filed_as(name) if ":" in name else name))
             folders = [folder for folder in places if (folder / CONFIG).is_file()][:1]
@@ -72,9 +111,12 @@ class Run:
                 # Hydra keeps a file of this name in a hidden folder.
                 found = [config.parent for config in configs if not config.parent.name.startswith(".")]
                 playable = [folder for folder in found if any(folder.glob("model_*.pt"))]
-                folders = sorted(playable or found, key=lambda folder: (folder / CONFIG).stat().st_mtime)[-1:]
+                folders = newest_first(playable or found)[:1]
         if not folders and name in task_names():
             raise FileNotFoundError(f"The task '{name}' has no run under '{RUNS}' yet. Train it: rsl-rl train {name}")
+        if not folders and path.suffix in _FILES and path.parent.is_dir():
+            beside = sorted(file.name for file in path.parent.iterdir() if file.suffix in _FILES)
+            raise FileNotFoundError(f"There is no file '{path}'. Beside it: {listed(beside)}.")
         if not folders:
             known = sorted(str(config.parent) for config in RUNS.glob(f"*/*/{CONFIG}"))
             raise FileNotFoundError(
@@ -85,9 +127,16 @@ class Run:
         never_import_from(self.folder)
 
     def task(self, trust: bool = False) -> TaskConfig:
-        """Return what the run was started with; of a stranger's run only code that is trusted, see :mod:`own_runs`."""
+        """Return what the run was started with; of a stranger's run only code that is trusted, see :mod:`own_runs`.
+
+        A ValueError or TypeError names the file.
+        """
         load_pytorch()
-        return read_task(self.folder / CONFIG, functools.partial(check_stranger, trust))
+        path = self.folder / CONFIG
+        try:
+            return read_task(path, functools.partial(check_stranger, trust))
+        except (ValueError, TypeError) as error:
+            raise error if str(path) in str(error) else type(error)(f"'{path}' cannot be used: {error}") from error
 
     def exported(self) -> Path | None:
         """Return the exported policy that was named, wherever it lies; None if it was something else."""
@@ -115,6 +164,20 @@ class Run:
             return self.checkpoint()
 
 
+def check_finite(state: Mapping[str, Any], checkpoint: Path | str) -> None:
+    """Raise ValueError for the models of a checkpoint whose training had diverged: they can neither act nor learn."""
+    from rsl_rl.checkpoint import nonfinite_in
+
+    if bad := nonfinite_in(state):
+        others = sorted(
+            str(file) for file in Path(checkpoint).parent.glob("*.pt") if file.name != Path(checkpoint).name
+        )
+        raise ValueError(
+            f"'{checkpoint}' cannot be used: it holds NaN or infinite numbers in {listed(bad[:4])}, so its training "
+            f"had diverged. Others beside it: {listed(others)}."
+        )
+
+
 def run_to_resume(arguments: list[str], task: TaskConfig) -> Run | None:
     """Return the run that the arguments of ``train TASK`` ask to go on with, or that a launcher restarts."""
     # These have to be known before the other options can be.
@@ -123,7 +186,7 @@ def run_to_resume(arguments: list[str], task: TaskConfig) -> Run | None:
         early.add_argument(name, nargs="?")
     known, _ = early.parse_known_args(arguments)
     wanted, run_dir = known.resume, known.run_dir
-    folders = [Path(run_dir)] if run_dir else sorted((RUNS / task.name).glob("*"), reverse=True)
+    folders = [Path(run_dir)] if run_dir else list((RUNS / task.name).glob("*"))
     folders = [folder for folder in folders if (folder / CONFIG).is_file()]
     if int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0:
         # Whatever the first attempt began with, it goes on in the folder of that.
@@ -136,7 +199,7 @@ def run_to_resume(arguments: list[str], task: TaskConfig) -> Run | None:
         from rsl_rl.checkpoint import numbered_checkpoints
 
         begun = [folder for folder in folders if numbered_checkpoints(folder)] or folders[: 1 if run_dir else 0]
-        return Run(str(begun[0])) if begun else None
+        return Run(str(newest_first(begun)[0])) if begun else None
     return None if wanted is None else Run(wanted)
 
 

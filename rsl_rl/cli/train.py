@@ -25,7 +25,7 @@ from rsl_rl.cli.command_line import parsed
 from rsl_rl.cli.key_value_options import key_value_options
 from rsl_rl.cli.main import UserError, user_errors
 from rsl_rl.cli.own_runs import check_given, without_seal, write_own
-from rsl_rl.cli.run_folder import CONFIG, Run, new_run_folder, remember_launch, run_to_resume
+from rsl_rl.cli.run_folder import CONFIG, Run, check_finite, new_run_folder, remember_launch, run_to_resume
 from rsl_rl.cli.signals import StopSignals
 from rsl_rl.cli.startup import load_pytorch
 from rsl_rl.cli.warning_log import WarningLog
@@ -218,6 +218,8 @@ def _prepared(
             act_on_one_thread(runner, task.threads)
         if checkpoint is not None:
             runner.load(str(checkpoint))
+            for name, model in runner.alg.models().items():
+                check_finite({f"{name}.{key}": value for key, value in model.state_dict().items()}, checkpoint)
         done = 0
         if own_checkpoint is not None:
             done = runner.completed_iterations
@@ -246,7 +248,7 @@ def _prepared(
 def write_configuration(task: TaskConfig, folder: Path, done: int) -> None:
     """Write what a run is made with; of one that goes on with something else, keep what it was made with so far."""
     path, text = folder / CONFIG, task_text(task)
-    before = without_seal(path.read_text(encoding="utf-8")) if done and path.is_file() else ""
+    before = without_seal(path.read_text(encoding="utf-8", errors="replace")) if done and path.is_file() else ""
     write_own(path, text)
     old, new = (re.sub(r"(?m)^iterations:.*$", "", each) for each in (before, text))
     if before and old != new:

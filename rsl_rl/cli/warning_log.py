@@ -63,15 +63,18 @@ class WarningLog(contextlib.AbstractContextManager["WarningLog"]):
 
 
 def read_warnings(folder: str | os.PathLike[str]) -> list[dict[str, Any]]:
-    """Return the warnings of a run, the first one first; none where there is no file. Damaged lines are passed over."""
+    """Return the warnings of a run, the first one first; none where there is no file. Damaged lines are left out."""
+    path = Path(folder) / WARNINGS
     try:
-        lines = (Path(folder) / WARNINGS).read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return []
     found = []
     for line in lines:
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, RecursionError):
             entry = json.loads(line)
             if isinstance(entry, dict):
                 found.append(entry)
+    if left_out := len(lines) - len(found):
+        warnings.warn(f"'{path}': {left_out} lines cannot be read and are left out.", stacklevel=2)
     return found

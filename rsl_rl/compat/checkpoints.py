@@ -69,12 +69,20 @@ def modernize(document: Mapping[str, Any], models: Mapping[str, nn.Module] | Non
     Warns:
         UserWarning: The optimizer's state cannot be carried over and starts anew, with its last learning rate.
     """
-    new = dict(document)
+    new = {key: _unwrapped(state) if str(key).endswith("_state_dict") else state for key, state in document.items()}
     if layout_of(new) is not None:
         _translate(new)
     for part, model in (models or {}).items():
         _match_std(new, part, model)
     return new
+
+
+def _unwrapped(state: Any) -> Any:
+    """Return the state of a model that was saved within a wrapper of torch under its own keys."""
+    for prefix in ("module.", "_orig_mod."):  # of DistributedDataParallel and torch.compile
+        if isinstance(state, Mapping) and state and all(str(key).startswith(prefix) for key in state):
+            state = {key.removeprefix(prefix): value for key, value in state.items()}
+    return state
 
 
 def _translate(document: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ from rsl_rl.config.options import check_options, check_type, resolve_runner_conf
 from rsl_rl.config.schema import RunnerConfig, schema_of
 from rsl_rl.utils import did_you_mean, listed, resolve_callable
 from rsl_rl.utils.atomic_files import write_whole
-from rsl_rl.utils.yaml_text import as_yaml, parse_yaml_text
+from rsl_rl.utils.yaml_text import as_yaml, yaml_file
 
 DEFAULT_TASK = "go1-walk"
 Check = Callable[[Path, str, Any], None]
@@ -150,11 +150,7 @@ def read_document(path: str | os.PathLike[str], check: Check | None = None) -> d
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"There is no file '{path}'.")
-    try:
-        text = path.read_text(encoding="utf-8")
-        document = parse_yaml_text(text)
-    except ValueError as error:  # a UnicodeDecodeError is one too
-        raise ValueError(f"'{path}' is no readable YAML file: {error}") from error
+    text, document = yaml_file(path)
     if check is not None:
         check(path, text, document)
     if isinstance(document, Mapping) and {"algorithm", "policy"} & set(document):

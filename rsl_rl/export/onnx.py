@@ -11,14 +11,13 @@ import logging
 import os
 import warnings
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from rsl_rl.export.inference import batch_dims, batched_examples
 from rsl_rl.export.metadata import KEY, STATE_INPUTS, PolicyMetadata, describe_policy
-from rsl_rl.export.policy import Program
+from rsl_rl.export.policy import Program, check_file
 from rsl_rl.export.verification import BATCH_SIZES, OWN_FORWARD_HINT, ExportReport, write_checked
 
 OPSET = 18
@@ -69,8 +68,7 @@ def load_onnx(path: str | os.PathLike[str]) -> tuple[Program, PolicyMetadata | N
         import onnxruntime
     except ImportError as error:
         raise ImportError("Running an ONNX policy needs: pip install onnxruntime") from error
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"There is no exported policy '{path}'.")
+    check_file(path, "an ONNX policy")
     options = onnxruntime.SessionOptions()
     # A network this small is slower on several threads.
     options.intra_op_num_threads = options.inter_op_num_threads = 1

@@ -3,12 +3,26 @@
 
 """Policies read from files: inputs or observation groups in, actions out."""
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 
 import torch
 from tensordict import TensorDict
 
 from rsl_rl.export.metadata import PolicyMetadata
+from rsl_rl.utils.recognition import found_instead
+
+
+def check_file(path: str | os.PathLike[str], kind: str, meaning: str | None = None) -> None:
+    """Raise FileNotFoundError for a file that is not there, ValueError for one that is something else.
+
+    ``kind`` is what it should be, and ``meaning`` the words of :func:`found_instead` for that.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"There is no exported policy '{path}'.")
+    if (other := found_instead(path)) not in (None, meaning):
+        raise ValueError(f"'{path}' is not {kind}, or it is damaged: {other}.")
 
 
 class Program:

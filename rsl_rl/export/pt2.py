@@ -16,7 +16,7 @@ import torch
 
 from rsl_rl.export.inference import batched_examples
 from rsl_rl.export.metadata import KEY, PolicyMetadata, describe_policy
-from rsl_rl.export.policy import Program
+from rsl_rl.export.policy import Program, check_file
 from rsl_rl.export.verification import BATCH_SIZES, OWN_FORWARD_HINT, ExportReport, write_checked
 from rsl_rl.export.vetted import vetted_pt2
 
@@ -32,8 +32,7 @@ def export_pt2(model: Any, path: str | os.PathLike[str]) -> ExportReport:
 
 def load_pt2(path: str | os.PathLike[str]) -> tuple[Program, PolicyMetadata | None]:
     """Return a policy and what its file says about it, otherwise as :func:`load_onnx`. Nothing in it is executed."""
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"There is no exported policy '{path}'.")
+    check_file(path, "a torch.export policy", "it is an exported policy (torch.export)")
     return _read(path, vetted_pt2)
 
 

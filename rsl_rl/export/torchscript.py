@@ -19,7 +19,7 @@ import torch
 from torch.jit import _recursive
 
 from rsl_rl.export.metadata import KEY, PolicyMetadata, describe_policy
-from rsl_rl.export.policy import Program
+from rsl_rl.export.policy import Program, check_file
 from rsl_rl.export.verification import BATCH_SIZES, ExportReport, write_checked
 from rsl_rl.export.vetted import vetted_torchscript
 
@@ -64,8 +64,7 @@ def load_torchscript(path: str | os.PathLike[str]) -> tuple[ScriptProgram, Polic
 
     A file whose code would read or write other files is refused.
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"There is no exported policy '{path}'.")
+    check_file(path, "a TorchScript policy", "it is an exported policy (TorchScript)")
     return _read(path, vetted_torchscript)
 
 

@@ -18,7 +18,7 @@ from tensordict import TensorDict
 
 from rsl_rl.algorithms.algorithm import Algorithm, is_stateful
 from rsl_rl.algorithms.construction import construct_algorithm
-from rsl_rl.checkpoint import CheckpointFolder, locked, newest_checkpoint, read_checkpoint, write_checkpoint
+from rsl_rl.checkpoint import CheckpointFolder, locked, newest_checkpoint, read_checkpoint, read_from, write_checkpoint
 from rsl_rl.compat.checkpoints import layout_of
 from rsl_rl.compat.names import names_of
 from rsl_rl.config import resolve_runner_config
@@ -334,20 +334,21 @@ class OnPolicyRunner:
         document = read_checkpoint(path, map_location=map_location or self.device)
         if layout := layout_of(document):
             print(f"'{path}' was written by rsl_rl {layout} and is translated as it is loaded.")
-        resumed = ResumedRun(document, self.world)
-        document["process_state"] = resumed.state.get("algorithm", document.get("process_state"))
-        if self.alg.load(document, load_cfg, strict) and "iter" in document:
-            self.current_learning_iteration, self.is_between_iterations = document["iter"], True
-            self._resumed = resumed
-            resumed.continue_log(self.logger)
-            states = dict(document.get("callbacks", {}))
-            for name, part in self._stateful_callbacks():
-                if name in states:
-                    part.load_state_dict(states.pop(name))
-            if states:
-                print(f"'{path}' holds the state of callbacks that this runner does not have: {listed(states)}.")
-            if differences := config_differences(document.get("config"), self.cfg):
-                print("The configuration is not that of the checkpoint:\n  " + "\n  ".join(differences))
+        with read_from(path):
+            resumed = ResumedRun(document, self.world)
+            document["process_state"] = resumed.state.get("algorithm", document.get("process_state"))
+            if self.alg.load(document, load_cfg, strict) and "iter" in document:
+                self.current_learning_iteration, self.is_between_iterations = document["iter"], True
+                self._resumed = resumed
+                resumed.continue_log(self.logger)
+                states = dict(document.get("callbacks", {}))
+                for name, part in self._stateful_callbacks():
+                    if name in states:
+                        part.load_state_dict(states.pop(name))
+                if states:
+                    print(f"'{path}' holds the state of callbacks that this runner does not have: {listed(states)}.")
+                if differences := config_differences(document.get("config"), self.cfg):
+                    print("The configuration is not that of the checkpoint:\n  " + "\n  ".join(differences))
         report = self.alg.load_report
         if any(not line.endswith(": taken") for line in report):
             print(f"Loaded {path}:\n  " + "\n  ".join(report))

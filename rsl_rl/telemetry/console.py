@@ -118,8 +118,10 @@ class LiveConsole(SilentConsole):
             return table
 
         if self._live is None:
-            # Messages that are printed meanwhile go through this console, which would break paths at its width.
-            self._live = Live(console=Console(soft_wrap=True), refresh_per_second=4)
+            # Messages that are printed meanwhile go through this console, which would break paths at its width. The
+            # commands' own streams let nothing control the terminal but this.
+            file = getattr(sys.stdout, "unfiltered", sys.stdout)
+            self._live = Live(console=Console(file=file, soft_wrap=True), refresh_per_second=4)
             self._live.start()
         if report.evaluation:
             text = f"iteration {report.iteration + 1} evaluated: {evaluated(report.evaluation)}"

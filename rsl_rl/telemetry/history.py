@@ -5,11 +5,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import functools
+import logging
+import math
 import os
+import warnings
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -17,6 +21,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from rsl_rl.telemetry.metrics_csv import FILE_NAME, is_over_wall_time
+from rsl_rl.utils.recognition import found_instead
 from rsl_rl.utils.suggest import did_you_mean, listed
 
 Axis = Literal["iteration", "steps", "seconds"]
@@ -26,6 +31,7 @@ EVENTS = "events.out.tfevents.*"
 RETURN_TAGS = ("Train/mean_reward", "rollout/ep_rew_mean", "charts/episodic_return")
 LENGTH_TAGS = ("Train/mean_episode_length", "rollout/ep_len_mean", "charts/episodic_length")
 # These programs log over environment steps, not over iterations.
+_LONGEST_CELL = 40
 _LOGGED_OVER_STEPS = ("time/fps", "charts/SPS")
 
 
@@ -101,14 +107,17 @@ def read_history(folder: str | os.PathLike[str]) -> History:
         ImportError: There are event files only, and TensorBoard is not installed.
     """
     folder = Path(folder)
-    if (folder / FILE_NAME).is_file() and (table := _read_table(folder / FILE_NAME)):
+    path = folder / FILE_NAME
+    if path.is_file() and (table := _read_table(path)):
         if "iteration" not in table:
-            raise ValueError(f"'{folder / FILE_NAME}' has no column 'iteration'.")
-        steps = np.array(table.pop("iteration"))
-        return History(folder / FILE_NAME, _finite({tag: Curve(steps, np.array(y)) for tag, y in table.items()}))
+            raise ValueError(f"'{path}' has no column 'iteration'.")
+        steps, kept = _last_of_each(np.array(table.pop("iteration")), path)
+        return History(path, _finite({tag: Curve(steps, np.array(y)[kept]) for tag, y in table.items()}))
     files = sorted(file for file in folder.rglob(EVENTS) if file.is_file()) if folder.is_dir() else []
     if not files:
         raise FileNotFoundError(f"'{folder}' holds no numbers: neither {FILE_NAME} nor TensorBoard's {EVENTS}.")
+    if path.exists():
+        _warn(f"'{path}' has no rows ({found_instead(path) or 'only a header'}): the event files beside it are read.")
     folders = list(dict.fromkeys(file.parent for file in files))
     curves: dict[str, Curve] = {}
     for place in folders:
@@ -129,18 +138,46 @@ def read_metrics(folder: str | os.PathLike[str]) -> dict[str, list[float]]:
 
 
 def _read_table(path: Path) -> dict[str, array[float]]:
-    with path.open(encoding="utf-8") as file:
+    if (other := found_instead(path)) not in (None, "it is empty", "it is plain text"):
+        raise ValueError(f"'{path}' is no table: {other}.")
+    uneven = infinite = 0
+    # A byte that is no UTF-8 becomes a mark that is no number either, and is found with its line.
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
         rows = csv.reader(line for line in file if line.endswith("\n"))
-        columns = {name: (index, array("d")) for index, name in enumerate(next(rows, ())) if name}
-        for row in filter(None, rows):
-            for name, (index, column) in columns.items():
-                cell = row[index] if index < len(row) else ""
-                try:
-                    column.append(float(cell or "nan"))
-                except ValueError:
-                    where = f"'{path}', line {rows.line_num}"
-                    raise ValueError(f"{where}: '{cell}' in column '{name}' is no number.") from None
+        try:
+            header = next(rows, [])
+            columns = {name: (index, array("d")) for index, name in enumerate(header) if name}
+            for row in filter(None, rows):
+                uneven += len(row) != len(header)
+                for name, (index, column) in columns.items():
+                    cell = row[index] if index < len(row) else ""
+                    try:
+                        column.append(float(cell or "nan"))
+                    except ValueError:
+                        cell = cell if len(cell) <= _LONGEST_CELL else f"{cell[:_LONGEST_CELL]}..."
+                        raise ValueError(f"'{cell}' in column '{name[:_LONGEST_CELL]}' is no number.") from None
+                    infinite += bool(cell) and not math.isfinite(column[-1])
+        except (ValueError, csv.Error) as error:
+            raise ValueError(f"'{path}', line {rows.line_num}: {error}") from None
+    if uneven:
+        _warn(f"'{path}': rows that have more or fewer cells than the header, of which the rest is taken: {uneven}.")
+    if infinite:
+        _warn(f"'{path}': numbers that are NaN or infinite, and are left out: {infinite}.")
     return {name: column for name, (_, column) in columns.items() if column}
+
+
+def _last_of_each(steps: np.ndarray, path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Return the iterations of a table in their order, once each, and the rows that count: the last one of each."""
+    order = np.argsort(steps, kind="stable")
+    order = order[np.isfinite(steps[order])]
+    is_last = np.append(np.diff(steps[order]) != 0, True)[: len(order)]
+    if repeated := int((~is_last).sum()):
+        _warn(f"'{path}': rows of iterations that occur again further down, and are left out: {repeated}.")
+    return steps[order][is_last], order[is_last]
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, stacklevel=3)
 
 
 def _finite(curves: Mapping[str, Curve]) -> dict[str, Curve]:
@@ -187,8 +224,14 @@ def _read_events(files: Sequence[Path]) -> dict[str, Curve]:
     opened = []
     for file in files:
         events = EventAccumulator(str(file), size_guidance={"scalars": 0, "tensors": 0})
-        events.Reload()
+        with _told_by_tensorboard() as told:
+            events.Reload()
         found = _curves_of(events)
+        if told or not found:
+            end = max((curve.step[-1] for curve in found.values()), default=None)
+            reason = "a record is cut off or damaged" if told else found_instead(file) or "there are none"
+            after = "" if end is None else f" after step {end:g}"
+            _warn(f"'{file}': its numbers{after} are left out: {reason}.")
         times = [curve.seconds for curve in found.values() if curve.seconds is not None and len(curve.seconds)]
         if times:
             opened.append((min(time.min() for time in times), max(time.max() for time in times), found))
@@ -208,6 +251,29 @@ def _read_events(files: Sequence[Path]) -> dict[str, Curve]:
         # The time between two files is the program's pause.
         passed += end - begin
     return curves
+
+
+@contextlib.contextmanager
+def _told_by_tensorboard() -> Iterator[list[str]]:
+    """Keep what TensorBoard only logs for its developers: that it stops before the end of a damaged file."""
+    told: list[str] = []
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if "Truncated record" in record.msg:
+                told.append(record.getMessage())
+
+    logger, handler = logging.getLogger("tensorboard"), Handler()
+    before = logger.level, logger.propagate
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    logger.propagate = False
+    try:
+        yield told
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before[0])
+        logger.propagate = before[1]
 
 
 def _curves_of(events: Any) -> dict[str, Curve]:

@@ -98,6 +98,8 @@ class Logger(LoggerNames):
         """Open the writers, keep the configuration and the state of the code. Does nothing without a folder."""
         if self.log_dir is None or self.disable_logs or self._is_open:
             return
+        if str(self.log_dir).startswith("~"):
+            _warn(f"'{self.log_dir}' is a folder named '~' in this one: Python leaves it to os.path.expanduser().")
         try:
             os.makedirs(self.log_dir, exist_ok=True)
         except OSError as error:

@@ -18,10 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from rsl_rl.utils.atomic_files import write_whole
+from rsl_rl.utils.recognition import read_json
 
 # File of a run that says for each of its starts when, how, and on which machine.
 STARTS = "provenance.json"
 # Packages whose version may change what is learned.
+_LONGEST_DIFF = 32 * 2**20
 _PACKAGES = ("numpy", "tensordict", "gymnasium", "mujoco", "envpool", "mjlab", "isaaclab", "isaacsim", "warp-lang")
 
 
@@ -29,12 +31,13 @@ def store_git_state(files: list[str], folder: str | Path) -> list[str]:
     """Write branch, commit, status and diff of the git repositories that hold some files or folders.
 
     One ``<repository>.diff`` each goes to ``folder``; these are returned. What lies outside a repository is passed
-    over, and so is everything where git is not installed.
+    over; what git cannot tell of one is left out, with a warning that says why.
     """
     written: list[str] = []
     paths = [Path(file).resolve() for file in files]
     starts = [path if path.is_dir() else path.parent for path in paths]
-    roots = dict.fromkeys(_git(start, "rev-parse", "--show-toplevel").strip() for start in starts)
+    within = [start for start in starts if any((parent / ".git").exists() for parent in (start, *start.parents))]
+    roots = dict.fromkeys(os.fsdecode(_git(start, "rev-parse", "--show-toplevel").rstrip(b"\n")) for start in within)
     for root in filter(None, roots):
         target = Path(folder) / f"{Path(root).name}.diff"
         number = 1
@@ -42,15 +45,23 @@ def store_git_state(files: list[str], folder: str | Path) -> list[str]:
             number += 1
             target = Path(folder) / f"{Path(root).name}_{number}.diff"
         target.parent.mkdir(parents=True, exist_ok=True)
+        commit = _git(root, "rev-parse", "--quiet", "--verify", "HEAD")
+        # Before the first commit, everything that was added to it.
+        base = commit.strip().decode() or _git(root, "hash-object", "-t", "tree", os.devnull).strip().decode()
         sections = {
             # Also the branch that has no commit yet; empty where no branch is checked out.
             "branch": _git(root, "symbolic-ref", "--quiet", "--short", "HEAD"),
-            "commit": _git(root, "rev-parse", "HEAD"),
+            "commit": commit,
             "status": _git(root, "status", "--porcelain", "--untracked-files=all"),
-            "diff": _git(root, "diff", "--no-color", "--no-ext-diff", "HEAD"),
+            "diff": _git(root, "diff", "--no-color", "--no-ext-diff", base),
         }
-        text = "".join(f"--- {title} ---\n{content}\n" for title, content in sections.items())
-        target.write_text(text, encoding="utf-8", errors="replace")
+        if len(sections["diff"]) > _LONGEST_DIFF:
+            warnings.warn(
+                f"The diff of '{root}' is kept in part: it has {len(sections['diff']):,} bytes.", stacklevel=2
+            )
+            sections["diff"] = sections["diff"][:_LONGEST_DIFF] + b"\n... cut here\n"
+        # The bytes as they are: a diff of files in other encodings or with other ends of lines can be applied.
+        target.write_bytes(b"".join(b"--- %s ---\n%s\n" % (title.encode(), text) for title, text in sections.items()))
         written.append(str(target))
     return written
 
@@ -115,32 +126,36 @@ def record_start(folder: str | os.PathLike[str], device: str = "cpu", iteration:
             "hardware": hardware(device),
             "versions": versions() | packages(),
         }
-        write_whole(path, json.dumps([*read_starts(folder), start], indent=1))
+        starts = read_starts(folder)
+        if not starts and path.exists():
+            path.replace(path.with_name(f"damaged_{STARTS}"))
+        write_whole(path, json.dumps([*starts, start], indent=1))
     except Exception as error:  # whatever it is, it is not worth a run
         warnings.warn(f"'{path}' cannot be written, training goes on: {error!r}", stacklevel=2)
 
 
 def read_starts(folder: str | os.PathLike[str]) -> list[dict[str, Any]]:
-    """Return the starts of a run, the first one first; none where the file is missing or damaged."""
-    try:
-        starts = json.loads((Path(folder) / STARTS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return []
-    return [start for start in starts if isinstance(start, dict)] if isinstance(starts, list) else []
+    """Return the starts of a run, the first one first; none where the file is missing, or damaged, which is said."""
+    starts = read_json(Path(folder) / STARTS, list)
+    return [start for start in starts or () if isinstance(start, dict)]
 
 
-def _git(folder: str | Path, *arguments: str) -> str:
-    """Return what git prints, or nothing where it fails or is missing."""
+def _git(folder: str | Path, *arguments: str) -> bytes:
+    """Return what git prints; nothing where it fails, with a warning that says why, or has nothing to tell."""
     try:
         done = subprocess.run(
             # Looking must not write to the repository, where the user may be at work.
             ["git", "--no-optional-locks", "-C", str(folder), *arguments],
             capture_output=True,
-            encoding="utf-8",
-            errors="replace",
             timeout=20,
             check=False,
         )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout if done.returncode == 0 else ""
+        reason = done.stderr.decode(errors="replace").strip().partition("\n")[0] if done.returncode else ""
+    except FileNotFoundError:
+        done, reason = None, "git is not installed"
+    except (OSError, subprocess.TimeoutExpired) as error:
+        done, reason = None, str(error)
+    if reason:
+        text = f"The state of the code in '{folder}' is not kept, or in part: git {arguments[0]}: {reason}"
+        warnings.warn(text, stacklevel=3)
+    return done.stdout if done is not None and done.returncode == 0 else b""

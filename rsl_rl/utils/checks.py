@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:  # The command line checks modes before it loads torch, which 
     from torch import nn
 
 _COMPILE_MODES = ("default", "max-autotune-no-cudagraphs")
+_ROUNDED = (torch.float16, torch.bfloat16)
 # By these options saved optimizers are told apart: those of Adam and AdamW, SGD, RMSprop.
 _DISTINCTIVE_OPTIONS = {"betas", "dampening", "alpha"}
 
@@ -76,11 +78,20 @@ def check_state_dict(module: nn.Module, state: Mapping[str, torch.Tensor], name:
     import torch
 
     expected = module.state_dict()
-    problems = [
-        f"{key}: the checkpoint has {list(value.shape)}, the {name} needs {list(expected[key].shape)}"
-        for key, value in state.items()
-        if key in expected and isinstance(expected[key], torch.Tensor) and value.shape != expected[key].shape
-    ]
+    problems = []
+    for key, needed in expected.items():
+        value = state.get(key, needed)
+        if not isinstance(needed, torch.Tensor):
+            continue
+        if not isinstance(value, torch.Tensor):
+            problems.append(f"{key}: the checkpoint has a {type(value).__name__}, the {name} needs a tensor")
+        elif value.shape != needed.shape:
+            problems.append(f"{key}: the checkpoint has {list(value.shape)}, the {name} needs {list(needed.shape)}")
+        elif value.ndim and needed.is_floating_point() and not value.is_floating_point():
+            problems.append(f"{key}: the checkpoint has {value.dtype}, the {name} needs {needed.dtype}")
+        elif value.dtype in _ROUNDED and needed.dtype not in _ROUNDED:
+            text = f"The checkpoint's {name} was saved as {value.dtype}, which rounds its numbers."
+            warnings.warn(text, stacklevel=2)
     if strict:
         problems += [f"{key}: missing from the checkpoint" for key in expected if key not in state]
         problems += [f"{key}: not a part of this {name}" for key in state if key not in expected]

@@ -6,11 +6,15 @@
 from __future__ import annotations
 
 import enum
+import os
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from rsl_rl.utils.recognition import found_instead
 
 _LIST = "tag:yaml.org,2002:seq"
 # YAML 1.1 takes 1e-3 for text; here it is a number, so that text of this form needs quotes.
@@ -32,6 +36,30 @@ def as_yaml(section: Mapping[str, Any], strict: bool = False) -> str:
         Dumper.add_multi_representer(object, lambda dumper, value: dumper.represent_str(str(value)))
     Dumper.add_representer(list, lambda dumper, items: dumper.represent_sequence(_LIST, items, flow_style=True))
     return yaml.dump(_plain(section), Dumper=Dumper, sort_keys=False, allow_unicode=True, width=float("inf"))
+
+
+def read_yaml(path: str | os.PathLike[str]) -> Any:
+    """Return what a YAML file stands for, see :func:`parse_yaml_text`; an error names the file and the cause."""
+    return yaml_file(path)[1]
+
+
+def yaml_file(path: str | os.PathLike[str]) -> tuple[str, Any]:
+    """Return the text of a YAML file as well, otherwise as :func:`read_yaml`.
+
+    A mark of the byte order at its beginning, as editors of Windows write it, is passed over.
+    """
+    content, reason = Path(path).read_bytes(), found_instead(path)
+    if reason not in (None, "it is plain text"):
+        raise ValueError(f"'{path}' is no readable YAML file: {reason}.")
+    try:
+        text = content.decode("utf-8-sig").replace("\r\n", "\n")
+        return text, parse_yaml_text(text)
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        reason = f"it is not encoded as UTF-8, line {line} has the byte 0x{content[error.start]:02x}"
+        raise ValueError(f"'{path}' is no readable YAML file: {reason}.") from error
+    except ValueError as error:
+        raise ValueError(f"'{path}' is no readable YAML file: {error}") from error
 
 
 def parse_yaml_text(text: str) -> Any:

@@ -66,7 +66,7 @@ def test_a_truncated_file_is_refused(tmp_path: Path, share: float) -> None:
     write_checkpoint(DOCUMENT, path)
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])
-    with pytest.raises(ValueError, match="damaged"):
+    with pytest.raises(ValueError, match="damaged" if share else "it is empty"):
         read_checkpoint(path)
 
 

@@ -190,7 +190,7 @@ class TestPage:
             assert part in page.texts["evaluation"]
         images = [attributes["src"] for tag, attributes in page.elements if tag == "img"]
         assert images == [f"data:image/png;base64,{base64.b64encode(picture).decode()}"]
-        assert "evaluation/broken.json cannot be read" in page.texts["warnings"]
+        assert "evaluation/broken.json' cannot be read" in page.texts["warnings"]
 
 
 class TestWhatIsMissing:
@@ -272,7 +272,7 @@ class TestWhatIsMissing:
         facts = RunFacts(folder)
         (folder / "model_1.pt").unlink()
         listed = Page(report_page(facts)).texts["checkpoints"]
-        assert "model_1.ptiteration 15 B" in listed
+        assert "model_1.ptcannot be read5 B" in listed
         assert "model_2" not in listed
 
     def test_a_folder_without_a_run_is_refused(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -357,7 +357,9 @@ class TestNotes:
         assert check["max_difference"] <= 1e-4
         shutil.copy(folder / "exports" / "policy.pt2", file)
         assert recorded_check(file) is None
-        assert page_of(folder).texts["exports"].count("not recorded") == 1
+        page = page_of(folder)
+        assert page.texts["exports"].count("cannot be read") == 1
+        assert "policy.pt' cannot be read: it is an exported policy (torch.export)" in page.texts["warnings"]
         main(["export", str(folder / "model_0.pt"), "--formats", "torchscript"])
         check = recorded_check(file)
         assert check is not None

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import tracemalloc
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -135,6 +136,61 @@ def test_several_numbers_of_one_step_count_as_their_mean(tmp_path: Path) -> None
     assert pairs(history.series("return")) == [(2, 7.0), (5, 2.5)]
 
 
+@pytest.mark.parametrize(
+    ("text", "reward", "message"),
+    [
+        ("\ufeff" + TABLE, [(1, 1.5), (2, 2.5)], None),
+        # As where two programs wrote into one folder: the last row of an iteration counts, and the order is mended.
+        (
+            TABLE + "1,9.0,,,,\n0,8.0,,,,\n",
+            [(0, 8.0), (1, 9.0), (2, 2.5)],
+            "rows of iterations that occur again further down, and are left out: 2.",
+        ),
+        (
+            TABLE + "3,4.5\n4,5.5,1,1,1,1,1,1\n",
+            [(1, 1.5), (2, 2.5), (3, 4.5), (4, 5.5)],
+            "rows that have more or fewer cells than the header, of which the rest is taken: 2.",
+        ),
+        (TABLE + "3,inf,1,1,1,1\n", [(1, 1.5), (2, 2.5)], "numbers that are NaN or infinite, and are left out: 2."),
+    ],
+)
+def test_what_is_left_out_of_a_table_is_said(
+    text: str, reward: list[tuple[float, float]], message: str | None, tmp_path: Path
+) -> None:
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        history = read_history(write_table(tmp_path, text))
+    assert pairs(history.series("Train/mean_reward")) == reward
+    texts = [str(warning.message) for warning in told]
+    assert message is None or any(f"metrics.csv': {message}" in said for said in texts), texts
+
+
+@pytest.mark.parametrize("damage", ["cut", "bit", "zeros"])
+def test_an_event_file_that_is_damaged_gives_what_comes_before_and_says_so(damage: str, tmp_path: Path) -> None:
+    write_events(tmp_path, {"a": [(step, float(step)) for step in range(100)]})
+    (file,) = tmp_path.iterdir()
+    content = bytearray(file.read_bytes())
+    middle = len(content) // 2
+    if damage == "cut":
+        del content[middle:]
+    elif damage == "bit":
+        content[middle] ^= 1
+    else:
+        content[middle : middle + 500] = bytes(500)
+    file.write_bytes(content)
+    with pytest.warns(UserWarning, match="a record is cut off or damaged") as told:
+        x, _ = read_history(tmp_path).series("a")
+    assert 40 < len(x) < 60
+    assert f"'{file}': its numbers after step {x[-1]:g} are left out" in str(told[0].message)
+
+
+def test_an_event_file_that_is_none_is_said_beside_one_that_is(tmp_path: Path) -> None:
+    write_events(tmp_path, {"a": [(0, 1.0)]})
+    (tmp_path / "events.out.tfevents.1.pointer").write_text("")
+    with pytest.warns(UserWarning, match=r"events.out.tfevents.1.pointer': its numbers are left out: it is empty"):
+        assert read_history(tmp_path).tags == ["a"]
+
+
 def test_what_is_missing_or_damaged_is_said(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="neither metrics.csv nor TensorBoard"):
         read_history(tmp_path)
@@ -165,4 +221,5 @@ def test_a_long_table_takes_little_more_memory_than_its_numbers(tmp_path: Path) 
 
 def test_an_empty_table_gives_way_to_event_files(tmp_path: Path) -> None:
     write_events(write_table(tmp_path, TABLE.splitlines()[0] + "\n"), {"a": [(0, 1.0)]})
-    assert read_history(tmp_path).tags == ["a"]
+    with pytest.warns(UserWarning, match="metrics.csv' has no rows"):
+        assert read_history(tmp_path).tags == ["a"]

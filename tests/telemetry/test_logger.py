@@ -260,9 +260,38 @@ def test_state_of_the_code_does_not_depend_on_the_users_git_settings(tmp_path: P
     assert "\x1b" not in text
 
 
-def test_without_git_nothing_is_kept_and_nothing_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_diff_is_kept_byte_by_byte_also_before_the_first_commit(tmp_path: Path) -> None:
+    repository = tmp_path / "project"
+    repository.mkdir()
+    git(repository, "init")
+    (repository / "staged.py").write_bytes(b"caf\xe9 = 1\r\n")
+    git(repository, "-c", "core.autocrlf=false", "add", ".")
+    for number in range(2):
+        content = Path(store_git_state([str(repository)], tmp_path / "git")[0]).read_bytes()
+        assert b"+caf\xe9 = %d\r\n" % (number + 1) in content
+        git(repository, "commit", "-m", "first", "--allow-empty")
+        (repository / "staged.py").write_bytes(b"caf\xe9 = 2\r\n")
+
+
+def test_a_repository_that_git_cannot_read_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    repository = tmp_path / "project"
+    repository.mkdir()
+    assert store_git_state([str(repository)], tmp_path / "git") == []  # No repository, and nothing to say.
+    git(repository, "init")
+    (repository / ".git" / "HEAD").unlink()
+    with pytest.warns(UserWarning, match="project' is not kept.*: git rev-parse: fatal: not a git repository"):
+        assert store_git_state([str(repository)], tmp_path / "git") == []
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert store_git_state([__file__], tmp_path / "git") == []
+    with pytest.warns(UserWarning, match="git is not installed"):
+        assert store_git_state([str(repository)], tmp_path / "git") == []
+
+
+def test_a_folder_named_like_the_home_folder_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    logger = make_logger(Path("~/run"))
+    with pytest.warns(UserWarning, match=r"'~/run' is a folder named '~' in this one"):
+        logger.init_logging_writer()
+    logger.stop_logging_writer()
 
 
 def test_a_folder_with_another_run_is_warned_of_once(tmp_path: Path) -> None:

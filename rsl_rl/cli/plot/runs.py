@@ -9,6 +9,7 @@ import contextlib
 import fnmatch
 import hashlib
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -20,7 +21,7 @@ from rsl_rl.telemetry.history import EVENTS, History, read_history
 from rsl_rl.telemetry.metrics_csv import FILE_NAME
 from rsl_rl.telemetry.plain_values import flattened
 from rsl_rl.utils import listed
-from rsl_rl.utils.yaml_text import parse_yaml_text
+from rsl_rl.utils.yaml_text import parse_yaml_text, read_yaml
 
 # Where programs keep a run's configuration: ours, Isaac Lab's and mjlab's.
 _CONFIGS = (CONFIG, "params/agent.yaml")
@@ -101,14 +102,20 @@ def _run_folders(place: Path) -> list[Path]:
 def read_flat_config(folder: Path) -> dict[str, Any] | None:
     """Return a run's configuration under dotted keys; None where there is none that can be read."""
     for name in _CONFIGS:
-        with contextlib.suppress(OSError, ValueError):
-            document = parse_yaml_text((folder / name).read_text(encoding="utf-8"))
-            if isinstance(document, Mapping):
-                flat = flattened(document)
-                with contextlib.suppress(OSError):
-                    text = (folder / _ENVIRONMENT).read_text(encoding="utf-8", errors="replace")
-                    flat |= _flat_environment(_NOT_OF_ENVIRONMENT.sub("", text))
-                return flat
+        try:
+            document = read_yaml(folder / name)
+            if not isinstance(document, Mapping):
+                raise ValueError(f"'{folder / name}' holds no configuration.")
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError) as error:
+            warnings.warn(f"The run '{folder}' is drawn without its configuration. {error}", stacklevel=2)
+            continue
+        flat = flattened(document)
+        with contextlib.suppress(OSError):
+            text = (folder / _ENVIRONMENT).read_text(encoding="utf-8", errors="replace")
+            flat |= _flat_environment(_NOT_OF_ENVIRONMENT.sub("", text))
+        return flat
     return None
 
 

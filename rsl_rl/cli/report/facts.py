@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import warnings
@@ -24,7 +23,8 @@ from rsl_rl.config.task import load_task, task_names
 from rsl_rl.telemetry.history import LENGTH_TAGS, RETURN_TAGS, History, read_history
 from rsl_rl.telemetry.plain_values import flattened
 from rsl_rl.telemetry.provenance import read_starts
-from rsl_rl.utils.yaml_text import parse_yaml_text
+from rsl_rl.utils.recognition import found_instead, read_json
+from rsl_rl.utils.yaml_text import read_yaml
 
 _FOREIGN_CONFIGS = ("params/agent.yaml", "params/env.yaml")
 _SECTIONS = re.compile(r"^--- (?:git )?(branch|commit|status|diff) ---$", re.MULTILINE)
@@ -54,6 +54,12 @@ class RunFacts:
         self.folder = folder
         self.problems: list[str] = []
         """What could not be read, and why."""
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            self._read(folder)
+        self.problems += dict.fromkeys(str(warning.message) for warning in told)
+
+    def _read(self, folder: Path) -> None:
         self.config, self.texts = _config(folder, self.problems)
         """What the run was started with, and the files of the configuration as they are, by name."""
         self.title = str((self.config or {}).get("name") or folder.resolve().name)
@@ -68,16 +74,17 @@ class RunFacts:
             self.problems.append(str(error))
         self.reward_tag = next((tag for tag in RETURN_TAGS if tag in self.history.tags), None)
         self.length_tag = next((tag for tag in LENGTH_TAGS if tag in self.history.tags), None)
-        self.starts = read_starts(folder) or _versions_of_checkpoint(folder, self.problems)
+        self.starts = read_starts(folder) or _versions_of_checkpoint(folder)
         self.warnings = read_warnings(folder)
-        self.code = [_code_state(file) for file in sorted((folder / "git").glob("*.diff"))]
+        states = [_code_state(file) for file in sorted((folder / "git").glob("*.diff"))]
+        self.code = [state for state in states if state is not None]
         self.checkpoints = _checkpoints(folder)
         self.exports = [
-            (file, stat, recorded_check(file))
+            (file, stat, _checked(file))
             for file in sorted((folder / EXPORTS).glob("*"))
             if file.suffix in (".onnx", ".pt", ".pt2") and (stat := _stat(file))
         ]
-        self.evaluations = _evaluations(folder, self.problems)
+        self.evaluations = _evaluations(folder)
 
     def end(self, axis: str) -> float | None:
         """Return the last iteration, steps or seconds of the history; None where it does not tell."""
@@ -108,11 +115,14 @@ def _config(folder: Path, problems: list[str]) -> tuple[dict[str, Any] | None, d
     if CONFIG not in texts:
         return None, texts
     try:
-        document = parse_yaml_text(texts[CONFIG])
-    except ValueError as error:
+        document = read_yaml(folder / CONFIG)
+    except (ValueError, OSError) as error:
         problems.append(f"{CONFIG} cannot be read: {error}")
         return None, texts
-    return (document, texts) if isinstance(document, dict) else (None, texts)
+    if not isinstance(document, dict):
+        problems.append(f"{CONFIG} cannot be read: it has no sections.")
+        return None, texts
+    return document, texts
 
 
 def _baseline(config: Mapping[str, Any] | None) -> tuple[dict[str, Any] | None, str]:
@@ -125,19 +135,29 @@ def _baseline(config: Mapping[str, Any] | None) -> tuple[dict[str, Any] | None, 
     return flattened(task_document(load_task("gym:any"))), _DEFAULTS
 
 
-def _versions_of_checkpoint(folder: Path, problems: list[str]) -> list[dict[str, Any]]:
+def _versions_of_checkpoint(folder: Path) -> list[dict[str, Any]]:
     """Return what a checkpoint tells of a run that did not note its starts."""
-    with warnings.catch_warnings(record=True) as skipped, contextlib.suppress(OSError, ValueError):
-        warnings.simplefilter("always")
+    with contextlib.suppress(OSError, ValueError):
         versions = read_checkpoint(newest_checkpoint(folder), map_location="cpu").get("versions")
         if isinstance(versions, Mapping):
             return [{"versions": dict(versions)}]
-    problems += [str(warning.message) for warning in skipped]
     return []
 
 
-def _code_state(file: Path) -> CodeState:
+def _checked(file: Path) -> dict[str, Any] | None:
+    """Return what is noted about an exported policy, or under ``damage`` that it is none."""
+    damage = _told_damage(file)
+    return recorded_check(file) if damage is None else {"damage": damage}
+
+
+def _code_state(file: Path) -> CodeState | None:
+    """Return what a file says of a repository; None, with a warning, where it says nothing."""
     parts = _SECTIONS.split(file.read_text(encoding="utf-8", errors="replace"))
+    if len(parts) == 1:
+        other = found_instead(file)
+        reason = "it has no part that begins with '--- commit ---'" if other in (None, "it is plain text") else other
+        warnings.warn(f"'{file}' cannot be read and is left out: {reason}.", stacklevel=2)
+        return None
     sections: dict[str, str] = {}
     for name, text in zip(parts[1::2], parts[2::2], strict=True):
         if "diff" in sections:  # What follows is part of the diff.
@@ -151,15 +171,28 @@ def _code_state(file: Path) -> CodeState:
 
 def _checkpoints(folder: Path) -> list[tuple[Path, os.stat_result, str]]:
     """Return the files, and what they hold."""
-    found = {file: f"iteration {iteration}" for iteration, file in numbered_checkpoints(folder).items()}
+    numbered = {file: f"iteration {iteration}" for iteration, file in numbered_checkpoints(folder).items()}
+    found = {file: _told_damage(file) or meaning for file, meaning in numbered.items()}
     for file in sorted(set(folder.glob("*.pt")) - set(found)):
         kind = {"best": "the best so far, ", "latest": "newest, "}.get(file.stem, "")
         try:
             iteration = read_checkpoint(file, map_location="cpu").get("iter", "unknown")
             found[file] = f"{kind}iteration {iteration}"
-        except (OSError, ValueError):
+        except (OSError, ValueError) as error:
             found[file] = "cannot be read"
+            warnings.warn(str(error), stacklevel=2)
     return [(file, stat, meaning) for file, meaning in found.items() if (stat := _stat(file))]
+
+
+def _told_damage(file: Path) -> str | None:
+    """Return ``"cannot be read"``, with a warning, for a file that is not what its name says, without reading it."""
+    other = found_instead(file)
+    fitting: dict[str, tuple[str, ...]] = {".pt": ("it is a checkpoint", "it is an exported policy (TorchScript)")}
+    fitting[".pt2"] = ("it is an exported policy (torch.export)",)
+    if other is None or other in fitting.get(file.suffix, ()):
+        return None
+    warnings.warn(f"'{file}' cannot be read: {other}.", stacklevel=3)
+    return "cannot be read"
 
 
 def _stat(file: Path) -> os.stat_result | None:
@@ -170,14 +203,9 @@ def _stat(file: Path) -> os.stat_result | None:
         return None
 
 
-def _evaluations(folder: Path, problems: list[str]) -> list[tuple[Path, dict[str, Any]]]:
+def _evaluations(folder: Path) -> list[tuple[Path, dict[str, Any]]]:
     found = []
     for file in sorted((folder / "evaluation").glob("*.json")):
-        try:
-            document = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            problems.append(f"evaluation/{file.name} cannot be read: {error}")
-            continue
-        if isinstance(document, dict):
+        if (document := read_json(file, dict)) is not None:
             found.append((file, document))
     return found

@@ -37,7 +37,9 @@ def exports(facts: RunFacts) -> Html:
     rows = []
     for file, stat, check in facts.exports:
         outcome: Html | str = "not recorded"
-        if check is not None and check.get("max_difference") is None:
+        if check is not None and "damage" in check:
+            outcome, check = element("span", check["damage"], class_="warn"), None
+        elif check is not None and not isinstance(check.get("max_difference"), (int, float)):
             outcome = "not checked"
         elif check is not None:
             worst = check["max_difference"]

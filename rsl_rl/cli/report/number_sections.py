@@ -17,6 +17,7 @@ from rsl_rl.cli.report.facts import RunFacts
 from rsl_rl.cli.report.markup import Html, code, definitions, details, element, figures, joined, note, table
 from rsl_rl.env.tracking import with_unit
 from rsl_rl.telemetry.console import duration
+from rsl_rl.utils.recognition import found_instead
 
 _LARGEST_PICTURE = 4 * 2**20
 _COLLECTING, _LEARNING, _SPEED = "Perf/collection_time", "Perf/learning_time", "Perf/total_fps"
@@ -166,7 +167,10 @@ def picture(file: Path, description: str) -> Html:
     try:
         if file.stat().st_size > _LARGEST_PICTURE:
             return note(f"{file.name} is too large for this page.")
-        content = base64.b64encode(file.read_bytes()).decode()
+        content = file.read_bytes()
+        if not content.startswith(b"\x89PNG"):
+            return note(f"{file.name} is no picture: {found_instead(file) or 'it is damaged'}.")
+        content = base64.b64encode(content).decode()
     except OSError:
         return Html("")
     return element("img", src=f"data:image/png;base64,{content}", alt=description)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import sys
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -55,8 +56,11 @@ def run(arguments: list[str]) -> None:
         from rsl_rl.cli.report.facts import RunFacts
 
         # Names of files and texts of a run may hold what is no character.
-        page = report_page(RunFacts(folder)).encode(errors="replace")
+        facts = RunFacts(folder)
+        page = report_page(facts).encode(errors="replace")
         write_whole(path, page)
+    for problem in facts.problems:
+        print(f"warning: {problem}", file=sys.stderr)
     shown = str(path).encode(errors="replace").decode()
     print(f"{shown}: {size(len(page))}, opens in any browser")
 

@@ -21,7 +21,7 @@ from rsl_rl.config.task import Check, read_document
 from rsl_rl.telemetry.plain_values import flattened
 from rsl_rl.utils import did_you_mean, listed
 from rsl_rl.utils.trust import never_import_from
-from rsl_rl.utils.yaml_text import parse_yaml_text
+from rsl_rl.utils.yaml_text import parse_yaml_text, read_yaml, yaml_file
 
 SWEEPS = RUNS / "sweeps"
 FILE = "sweep.yaml"
@@ -76,28 +76,20 @@ def read_sweep(what: str, trust: bool = False) -> tuple[Sweep, Check]:
     for folder in (path, SWEEPS / what):
         if (folder / FILE).is_file():
             never_import_from(folder)
-            text, _ = _parsed(folder / FILE)
+            text, _ = yaml_file(folder / FILE)
             return _read(folder / FILE, folder.resolve().name, stranger), given if is_own(text) else stranger
     if path.is_dir():
         raise ValueError(f"'{what}' is no sweep: it holds no {FILE}.")
     if path.suffix in (".yaml", ".yml") and path.is_file():
-        _, document = _parsed(path)
+        document = read_yaml(path)
         if not isinstance(document, Mapping) or "runner" not in document:
             return _read(path, path.stem, given), given
         return Sweep(task=what, name=read_document(path).get("name", path.stem)), given
     return Sweep(task=what), given
 
 
-def _parsed(path: Path) -> tuple[str, Any]:
-    try:
-        text = path.read_text(encoding="utf-8")
-        return text, parse_yaml_text(text)
-    except ValueError as error:
-        raise ValueError(f"'{path}' is no readable YAML file: {error}") from error
-
-
 def _read(path: Path, name: str, check: Check) -> Sweep:
-    text, document = _parsed(path)
+    text, document = yaml_file(path)
     check(path, text, document)
     types = typing.get_type_hints(Sweep)
     if not isinstance(document, Mapping) or "task" not in document:
