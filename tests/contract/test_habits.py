@@ -370,6 +370,16 @@ class CameraActor(MLPModel):
     def as_onnx(self, verbose: bool = False) -> nn.Module:
         return CameraPolicy(self)
 
+    def as_jit(self) -> nn.Module:
+        return CameraPolicy(self)
+
+
+class CameraActorWithList(CameraActor):
+    """Its script takes the further groups as a list, as the models with images of the release do."""
+
+    def as_jit(self) -> nn.Module:
+        return CameraPolicyWithList(self)
+
 
 class CameraPolicy(nn.Module):
     input_names = ["obs", "camera"]  # noqa: RUF012
@@ -385,9 +395,34 @@ class CameraPolicy(nn.Module):
     def get_dummy_inputs(self) -> tuple[torch.Tensor, ...]:
         return torch.zeros(1, 3), torch.zeros(1, 1, 4, 4)
 
+    @torch.jit.export
+    def reset(self) -> None:
+        pass
 
-@pytest.mark.parametrize("export", ["export_policy_to_onnx", "export_policy_to_pt2"])
-def test_a_model_that_reads_further_groups_is_exported(export: str, tmp_path: Path) -> None:
+
+class CameraPolicyWithList(nn.Module):
+    def __init__(self, model: CameraActor) -> None:
+        super().__init__()
+        self.normalizer, self.encoder, self.mlp = model.obs_normalizer, model.encoder, model.mlp
+
+    def forward(self, obs_raw: torch.Tensor, obs_encoded: list[torch.Tensor]) -> torch.Tensor:
+        return self.mlp(torch.cat([self.normalizer(obs_raw), self.encoder(obs_encoded[0].float())], dim=-1))
+
+    @torch.jit.export
+    def reset(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("export", "model"),
+    [
+        ("export_policy_to_onnx", CameraActor),
+        ("export_policy_to_pt2", CameraActor),
+        ("export_policy_to_jit", CameraActor),
+        ("export_policy_to_jit", CameraActorWithList),
+    ],
+)
+def test_a_model_that_reads_further_groups_is_exported(export: str, model: type, tmp_path: Path) -> None:
     class CameraEnv(PointEnv):
         def get_observations(self) -> TensorDict:
             obs = super().get_observations()
@@ -397,7 +432,7 @@ def test_a_model_that_reads_further_groups_is_exported(export: str, tmp_path: Pa
 
     config = point_config()
     config["obs_groups"] = {"actor": ["policy", "camera"], "critic": ["policy"]}
-    config["actor"]["class_name"] = CameraActor
+    config["actor"]["class_name"] = model
     runner = OnPolicyRunner(CameraEnv(), config)
     runner.learn(1)
     getattr(runner, export)(str(tmp_path))
