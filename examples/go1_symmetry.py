@@ -8,7 +8,7 @@
 The mirror image of a vector is its entries in another order and with other signs. What points along x or z, or turns
 about y, looks the same in the mirror; what points along y, or turns about x or z, changes its sign; left and right legs
 change places. rsl_rl.extensions.mirrors has blocks for this (Part, Mirror), and this robot with all its observations.
-Needs EnvPool: pip install "rsl-rl-lib[envs]"
+Needs EnvPool: pip install envpool
 """
 
 from __future__ import annotations

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import torch
 import tyro
 
+from rsl_rl.cli.command_line import parsed
 from rsl_rl.cli.export_record import with_origin
 from rsl_rl.cli.main import user_errors
 from rsl_rl.cli.play import PolicyKind, finite, load_policy, policy_file
@@ -27,10 +27,7 @@ from rsl_rl.cli.run_folder import EXPORTS, Run
 from rsl_rl.cli.table import as_table
 from rsl_rl.cli.train import MOST_EVALUATED_AT_ONCE, seed_everything
 from rsl_rl.config.task import TaskConfig
-from rsl_rl.env import make_env
-from rsl_rl.env.tracking import with_unit
-from rsl_rl.export import EXPORTERS
-from rsl_rl.runners.episodes import play_episodes
+from rsl_rl.telemetry.console import is_reward_term
 from rsl_rl.utils.atomic_files import replaced_when_complete, write_whole
 
 FOLDER = "evaluation"
@@ -56,6 +53,8 @@ class EvalArguments:
     """Folder for one figure and one JSON file of all runs, beside those in each run."""
     json: bool = False
     """Print the results as JSON, a list with one object per run."""
+    trust: bool = False
+    """Import and execute code outside this library that a stranger's run names."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +69,8 @@ class _Candidate:
     @property
     def name(self) -> str:
         """What its files are called: like the checkpoint, or the format of the run's own export, or another export."""
+        from rsl_rl.export import EXPORTERS
+
         if self.kind == "checkpoint":
             return self.file.stem
         own = self.run.folder / EXPORTS / EXPORTERS[self.kind][1]
@@ -78,7 +79,7 @@ class _Candidate:
 
 def run(arguments: list[str]) -> None:
     """Play, print what came out, and write it into each run."""
-    chosen = tyro.cli(EvalArguments, args=arguments, prog="rsl-rl eval")
+    chosen = parsed(EvalArguments, arguments, prog="rsl-rl eval")
     with user_errors():
         if not chosen.runs:
             raise ValueError("Name at least one run: rsl-rl eval RUN.")
@@ -87,7 +88,7 @@ def run(arguments: list[str]) -> None:
                 raise ValueError(f"{name} must be at least 1, got {number}.")
         # Everything that can be wrong is found before anything is played.
         runs = [Run(name) for name in chosen.runs]
-        candidates = [_Candidate(found, found.task(), *policy_file(found, chosen.policy)) for found in runs]
+        candidates = [_Candidate(found, found.task(chosen.trust), *policy_file(found, chosen.policy)) for found in runs]
     # With --json the result is all that is printed.
     say: Callable[..., None] = (lambda *lines, **_: None) if chosen.json else print
     results = []
@@ -119,6 +120,11 @@ def run(arguments: list[str]) -> None:
 
 def _evaluate(candidate: _Candidate, chosen: EvalArguments) -> dict[str, Any]:
     """Play one policy; return what its file holds."""
+    import torch
+
+    from rsl_rl.env import make_env
+    from rsl_rl.runners.episodes import play_episodes
+
     task = candidate.task
     num_envs = min(chosen.num_envs or MOST_EVALUATED_AT_ONCE, chosen.episodes)
     # Each run alike, wherever it stands in the command.
@@ -170,6 +176,8 @@ def _write(place: Path, document: Any, results: Sequence[dict[str, Any]], labels
 
 def as_text(results: Sequence[dict[str, Any]], labels: Sequence[str]) -> str:
     """Return the runs side by side: a table of what was reached, and one of the mean of every term per step."""
+    from rsl_rl.env.tracking import with_unit
+
     successes = [result["mean"].get("success") for result in results]
     returns = [[value for value in result["returns"] if value is not None] for result in results]
     rows = [
@@ -194,7 +202,7 @@ def as_text(results: Sequence[dict[str, Any]], labels: Sequence[str]) -> str:
         rows.append([f"tracking error {with_unit(name)}", *errors])
     tables = [as_table(["", *labels], rows)]
     if terms := _names(results, "terms"):
-        terms.sort(key=lambda name: not _is_reward(name))
+        terms.sort(key=lambda name: not is_reward_term(name))
         cells = [[name, *(_cell(result["terms"].get(name), 4) for result in results)] for name in terms]
         tables.append(as_table(["mean per step", *labels], cells))
     return "\n\n".join(tables)
@@ -225,15 +233,10 @@ def _environment(task: TaskConfig) -> str:
     return json.dumps([task.env, options], sort_keys=True, default=str)
 
 
-def _is_reward(name: str) -> bool:
-    """Return whether a term that an environment reports is part of its reward, by its name."""
-    return "reward" in name.lower()
-
-
 def draw_evaluations(results: Sequence[dict[str, Any]], labels: Sequence[str], path: str) -> None:
     """Draw evaluations, the contents of JSON files, side by side: how returns and lengths spread, and reward terms."""
     matplotlib = import_matplotlib("Drawing an evaluation")
-    terms = [name for name in _names(results, "terms") if _is_reward(name)]
+    terms = [name for name in _names(results, "terms") if is_reward_term(name)]
     height = max(2.6 + 0.4 * len(results), 1.2 + 0.11 * len(terms) * (1 + len(results)))
     with matplotlib.rc_context({"text.parse_math": False}):  # text stays text, also where it holds $
         figure = matplotlib.figure.Figure(figsize=(13 if terms else 9, height), layout="constrained")

@@ -11,12 +11,11 @@ from typing import Annotated, Literal
 
 import tyro
 
+from rsl_rl.cli.command_line import parsed
 from rsl_rl.cli.export_record import outcome, record_check
 from rsl_rl.cli.main import UserError, user_errors
 from rsl_rl.cli.play import load_runner
 from rsl_rl.cli.run_folder import EXPORTS, Run
-from rsl_rl.env import make_env
-from rsl_rl.export import EXPORTERS
 
 
 @dataclass(frozen=True)
@@ -29,14 +28,19 @@ class ExportArguments:
     """What to write."""
     output: Path | None = None
     """Folder of the files; the run's own exports/ if left out."""
+    trust: bool = False
+    """Import and execute code outside this library that a stranger's run names."""
 
 
 def run(arguments: list[str]) -> None:
     """Export the policy of a run."""
-    chosen = tyro.cli(ExportArguments, args=arguments, prog="rsl-rl export")
+    chosen = parsed(ExportArguments, arguments, prog="rsl-rl export")
     with user_errors():
         found = Run(chosen.run)
-        task = found.task()
+        task = found.task(chosen.trust)
+        from rsl_rl.env import make_env
+        from rsl_rl.export import EXPORTERS
+
         env = make_env(task.env, num_envs=1, seed=task.seed, **task.env_options)
         checkpoint = found.checkpoint()
         policy = load_runner(task, env, checkpoint).get_inference_policy()

@@ -11,10 +11,12 @@ import json
 import os
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rsl_rl.export import ExportReport
 from rsl_rl.utils.atomic_files import write_whole
+
+if TYPE_CHECKING:
+    from rsl_rl.export import ExportReport
 
 CHECKS = "checks.json"
 

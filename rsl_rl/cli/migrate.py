@@ -14,9 +14,9 @@ from typing import Annotated, Any
 
 import tyro
 
-from rsl_rl.checkpoint import read_checkpoint, write_checkpoint
+from rsl_rl.cli.command_line import parsed
 from rsl_rl.cli.main import user_errors
-from rsl_rl.compat.checkpoints import layout_of, modernize
+from rsl_rl.cli.startup import load_pytorch
 from rsl_rl.compat.configurations import modernize_config
 from rsl_rl.utils.atomic_files import write_whole
 from rsl_rl.utils.yaml_text import as_yaml, parse_yaml_text
@@ -38,7 +38,7 @@ class MigrateArguments:
 
 def run(arguments: list[str]) -> None:
     """Translate a configuration, a checkpoint or a folder."""
-    chosen = tyro.cli(MigrateArguments, args=arguments, prog="rsl-rl migrate")
+    chosen = parsed(MigrateArguments, arguments, prog="rsl-rl migrate")
     with user_errors():
         if not chosen.old.exists():
             raise FileNotFoundError(f"There is nothing at '{chosen.old}'.")
@@ -110,6 +110,10 @@ def _migrate_configuration(
 
 
 def _migrate_checkpoint(path: Path, output: Path | None) -> None:
+    load_pytorch()
+    from rsl_rl.checkpoint import read_checkpoint, write_checkpoint
+    from rsl_rl.compat.checkpoints import layout_of, modernize
+
     document = read_checkpoint(path, map_location="cpu")
     layout = layout_of(document)
     if layout is None:
@@ -152,6 +156,10 @@ def _migrate_folder(folder: Path, output: Path | None, groups: Sequence[str]) ->
 
 def _groups_from(checkpoint: Path) -> tuple[list[str], str]:
     """Guess the groups that 2.x took for granted from the sizes of the networks; return them and what to check."""
+    load_pytorch()
+    from rsl_rl.checkpoint import read_checkpoint
+    from rsl_rl.compat.checkpoints import modernize
+
     document = modernize(read_checkpoint(checkpoint, map_location="cpu"))
     sizes: list[int | None] = []
     for part in ("actor", "critic"):

@@ -11,29 +11,27 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import torch
 import tyro
-from tensordict import TensorDict
 
-from rsl_rl.algorithms import Distillation
-from rsl_rl.checkpoint import BEST, LATEST, read_checkpoint
+from rsl_rl.cli.command_line import parsed
 from rsl_rl.cli.export_record import with_origin
 from rsl_rl.cli.main import user_errors
 from rsl_rl.cli.run_folder import EXPORTS, Run
 from rsl_rl.cli.train import make_runner, seed_everything
-from rsl_rl.cli.video import prepare_video, record_video
 from rsl_rl.config.task import TaskConfig
-from rsl_rl.env import VecEnv, make_env
-from rsl_rl.env.tracking import with_unit
-from rsl_rl.export import EXPORTERS
-from rsl_rl.export import load_policy as load_exported_policy
-from rsl_rl.runners import OnPolicyRunner
-from rsl_rl.runners.episodes import Episodes, play_episodes
 
-Policy = Callable[[TensorDict], torch.Tensor]
-_NAMED = {"best": BEST, "latest": LATEST}
+if TYPE_CHECKING:  # What needs torch is imported where it is used: a mistake in the arguments is reported before.
+    import torch
+    from tensordict import TensorDict
+
+    from rsl_rl.env import VecEnv
+    from rsl_rl.runners import OnPolicyRunner
+    from rsl_rl.runners.episodes import Episodes
+
+    Policy = Callable[[TensorDict], torch.Tensor]
+
 PolicyKind = Literal["auto", "checkpoint", "best", "latest", "onnx", "torchscript", "pt2"]
 
 
@@ -54,17 +52,23 @@ class PlayArguments:
     plain MuJoCo instead, three seconds each walking forward, turning and walking sideways."""
     json: bool = False
     """Print the result as JSON."""
+    trust: bool = False
+    """Import and execute code outside this library that a stranger's run names."""
 
 
 def run(arguments: list[str]) -> None:
     """Play the policy of a run."""
-    chosen = tyro.cli(PlayArguments, args=arguments, prog="rsl-rl play")
-    seed_everything(chosen.seed, 1)
+    chosen = parsed(PlayArguments, arguments, prog="rsl-rl play")
     with user_errors():
         if chosen.episodes < 1:
             raise ValueError(f"episodes must be at least 1, got {chosen.episodes}.")
         found = Run(chosen.run)
-        task = found.task()
+        task = found.task(chosen.trust)
+        from rsl_rl.cli.video import prepare_video, record_video
+        from rsl_rl.env import make_env
+        from rsl_rl.runners.episodes import play_episodes
+
+        seed_everything(chosen.seed, 1)
         kind, source = policy_file(found, chosen.policy)
         if chosen.video is not None:
             prepare_video(task, chosen.video)
@@ -84,6 +88,9 @@ def run(arguments: list[str]) -> None:
 
 def policy_file(run: Run, kind: str) -> tuple[str, Path]:
     """Return the kind of file that is to act, checkpoint or a format of exported policies, and the file of a run."""
+    from rsl_rl.checkpoint import BEST, LATEST
+    from rsl_rl.export import EXPORTERS
+
     exported = run.exported()
     if kind == "auto":
         # TorchScript, the most common, for a suffix that nobody writes.
@@ -91,8 +98,8 @@ def policy_file(run: Run, kind: str) -> tuple[str, Path]:
         kind = "checkpoint" if exported is None else kinds.get(exported.suffix, "torchscript")
     if kind == "checkpoint":
         return kind, run.checkpoint()
-    if kind in _NAMED:
-        path = run.folder / _NAMED[kind]
+    if kind in ("best", "latest"):
+        path = run.folder / (BEST if kind == "best" else LATEST)
         if not path.is_file():
             raise FileNotFoundError(
                 f"The run '{run.folder}' has no {path.name}. Its newest checkpoint: --policy checkpoint."
@@ -111,14 +118,17 @@ def policy_file(run: Run, kind: str) -> tuple[str, Path]:
 
 def load_policy(task: TaskConfig, env: VecEnv, kind: str, file: Path) -> Policy:
     """Return a policy, groups [B, ...] -> actions [B, A], from what :func:`policy_file` returned."""
+    from rsl_rl.export import load_policy as load_exported_policy
+
     return load_runner(task, env, file).get_inference_policy() if kind == "checkpoint" else load_exported_policy(file)
 
 
 def load_runner(task: TaskConfig, env: VecEnv, checkpoint: Path) -> OnPolicyRunner:
     """Return a runner of a task, on the CPU, with the models of a checkpoint."""
-    # A student's teacher is not needed to act.
-    options = dataclasses.replace(task.runner, teacher_checkpoint=None)
-    runner = make_runner(dataclasses.replace(task, device="cpu", runner=options), env, None)
+    from rsl_rl.algorithms import Distillation
+    from rsl_rl.checkpoint import read_checkpoint
+
+    runner = make_runner(dataclasses.replace(task, device="cpu"), env, None, checkpoint_follows=True)
     model = "student" if isinstance(runner.alg, Distillation) else "actor"
     runner.alg.load(read_checkpoint(str(checkpoint), map_location="cpu"), {model: True}, True)
     return runner
@@ -134,6 +144,8 @@ def finite(value: Any) -> Any:
 
 
 def _as_text(result: Episodes, expected: str) -> str:
+    from rsl_rl.env.tracking import with_unit
+
     means = result.means()
     lines = [
         f"{len(result.returns)} episodes",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import itertools
 import os
 import socket
@@ -14,8 +15,10 @@ import zipfile
 from datetime import datetime
 from pathlib import Path
 
-from rsl_rl.checkpoint import newest_checkpoint, numbered_checkpoints
+from rsl_rl.cli.own_runs import check_stranger
+from rsl_rl.cli.startup import load_pytorch
 from rsl_rl.config.task import TaskConfig, filed_as, read_task, task_names
+from rsl_rl.utils.trust import never_import_from
 
 RUNS = Path("runs")
 CONFIG = "config.yaml"
@@ -79,10 +82,12 @@ class Run:
                 f"{', '.join(known[-5:]) or 'none, train one with: rsl-rl train'}."
             )
         self.folder = folders[0]
+        never_import_from(self.folder)
 
-    def task(self) -> TaskConfig:
-        """Return what the run was started with."""
-        return read_task(self.folder / CONFIG)
+    def task(self, trust: bool = False) -> TaskConfig:
+        """Return what the run was started with; of a stranger's run only code that is trusted, see :mod:`own_runs`."""
+        load_pytorch()
+        return read_task(self.folder / CONFIG, functools.partial(check_stranger, trust))
 
     def exported(self) -> Path | None:
         """Return the exported policy that was named, wherever it lies; None if it was something else."""
@@ -99,6 +104,9 @@ class Run:
         """Return the checkpoint that was named, else the newest that can be read; see :func:`newest_checkpoint`."""
         if self.file is not None and self.file.suffix == ".pt" and self.exported() is None:
             return self.file
+        load_pytorch()
+        from rsl_rl.checkpoint import newest_checkpoint
+
         return newest_checkpoint(self.folder)
 
     def checkpoint_if_any(self) -> Path | None:
@@ -125,6 +133,8 @@ def run_to_resume(arguments: list[str], task: TaskConfig) -> Run | None:
                 if (folder / _LAUNCH).read_text(encoding="utf-8") == _this_launch():
                     return Run(str(folder))
     if wanted == "auto":
+        from rsl_rl.checkpoint import numbered_checkpoints
+
         begun = [folder for folder in folders if numbered_checkpoints(folder)] or folders[: 1 if run_dir else 0]
         return Run(str(begun[0])) if begun else None
     return None if wanted is None else Run(wanted)

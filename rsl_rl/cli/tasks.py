@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import tyro
 
-from rsl_rl.cli.main import user_errors
-from rsl_rl.config.task import DEFAULT_TASK, load_task, task_names
+from rsl_rl.config.task import DEFAULT_TASK, read_document, task_file, task_names
 
 
 def run(arguments: list[str]) -> None:
@@ -19,8 +18,7 @@ def run(arguments: list[str]) -> None:
 def _tasks() -> None:
     """List the tasks that come with the library."""
     for name in task_names():
-        with user_errors():
-            task = load_task(name)
+        task = read_document(task_file(name) or name)
         default = " (default)" if name == DEFAULT_TASK else ""
-        print(f"{name}{default}\n  {task.description}\n  {task.env}\n  expected: {task.expected}\n")
+        print(f"{name}{default}\n  {task['description']}\n  {task['env']}\n  expected: {task['expected']}\n")
     print("Train one with: rsl-rl train TASK")

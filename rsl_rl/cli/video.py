@@ -20,10 +20,12 @@ from tensordict import TensorDict
 
 from rsl_rl.config.task import TaskConfig
 from rsl_rl.env import make_env
+from rsl_rl.env.contract import Contract
 from rsl_rl.env.spaces import observation_readers
 from rsl_rl.robots.offscreen import choose_backend
 from rsl_rl.utils import listed
 from rsl_rl.utils.atomic_files import replaced_when_complete
+from rsl_rl.utils.install_lines import INSTALL_LINES
 
 # Drawing without a graphics card takes a fifth of a second a picture; GIF players keep up with no more than this.
 _LONGEST_SECONDS = 10
@@ -103,7 +105,8 @@ def record_video(task: TaskConfig, policy: Callable[[TensorDict], torch.Tensor],
 def _frames(env: Any, policy: Callable[[TensorDict], torch.Tensor], max_steps: int, every: int) -> Iterator[np.ndarray]:
     """Yield the picture [height, width, 3] before every so many steps of the first episode."""
     getattr(policy, "reset", lambda: None)()
-    obs = env.get_observations()
+    contract = Contract(env)
+    obs = contract.check(env.get_observations(), "get_observations").obs
     for step in range(max_steps):
         if step % every == 0:
             pictures = env.render()
@@ -111,7 +114,7 @@ def _frames(env: Any, policy: Callable[[TensorDict], torch.Tensor], max_steps: i
                 raise ValueError("it gives no pictures")
             yield np.asarray(pictures[0])
         with torch.inference_mode():
-            obs, _, dones, _ = env.step(policy(obs))
+            obs, _, dones, _ = contract.check(env.step(policy(obs)))
         if bool(dones[0]):
             return
 
@@ -150,7 +153,7 @@ def _video_writers(path: Path) -> Any:
             importlib.import_module("imageio_ffmpeg")
     except ImportError as error:
         raise ImportError(
-            f"Writing '{path.name}' needs: pip install \"rsl-rl-lib[video]\" (a .gif needs imageio alone)."
+            f"Writing '{path.name}' needs: {INSTALL_LINES['video']} (a .gif needs imageio alone)."
         ) from error
     return imageio
 
@@ -210,7 +213,7 @@ class Go1Replay:
                 "plain MuJoCo a policy can act that sees 'state' or parts of it, such as the one of go1-student."
             )
         if importlib.util.find_spec("mujoco") is None:
-            raise ImportError('The video of a Go1 needs MuJoCo: pip install "rsl-rl-lib[envs]"')
+            raise ImportError(f"The video of a Go1 needs MuJoCo: {INSTALL_LINES['envs']}")
         self.frames_per_second = 50 / _STEPS_PER_FRAME
         self._velocities: dict[str, list[np.ndarray]] = {}
         self._fell_after: float | None = None

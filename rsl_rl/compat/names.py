@@ -1,9 +1,9 @@
 # Copyright (c) 2026, The RSL-RL Independent Authors
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""Names that programs of release 5.5.1 import from other modules than those where they live now.
+"""Names that a module offers and that live elsewhere: those of release 5.5.1, and those that load torch when used.
 
-A module offers its old names with one line: ``__getattr__ = names_of(__name__)``.
+A module offers them with one line: ``__getattr__ = names_of(__name__)``.
 """
 
 from __future__ import annotations
@@ -54,9 +54,11 @@ _OLD_NAMES: dict[str, dict[str, str]] = {
     },
     "rsl_rl.storage.rollout_storage": {"split_and_pad_trajectories": "rsl_rl.core.trajectories"},
     "rsl_rl.extensions.symmetry": {"MLPModel": "rsl_rl.models"},
+    "rsl_rl.telemetry": {"Logger": "rsl_rl.telemetry.logger"},
     "rsl_rl.utils": {
         **dict.fromkeys(("LogWriter", "NeptuneLogWriter", "WandbLogWriter"), "rsl_rl.telemetry"),
         "reduce_gradients_in_buckets": "rsl_rl.distributed",
+        **dict.fromkeys(("split_and_pad_trajectories", "unpad_trajectories"), "rsl_rl.core.trajectories"),
     },
 }
 

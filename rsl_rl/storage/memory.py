@@ -16,10 +16,13 @@ import torch
 
 Specs = Mapping[str, tuple[Sequence[int], torch.dtype]]
 """By name the shape of a buffer, [T, N, ...], and its type."""
+_MUCH, _SHARE = 2**30, 0.25
 
 
 def check_memory(specs: Specs, device: str, copied: Collection[str] = ()) -> str:
     """Return what a rollout takes, such as ``rollout: 4.2 GiB (camera 3.9 GiB ...), 30 MiB more while learning``.
+
+    The text is empty for less than 1 GiB and a quarter of what is free: nobody has to think of that.
 
     Args:
         specs: The buffers.
@@ -34,6 +37,8 @@ def check_memory(specs: Specs, device: str, copied: Collection[str] = ()) -> str
     needed, copies, available = sum(sizes.values()), sum(sizes[name] for name in copied), free_memory(device)
     more = f", {readable(copies)} more while learning" if copies else ""
     if available is None or needed + copies <= available:
+        if needed + copies < min(_MUCH, _SHARE * (available or math.inf)):
+            return ""
         largest = ", ".join(f"{name} {readable(sizes[name])}" for name in largest_first[:3])
         return f"rollout: {readable(needed)} ({largest} ...){more}"
     lines = []

@@ -6,11 +6,17 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
-from rsl_rl.telemetry.meters import IterationReport
+if TYPE_CHECKING:
+    from rsl_rl.telemetry.meters import IterationReport
+
+_MOST_TERMS = 5
+# Tags of the library's own numbers; the others are what the environment reports.
+_OWN_TAGS = ("Loss/", "Update/", "Policy/", "Rnd/", "Train/", "Perf/", "Eval/")
 
 
 def duration(seconds: float) -> str:
@@ -37,6 +43,23 @@ def evaluated(numbers: Mapping[str, float]) -> str:
         if tag.startswith("Eval/") and tag not in names
     ]
     return f"{' '.join(parts)} ({numbers.get('Perf/evaluation_time', 0.0):.1f} s)"
+
+
+def is_reward_term(name: str) -> bool:
+    """Return whether a number that an environment reports is a part of its reward, by its name."""
+    return re.search(r"reward|(^|[/_])rew(_|$)", name.lower()) is not None
+
+
+def largest_terms(scalars: Mapping[str, float]) -> dict[str, float]:
+    """Return the five largest reward terms of an environment, or of all that it reports where none is named so.
+
+    Penalties count by their size. The names are those after the last ``/``, where these differ.
+    """
+    reported = [tag for tag in scalars if not tag.startswith(_OWN_TAGS)]
+    tags = [tag for tag in reported if is_reward_term(tag)] or reported
+    tags = sorted(tags, key=lambda tag: -abs(scalars[tag]))[:_MOST_TERMS]
+    names = [tag.rpartition("/")[2] for tag in tags]
+    return {(name if names.count(name) == 1 else tag): scalars[tag] for tag, name in zip(tags, names, strict=True)}
 
 
 class SilentConsole:
@@ -81,14 +104,22 @@ class LiveConsole(SilentConsole):
 
     def show(self, report: IterationReport) -> None:
         """Redraw for an iteration."""
-        from rich.console import Group
+        from rich.console import Console, Group
         from rich.live import Live
         from rich.markup import escape
         from rich.progress_bar import ProgressBar
         from rich.table import Table
 
+        def grid(cells: Mapping[str, str]) -> Table:
+            table = Table.grid(padding=(0, 2))
+            pairs = [(f"[dim]{escape(name)}[/]", value) for name, value in cells.items()]
+            for left, right in zip(pairs[::2], [*pairs[1::2], ("", "")], strict=False):
+                table.add_row(*left, *right)
+            return table
+
         if self._live is None:
-            self._live = Live(refresh_per_second=4)
+            # Messages that are printed meanwhile go through this console, which would break paths at its width.
+            self._live = Live(console=Console(soft_wrap=True), refresh_per_second=4)
             self._live.start()
         if report.evaluation:
             text = f"iteration {report.iteration + 1} evaluated: {evaluated(report.evaluation)}"
@@ -102,7 +133,6 @@ class LiveConsole(SilentConsole):
             f"{duration(report.elapsed)}, left {duration(report.seconds_left)}",
             f"{known['Perf/total_fps']:,.0f} steps/s",
         )
-        table = Table.grid(padding=(0, 2))
         cells = {
             "reward": number(known.get("Train/mean_reward")),
             "episode length": number(known.get("Train/mean_episode_length"), 0),
@@ -111,16 +141,26 @@ class LiveConsole(SilentConsole):
             **{f"Loss/{name}": number(value, 3) for name, value in report.losses.items()},
             "learning rate": f"{known['Loss/learning_rate']:.1e}",
         }
-        pairs = [(f"[dim]{escape(name)}[/]", value) for name, value in cells.items()]
-        for left, right in zip(pairs[::2], [*pairs[1::2], ("", "")], strict=False):
-            table.add_row(*left, *right)
-        self._live.update(Group(head, table, *self._evaluated))
+        parts: list[Any] = [head, grid(cells)]
+        if terms := largest_terms(known):
+            parts += ["[dim]largest reward terms[/]", grid({name: number(value, 3) for name, value in terms.items()})]
+        self._live.update(_WithinWidth(Group(*parts, *self._evaluated)))
 
     def close(self) -> None:
         """Leave the last state on the screen."""
         if self._live is not None:
             self._live.stop()
             self._live = None
+
+
+class _WithinWidth:
+    """What is redrawn breaks its lines at the width of the terminal, whatever the console does with other text."""
+
+    def __init__(self, content: Any) -> None:
+        self._content = content
+
+    def __rich_console__(self, console: Any, options: Any) -> Iterator[Any]:
+        yield from console.render(self._content, options.update(no_wrap=False, overflow="fold"))
 
 
 def make_console() -> SilentConsole:

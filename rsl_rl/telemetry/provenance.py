@@ -17,8 +17,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from rsl_rl.utils.atomic_files import write_whole
 
 # File of a run that says for each of its starts when, how, and on which machine.
@@ -67,6 +65,8 @@ def installed_version(distribution: str) -> str | None:
 
 def versions() -> dict[str, str]:
     """Return the versions of Python, torch and this library."""
+    import torch
+
     library = installed_version("rsl-rl-lib") or "unknown"
     return {"rsl-rl-lib": library, "torch": torch.__version__, "python": platform.python_version()}
 
@@ -90,6 +90,8 @@ def hardware(device: str = "cpu") -> dict[str, Any]:
         found["memory_gib"] = round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
         found["cores"] = len(os.sched_getaffinity(0))
     if device.startswith("cuda"):
+        import torch
+
         properties = torch.cuda.get_device_properties(device)
         found |= {"gpu": properties.name, "gpus": torch.cuda.device_count(), "cuda": torch.version.cuda}
         found["gpu_memory_gib"] = round(properties.total_memory / 2**30, 1)

@@ -4,7 +4,6 @@
 """Small pure helpers, and the historical import path of the log writers."""
 
 from rsl_rl.compat.names import names_of
-from rsl_rl.core.trajectories import split_and_pad_trajectories, unpad_trajectories
 from rsl_rl.utils.checks import check_compile_mode, check_nan, check_optimizer_state, check_state_dict, compile_model
 from rsl_rl.utils.resolve import (
     get_param,
@@ -35,10 +34,10 @@ __all__ = [
     "resolve_nn_activation",
     "resolve_obs_groups",
     "resolve_optimizer",
-    "split_and_pad_trajectories",
-    "unpad_trajectories",
+    "split_and_pad_trajectories",  # pyright: ignore[reportUnsupportedDunderAll]
+    "unpad_trajectories",  # pyright: ignore[reportUnsupportedDunderAll]
 ]
 
 
-# These live in packages that themselves use the helpers here: a plain import would be a cycle.
+# The rest lives in packages that themselves use the helpers here, or load torch, which takes seconds.
 __getattr__ = names_of(__name__)

@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
-
-import torch
-from tensordict import TensorDict
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from rsl_rl.utils.suggest import did_you_mean, listed
+
+if TYPE_CHECKING:  # The command line checks modes before it loads torch, which takes seconds.
+    import torch
+    from tensordict import TensorDict
+    from torch import nn
 
 _COMPILE_MODES = ("default", "max-autotune-no-cudagraphs")
 # By these options saved optimizers are told apart: those of Adam and AdamW, SGD, RMSprop.
@@ -30,8 +31,8 @@ def check_nan(obs: TensorDict, rewards: torch.Tensor, dones: torch.Tensor) -> No
     named: dict[str, Any] = {f"observation group '{group}'": value for group, value in obs.items()}
     named |= {"rewards": rewards, "dones": dones}
     for name, value in named.items():
-        if value.is_floating_point() and not torch.isfinite(value).all():
-            bad = (~torch.isfinite(value)).flatten(1).any(1) if value.ndim > 1 else ~torch.isfinite(value)
+        if value.is_floating_point() and not value.isfinite().all():
+            bad = (~value.isfinite()).flatten(1).any(1) if value.ndim > 1 else ~value.isfinite()
             raise ValueError(
                 f"The environment returned non-finite {name} in {int(bad.sum())} of {len(bad)} environments."
             )
@@ -72,6 +73,8 @@ def check_state_dict(module: nn.Module, state: Mapping[str, torch.Tensor], name:
     Raises:
         ValueError: Lists every key that is missing, unexpected, or of another shape.
     """
+    import torch
+
     expected = module.state_dict()
     problems = [
         f"{key}: the checkpoint has {list(value.shape)}, the {name} needs {list(expected[key].shape)}"
@@ -96,6 +99,8 @@ def check_optimizer_state(optimizer: torch.optim.Optimizer, state: dict[str, Any
         state: The saved state.
         name: What the optimizer is called in the message.
     """
+    import torch
+
     try:
         indices = [list(dict.fromkeys(group["params"])) for group in state["param_groups"]]
         _ = [float(group["lr"]) for group in state["param_groups"]]

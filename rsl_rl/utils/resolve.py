@@ -7,43 +7,58 @@ from __future__ import annotations
 
 import copy
 import importlib
+import sys
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any
-
-import torch
-from tensordict import TensorDict
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from rsl_rl.utils.suggest import check_choice, did_you_mean, listed
+
+if TYPE_CHECKING:  # The command line looks up names before it loads torch, which takes seconds.
+    import torch
+    from tensordict import TensorDict
+    from torch import nn
 
 # A bare class name is searched for in these subpackages only.
 _PUBLIC_PACKAGES = ("modules", "models", "algorithms", "storage", "extensions", "env", "utils", "runners")
 
-_ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
-    "elu": nn.ELU,
-    "selu": nn.SELU,
-    "relu": nn.ReLU,
-    "crelu": nn.CELU,
-    "lrelu": nn.LeakyReLU,
-    "tanh": nn.Tanh,
-    "sigmoid": nn.Sigmoid,
-    "softplus": nn.Softplus,
-    "gelu": nn.GELU,
-    "swish": nn.SiLU,
-    "mish": nn.Mish,
-    "identity": nn.Identity,
+# Names in a configuration, and those of the classes in torch.nn and torch.optim.
+_ACTIVATIONS = {
+    "elu": "ELU",
+    "selu": "SELU",
+    "relu": "ReLU",
+    "crelu": "CELU",
+    "lrelu": "LeakyReLU",
+    "tanh": "Tanh",
+    "sigmoid": "Sigmoid",
+    "softplus": "Softplus",
+    "gelu": "GELU",
+    "swish": "SiLU",
+    "mish": "Mish",
+    "identity": "Identity",
+}
+_OPTIMIZERS = {
+    "adam": "Adam",
+    "adamw": "AdamW",
+    "sgd": "SGD",
+    "rmsprop": "RMSprop",
+    "nadam": "NAdam",
+    "radam": "RAdam",
+    "adagrad": "Adagrad",
 }
 
-_OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-    "sgd": torch.optim.SGD,
-    "rmsprop": torch.optim.RMSprop,
-    "nadam": torch.optim.NAdam,
-    "radam": torch.optim.RAdam,
-    "adagrad": torch.optim.Adagrad,
-}
+
+# The folder that the command line was called in, once it runs: code of the user's own may lie there.
+own_folder: str | None = None
+
+
+def search_own_folder() -> None:
+    """Let what is imported from now on also be found in :data:`own_folder`, last, so that nothing is hidden by it.
+
+    Not before the user's word names code: modules that the library itself looks for shall not be found there.
+    """
+    if own_folder is not None and not {"", own_folder} & set(sys.path):
+        sys.path.append(own_folder)
 
 
 def resolve_callable(callable_or_name: type | Callable | str) -> Callable:
@@ -64,6 +79,8 @@ def resolve_callable(callable_or_name: type | Callable | str) -> Callable:
     if not isinstance(callable_or_name, str):
         raise TypeError(f"Expected a callable or its name, got {type(callable_or_name).__name__}: {callable_or_name!r}")
     name = callable_or_name
+    if {".", ":"} & set(name) and not name.startswith("rsl_rl."):
+        search_own_folder()
     module_name, colon, attribute = name.partition(":")
     if colon:
         found = _get_attribute(importlib.import_module(module_name), attribute)
@@ -132,7 +149,7 @@ def resolve_nn_activation(act_name: str) -> nn.Module:
     """Return a new activation module for a case-insensitive name; an unknown one raises ValueError."""
     if not isinstance(act_name, str) or act_name.lower() not in _ACTIVATIONS:
         check_choice("activation", act_name, _ACTIVATIONS)
-    return _ACTIVATIONS[act_name.lower()]()
+    return resolve_callable(f"torch.nn:{_ACTIVATIONS[act_name.lower()]}")()
 
 
 def resolve_optimizer(optimizer_name: str) -> type[torch.optim.Optimizer]:
@@ -148,7 +165,7 @@ def resolve_optimizer(optimizer_name: str) -> type[torch.optim.Optimizer]:
             f"Unknown optimizer {optimizer_name!r}.{did_you_mean(optimizer_name, _OPTIMIZERS)} "
             f"Valid: {listed(_OPTIMIZERS)}, or 'package.module:Class'."
         )
-    return _OPTIMIZERS[optimizer_name.lower()]
+    return resolve_callable(f"torch.optim:{_OPTIMIZERS[optimizer_name.lower()]}")  # type: ignore[return-value]
 
 
 def resolve_obs_groups(

@@ -41,7 +41,7 @@ def test_a_quick_look_names_versions_devices_and_the_folder(quick: dict[str, lis
     assert {check["status"] for check in quick["What it needs"]} == {"ok"}
     for check in quick["Optional packages"]:
         assert check["status"] in ("ok", "missing")
-        assert check["status"] == "ok" or check["text"] or check["hint"].startswith('pip install "rsl-rl-lib[')
+        assert check["status"] == "ok" or check["text"] or check["hint"].startswith("pip install ")
 
 
 def test_text_can_be_pasted_and_ends_with_a_verdict(
@@ -115,7 +115,7 @@ def test_packages_that_are_not_there_come_with_their_install_line(monkeypatch: p
         doctor_system, "installed_version", lambda name: None if name in ("optuna", "numpy") else installed(name)
     )
     found = {check.name: check for check in doctor_system.optional_packages()}
-    assert found["optuna"] == Check("optuna", "missing", "", 'pip install "rsl-rl-lib[sweep]"')
+    assert found["optuna"] == Check("optuna", "missing", "", "pip install optuna")
     needed = {check.name: check for check in doctor_system.requirements()}
     assert needed["numpy"] == Check("numpy", "failed", "is not installed", 'pip install "numpy>=1.26"')
 

@@ -64,7 +64,7 @@ def check_foreign(program: str, words: list[str], line: str, folder: Path = ROOT
             assert (ROOT / path).exists(), line
     elif program.startswith("pip") or words[1:3] == ["-m", "pip"]:
         project = (ROOT / "pyproject.toml").read_text()
-        for extra in ",".join(re.findall(r"(?:rsl-rl-lib|\.)\[([\w,]+)\]", line)).split(","):
+        for extra in ",".join(re.findall(r"(?:\.whl|\.)\[([\w,]+)\]", line)).split(","):
             assert not extra or f"\n{extra} = [" in project, f"there is no extra '{extra}': {line}"
         for option, value in itertools.pairwise(words):
             assert option not in ("-c", "-r") or (ROOT / value).is_file(), f"there is no file '{value}': {line}"

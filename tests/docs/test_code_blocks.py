@@ -181,7 +181,7 @@ def test_every_fence_is_part_of_a_block() -> None:
         "rsl-rl bench --no-such-option",
         "torchrun --nproc-per-node=2 -m rsl_rl train cartpole-balance --num-env 32",
         "make nonsense",
-        'pip install "rsl-rl-lib[nonsense]"',
+        'pip install ".[nonsense]"',
         "pip install -r no_such_file.txt",
         "python no_such_file.py",
         "python examples/showcase.py --nonsense",

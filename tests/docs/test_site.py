@@ -17,7 +17,7 @@ import pytest
 
 from tests.docs.blocks import ROOT
 
-pytest.importorskip("mkdocs", reason='the site needs: pip install "rsl-rl-lib[docs]"')
+pytest.importorskip("mkdocs", reason='the site needs: pip install ".[docs]"')
 # What a browser fetches by itself when it shows a page.
 _FETCHED = {"script": "src", "img": "src", "iframe": "src", "source": "src", "video": "src", "link": "href"}
 

@@ -87,7 +87,7 @@ def test_missing_package_gives_its_install_line(package: str, name: str) -> None
         f"try:\n    make_env('{name}')\nexcept ImportError as error:\n    print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert 'pip install "rsl-rl-lib[envs]"' in done.stdout or "Python 3.11 and newer only" in done.stdout
+    assert 'pip install "gymnasium[mujoco]" envpool' in done.stdout or "Python 3.11 or newer" in done.stdout
 
 
 @needs_envpool

@@ -40,6 +40,20 @@ def test_what_is_checked_is_what_the_buffers_and_the_copies_of_an_update_take(mo
         RolloutStorage("rl", N, T, observations(), [A])
 
 
+@pytest.mark.parametrize(
+    ("size", "free", "is_said"),
+    [
+        *((2**30, 2**40, True), (2**30 - 8, 2**40, False)),
+        *((2**20, 2**22, True), (2**20, 2**22 + 1, False)),
+        *((2**30, None, True), (2**20, None, False)),
+    ],
+)
+def test_only_what_is_much_is_said(size: int, free: int | None, is_said: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "free_memory", lambda device: free)
+    text = check_memory({"actions": ((size // 8, 2), torch.float32)}, "cpu")
+    assert text.startswith("rollout: 1 ") if is_said else text == ""
+
+
 @pytest.mark.parametrize(("given", "kept"), [(torch.float32, torch.float16), (torch.uint8, torch.uint8)])
 def test_images_of_floating_point_numbers_are_kept_in_half_the_memory(given: torch.dtype, kept: torch.dtype) -> None:
     storage = RolloutStorage("rl", N, T, observations(given), [A], image_dtype=torch.float16)

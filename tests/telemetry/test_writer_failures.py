@@ -110,7 +110,7 @@ def test_packages_that_are_not_installed_are_named_with_their_install_lines(tmp_
     assert done.stderr.count("training goes on") == 3
     for package in ("wandb", "neptune", "mlflow"):
         assert f"The logger '{package}' could not start" in done.stderr
-        assert f'pip install "rsl-rl-lib[{package}]"' in done.stderr
+        assert f"needs: pip install {package} (" in done.stderr
 
 
 def test_no_client_is_imported_before_its_writer_is_made(tmp_path: Path) -> None:

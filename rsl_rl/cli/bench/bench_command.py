@@ -13,14 +13,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import torch
-import tyro
-
-from rsl_rl.cli.bench.bound import BareProducts, learn_flops
-from rsl_rl.cli.bench.growth import curves_as_text, measure_curves
 from rsl_rl.cli.bench.rounds import Round, Turns, Variant, iterations_per_round
-from rsl_rl.cli.bench.timed_training import NUM_ACTIONS, NUM_EPOCHS, NUM_MINI_BATCHES, NUM_OBS
+from rsl_rl.cli.command_line import parsed
 from rsl_rl.cli.main import UserError, user_errors
+from rsl_rl.cli.startup import load_pytorch
 from rsl_rl.cli.table import as_table
 from rsl_rl.cli.train import check_device
 
@@ -64,7 +60,12 @@ class BenchArguments:
 
 def run(arguments: list[str]) -> None:
     """Measure, and say what came out."""
-    chosen = tyro.cli(BenchArguments, args=arguments, prog="rsl-rl bench")
+    chosen = parsed(BenchArguments, arguments, prog="rsl-rl bench")
+    load_pytorch()
+    import torch
+
+    from rsl_rl.cli.bench.growth import curves_as_text, measure_curves
+
     with user_errors():
         _check(chosen)
     if chosen.threads:
@@ -108,6 +109,8 @@ def measure(chosen: BenchArguments) -> dict[str, Any]:
 
 
 def _measure_case(turns: Turns, case: dict[str, Any], num_rounds: int) -> dict[str, Any]:
+    from rsl_rl.cli.bench.bound import BareProducts, learn_flops
+
     bare = BareProducts(case)
     iterations = iterations_per_round(numbers["iteration"] for numbers in turns.warm_up.values())
     rounds: list[dict[str, Round]] = []
@@ -153,6 +156,8 @@ def _summary(rounds: Sequence[Round], case: dict[str, Any], warm_up: dict[str, f
 
 
 def _check(chosen: BenchArguments) -> None:
+    from rsl_rl.cli.bench.timed_training import NUM_MINI_BATCHES
+
     sizes = (*chosen.num_envs, *chosen.hidden, chosen.num_steps, chosen.rnn_hidden, chosen.rounds)
     if min(sizes) < 1 or not chosen.num_envs or not chosen.hidden or chosen.threads < 0:
         raise ValueError("Numbers of environments, widths, steps and rounds must be at least 1.")
@@ -202,6 +207,10 @@ torch takes on the host. Warm-up: building the training and its first 3 iteratio
 
 
 def _heading(versions: dict[str, str], chosen: BenchArguments) -> str:
+    import torch
+
+    from rsl_rl.cli.bench.timed_training import NUM_ACTIONS, NUM_EPOCHS, NUM_MINI_BATCHES, NUM_OBS
+
     threads = f"{chosen.threads or torch.get_num_threads()} threads" if chosen.threads != 1 else "1 thread"
     recurrent = f"{chosen.rnn.upper()} {chosen.rnn_hidden}, " if chosen.rnn else ""
     compiled = f", compiled ({chosen.compile})" if chosen.compile else ""

@@ -18,11 +18,13 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-import torch
 import tyro
 
+from rsl_rl.cli.command_line import parsed
 from rsl_rl.cli.doctor.system import Check, devices, folder, library, optional_packages, requirements
 from rsl_rl.cli.own_process import own_command, own_environment
+from rsl_rl.cli.startup import load_pytorch
+from rsl_rl.utils.install_lines import INSTALL_LINES
 
 Look = Callable[[], Iterator[Check]]
 _COLORS = {"ok": "green", "note": "yellow", "missing": "yellow", "failed": "bold red"}
@@ -45,11 +47,12 @@ class DoctorArguments:
 
 def run(arguments: list[str]) -> None:
     """Look at everything, and say what was found."""
-    chosen = tyro.cli(DoctorArguments, args=arguments, prog="rsl-rl doctor", config=(tyro.conf.FlagCreatePairsOff,))
+    chosen = parsed(DoctorArguments, arguments, prog="rsl-rl doctor", config=(tyro.conf.FlagCreatePairsOff,))
     say: Callable[..., None] = (lambda *_: None) if chosen.json else _say
     found: dict[str, list[Check]] = {}
     if not chosen.quick:
         say("Compiling, drawing and training take about a minute; --quick leaves them out.")
+    load_pytorch()
     for title, look in sections(chosen.quick).items():
         say(f"[bold]{title}[/]")
         found[title] = []
@@ -79,6 +82,8 @@ def sections(quick: bool) -> dict[str, Look]:
         "Folder": folder,
         "torch.compile": compiler if quick else compilation,
     }
+    import torch
+
     if not quick and torch.cuda.is_available():
         found["GPUs"] = gpus
     return found if quick else found | {"Pictures without a screen": drawing, "Self-test": self_test}
@@ -122,6 +127,8 @@ def compilation() -> Iterator[Check]:
 
 def gpus() -> Iterator[Check]:
     """Compute on every GPU."""
+    import torch
+
     for index in range(torch.cuda.device_count()):
         yield _tried(f"cuda:{index}", "gpu", f"cuda:{index}")
     yield _tried("training on cuda:0", "learn", "cuda:0")
@@ -130,7 +137,7 @@ def gpus() -> Iterator[Check]:
 def drawing() -> Iterator[Check]:
     """Draw a picture in each way that MuJoCo knows."""
     if importlib.util.find_spec("mujoco") is None:
-        yield Check("mujoco", "missing", "nothing to draw with", 'pip install "rsl-rl-lib[envs]"')
+        yield Check("mujoco", "missing", "nothing to draw with", INSTALL_LINES["envs"])
         return
 
     def draw(way: str) -> Check:

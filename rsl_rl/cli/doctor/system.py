@@ -18,13 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import torch
-
 import rsl_rl
 from rsl_rl.cli.run_folder import RUNS
-from rsl_rl.distributed.start import available_backends
 from rsl_rl.telemetry.provenance import hardware, installed_version, versions
 from rsl_rl.utils.atomic_files import write_whole
+from rsl_rl.utils.install_lines import INSTALL_LINES
 
 DISTRIBUTION = "rsl-rl-lib"
 _EXTRAS = {
@@ -104,7 +102,7 @@ def optional_packages() -> Iterator[Check]:
         elif name == "envpool" and sys.version_info < (3, 11):
             yield Check(name, "missing", "its wheels start at Python 3.11")
         else:
-            yield Check(name, "missing", "", f'pip install "{DISTRIBUTION}[{extra}]"')
+            yield Check(name, "missing", "", INSTALL_LINES[extra])
     for name in _CLIENTS:
         version = installed_version(name)
         yield Check(name, "ok", version) if version else Check(name, "missing", "only for its own tasks")
@@ -112,6 +110,10 @@ def optional_packages() -> Iterator[Check]:
 
 def devices() -> Iterator[Check]:
     """The processor, memory, and every GPU."""
+    import torch
+
+    from rsl_rl.distributed.start import available_backends
+
     found = hardware()
     yield Check("cpu", "ok", f"{found['cpu']}, {found['cores']} cores, {found['memory_gib']} GiB of memory")
     backends = ", ".join(available_backends()) or "no way to let them talk"

@@ -18,6 +18,7 @@ from rsl_rl.cli.plot.runs import Group, PlottedRun
 from rsl_rl.cli.run_folder import CURVE
 from rsl_rl.telemetry.history import Axis, read_history
 from rsl_rl.utils.atomic_files import replaced_when_complete
+from rsl_rl.utils.install_lines import INSTALL_LINES
 
 SUFFIXES = (".png", ".svg")
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -69,7 +70,7 @@ def import_matplotlib(purpose: str) -> Any:
     try:
         import matplotlib.figure
     except ImportError as error:
-        raise ImportError(f'{purpose} needs: pip install "rsl-rl-lib[plot]"') from error
+        raise ImportError(f"{purpose} needs: {INSTALL_LINES['plot']}") from error
     return matplotlib
 
 

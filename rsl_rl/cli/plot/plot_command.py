@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from rsl_rl.cli.command_line import parsed
 from rsl_rl.cli.main import UserError, user_errors
 from rsl_rl.cli.plot.figure import SUFFIXES, draw
 from rsl_rl.cli.plot.runs import PlottedRun, find_runs, grouped
@@ -40,11 +41,13 @@ class PlotArguments:
     """The picture: .png or .svg."""
     list: bool = False
     """Print the tags that the runs have, and draw nothing."""
+    trust: bool = False
+    """Taken as by the other commands; this one executes nothing that a run names."""
 
 
 def run(arguments: Sequence[str]) -> None:
     """Draw the curves, or list what there is to draw."""
-    chosen = tyro.cli(PlotArguments, args=arguments, prog="rsl-rl plot")
+    chosen = parsed(PlotArguments, arguments, prog="rsl-rl plot")
     with user_errors():
         if not chosen.run:
             raise ValueError("Name what to draw: rsl-rl plot RUN [RUN ...]")

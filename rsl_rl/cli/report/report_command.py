@@ -10,40 +10,27 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from rsl_rl.cli.command_line import parsed
 from rsl_rl.cli.main import user_errors
-from rsl_rl.cli.report import file_sections, number_sections
 from rsl_rl.cli.report.charts import MOST_POINTS, STRETCHES, curve_data
-from rsl_rl.cli.report.facts import RunFacts
 from rsl_rl.cli.report.markup import Html, element, joined, note, size
 from rsl_rl.cli.run_folder import CONFIG, Run
+from rsl_rl.cli.startup import load_pytorch
 from rsl_rl.telemetry.history import EVENTS
 from rsl_rl.telemetry.metrics_csv import FILE_NAME
-from rsl_rl.telemetry.provenance import versions
+from rsl_rl.telemetry.provenance import installed_version
 from rsl_rl.utils.atomic_files import write_whole
+
+if TYPE_CHECKING:
+    from rsl_rl.cli.report.facts import RunFacts
 
 PAGE = "report.html"
 _ASSETS = Path(__file__).parent / "page"
 # In the order of the page; those about numbers share one bar of controls.
-_PLOTS = {
-    "curves": ("Curves", number_sections.curves),
-    "reward-terms": ("Reward terms", number_sections.reward_terms),
-    "update": ("Losses and update", number_sections.update),
-    "throughput": ("Throughput", number_sections.throughput),
-    "evaluation": ("Evaluation", number_sections.evaluation),
-}
-_FILES = {
-    "exports": ("Exports", file_sections.exports),
-    "checkpoints": ("Checkpoints", file_sections.checkpoints),
-    "configuration": ("Configuration", file_sections.configuration),
-    "code": ("Code", file_sections.code_state),
-    "machine": ("Machine and versions", file_sections.machine),
-    "warnings": ("Warnings", file_sections.warnings),
-    "repeat": ("How to repeat it", file_sections.repetition),
-}
 
 
 @dataclass(frozen=True)
@@ -54,14 +41,19 @@ class ReportArguments:
     """A run's folder, also of another program, or a task's name for its newest run."""
     output: Path | None = None
     """The page; report.html in the run's folder if left out."""
+    trust: bool = False
+    """Taken as by the other commands; this one executes nothing that a run names."""
 
 
 def run(arguments: list[str]) -> None:
     """Write the report of a run."""
-    chosen = tyro.cli(ReportArguments, args=arguments, prog="rsl-rl report")
+    chosen = parsed(ReportArguments, arguments, prog="rsl-rl report")
     with user_errors():
         folder = _folder(chosen.run)
         path = chosen.output or folder / PAGE
+        load_pytorch()
+        from rsl_rl.cli.report.facts import RunFacts
+
         # Names of files and texts of a run may hold what is no character.
         page = report_page(RunFacts(folder)).encode(errors="replace")
         write_whole(path, page)
@@ -74,6 +66,24 @@ def report_page(facts: RunFacts) -> str:
 
     Its content security policy lets a browser run the page's own program and nothing else, and load nothing at all.
     """
+    from rsl_rl.cli.report import file_sections, number_sections
+
+    plots = {
+        "curves": ("Curves", number_sections.curves),
+        "reward-terms": ("Reward terms", number_sections.reward_terms),
+        "update": ("Losses and update", number_sections.update),
+        "throughput": ("Throughput", number_sections.throughput),
+        "evaluation": ("Evaluation", number_sections.evaluation),
+    }
+    files = {
+        "exports": ("Exports", file_sections.exports),
+        "checkpoints": ("Checkpoints", file_sections.checkpoints),
+        "configuration": ("Configuration", file_sections.configuration),
+        "code": ("Code", file_sections.code_state),
+        "machine": ("Machine and versions", file_sections.machine),
+        "warnings": ("Warnings", file_sections.warnings),
+        "repeat": ("How to repeat it", file_sections.repetition),
+    }
     style = (_ASSETS / "report.css").read_text(encoding="utf-8")
     program = (_ASSETS / "report.js").read_text(encoding="utf-8")
     policy = (
@@ -81,11 +91,11 @@ def report_page(facts: RunFacts) -> str:
         "base-uri 'none'; form-action 'none'"
     )
     links, bodies = [], {}
-    for name, (title, part) in (_PLOTS | _FILES).items():
+    for name, (title, part) in (plots | files).items():
         links.append(element("a", title, href=f"#{name}"))
         heading = element("h2", title, id=f"{name}-title")
         bodies[name] = element("section", heading, part(facts), id=name, aria_labelledby=f"{name}-title")
-    made = f"Written {datetime.now():%Y-%m-%d %H:%M} by rsl-rl-lib {versions()['rsl-rl-lib']}."
+    made = f"Written {datetime.now():%Y-%m-%d %H:%M} by rsl-rl-lib {installed_version('rsl-rl-lib') or 'unknown'}."
     values = {
         "title": element("title", f"{facts.title}: training report"),
         "policy": element("meta", http_equiv="Content-Security-Policy", content=policy).removesuffix("</meta>"),
@@ -93,8 +103,8 @@ def report_page(facts: RunFacts) -> str:
         "navigation": element("nav", *links, aria_label="Sections"),
         "header": number_sections.header(facts),
         "controls": _controls(facts),
-        "plots": joined(bodies[name] for name in _PLOTS),
-        "files": joined(bodies[name] for name in _FILES),
+        "plots": joined(bodies[name] for name in plots),
+        "files": joined(bodies[name] for name in files),
         "footer": element("footer", note(made)),
         "data": curve_data(facts.history) if facts.history.tags else "null",
         "program": program,

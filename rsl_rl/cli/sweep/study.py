@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from rsl_rl.utils import did_you_mean, listed
+from rsl_rl.utils.install_lines import INSTALL_LINES
 
 # These end a study, which only Optuna's own loop can be asked for.
 _NEED_ITS_LOOP = ("GridSampler", "BruteForceSampler")
@@ -40,7 +41,7 @@ def import_optuna() -> Any:
     try:
         import optuna
     except ImportError as error:
-        raise ImportError('A sweep needs Optuna: pip install "rsl-rl-lib[sweep]"') from error
+        raise ImportError(f"A sweep needs Optuna: {INSTALL_LINES['sweep']}") from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
     return optuna
