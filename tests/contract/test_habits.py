@@ -164,6 +164,26 @@ def test_a_standard_deviation_leaves_its_end_whatever_the_derivative_of_clamp_is
     assert parameter.grad.item() > 0.05
 
 
+@pytest.mark.parametrize("std_type", ["scalar", "log"])
+@pytest.mark.parametrize("init_std", [0.01, 0.1, 1.0, 3.0])
+@pytest.mark.parametrize("is_loaded", [False, True])
+def test_a_deviation_that_begins_at_or_beyond_an_end_is_learned_from_the_first_mini_batch_on(
+    init_std: float, std_type: str, is_loaded: bool
+) -> None:
+    cfg = point_config(num_learning_epochs=1, num_mini_batches=1)
+    begins = 0.5 if is_loaded else init_std
+    cfg["actor"]["distribution_cfg"] |= {"init_std": begins, "std_range": (0.1, 1.0), "std_type": std_type}
+    runner = OnPolicyRunner(PointEnv(), cfg)
+    (parameter,) = runner.alg.actor.distribution.parameters()
+    if is_loaded:
+        (name,) = runner.alg.actor.distribution.state_dict()
+        value = torch.tensor([math.log(init_std) if std_type == "log" else init_std])
+        runner.alg.actor.load_state_dict({**runner.alg.actor.state_dict(), f"distribution.{name}": value})
+    runner.learn(1)
+    # With torch 2.13 the ends themselves have a gradient, with 2.14 they have none; what is beyond has none in either.
+    assert runner.alg.optimizer.state[parameter]["exp_avg"].abs().min() > 0
+
+
 class OwnNormal(GaussianDistribution):
     """Sets what release 5.5.1 keeps, with half the deviation."""
 
