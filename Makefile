@@ -32,7 +32,7 @@ test: install
 
 test-clients:
 	@sh scripts/install.sh clients
-	.venv-clients/bin/python -m pytest clients $(ARGS)
+	.venv-clients/bin/python -m pytest --numprocesses auto --maxprocesses 3 --dist loadfile clients $(ARGS)
 
 test-torch:
 	@TORCH=$(TORCH) sh scripts/install.sh torch
