@@ -11,7 +11,7 @@ help:
 	@echo "make install       install everything into .venv, test tools too"
 	@echo "make train         install, train a Unitree Go1 (or ARGS='TASK --option ...'), show the result"
 	@echo "make test          install, run all tests (ARGS='tests/core -x' for some)"
-	@echo "make test-clients  install mjlab beside this package, let it train and play (ARGS='-k vision' for some)"
+	@echo "make test-clients  mjlab, Isaac Lab and MuJoCo Playground with this package in rsl_rl's place (ARGS='-k vision' for some)"
 	@echo "make test-torch    the tests with another release of torch, in an environment of its own: TORCH=2.6.0"
 	@echo "make lint          install, check style, formatting and types"
 	@echo "make docs          install, build the documentation into site/ (any warning fails)"
@@ -32,7 +32,7 @@ test: install
 
 test-clients:
 	@sh scripts/install.sh clients
-	.venv-clients/bin/python -m pytest clients $(ARGS)
+	.venv-clients/bin/python -m pytest --numprocesses auto --maxprocesses 3 --dist loadfile clients $(ARGS)
 
 test-torch:
 	@TORCH=$(TORCH) sh scripts/install.sh torch

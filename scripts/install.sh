@@ -103,8 +103,9 @@ install() {
         pip_install --constraint clients/constraints.txt setuptools
         pip_install --constraint clients/constraints.txt --no-build-isolation --editable . \
             --requirement clients/requirements.txt
-        # Without its dependencies: it asks for one release of rsl-rl-lib.
-        pip_install --constraint clients/constraints.txt --no-deps mjlab
+        # Without their dependencies: each asks for one release of rsl-rl-lib. Isaac Lab also asks for Python 3.12, which
+        # only its simulator needs.
+        pip_install --constraint clients/constraints.txt --no-deps --ignore-requires-python isaaclab mjlab
     fi
     identity >"$STAMP.part"
     echo "$(requirements) $LEVEL" >>"$STAMP.part"

@@ -83,8 +83,10 @@ def describe_policy(model: Any, module: Any, **more_versions: str) -> PolicyMeta
     model.reset()
     states = state if isinstance(state, tuple) else () if state is None else (state,)
     # Beside images those groups that a module of the user's takes by their names.
-    named = getattr(module, "input_names", [])
-    further = [group for group in model.obs_group_specs if group in named and group not in model.obs_groups]
+    further = [group for group in model.obs_group_specs if group not in model.obs_groups]
+    if further:  # A script has no names: it takes them in the order of those of the same policy as ONNX.
+        names = module.input_names if hasattr(module, "input_names") else model.as_onnx().input_names
+        further = [name for name in names if name in further]
     images = {group: model.obs_group_specs[group] for group in getattr(model, "obs_groups_2d", further)}
     distribution = getattr(model, "distribution", None)
     return PolicyMetadata(

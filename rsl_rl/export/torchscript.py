@@ -40,7 +40,11 @@ class ScriptProgram(Program):
         if self._metadata is None or not self._metadata.images:
             return (self._script(inputs[0]),)
         vectors = inputs.pop(0) if self._metadata.obs_groups else torch.zeros(len(inputs[0]), 0)
-        return (self._script(vectors, inputs),)
+        kinds = [str(argument.type) for argument in self._script.forward.schema.arguments[1:]]
+        if len(kinds) == 2 and kinds[1] == "List[Tensor]":
+            return (self._script(vectors, inputs),)
+        # A module of the user's that takes every group as an argument of its own.
+        return (self._script(*([vectors] if len(kinds) > len(inputs) else []), *inputs),)
 
     def reset(self, dones: torch.Tensor | None = None) -> None:  # noqa: D102
         if dones is None:

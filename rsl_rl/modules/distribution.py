@@ -223,6 +223,10 @@ class GaussianDistribution(Distribution):
             return  # To a subclass that reads it otherwise, the parameter may be a logit, or have no bounds.
         (self.std_param if self.std_type == "scalar" else self.log_std_param).clamp_(*self._inner_range)
 
+    def _load_from_state_dict(self, *args: Any) -> None:
+        super()._load_from_state_dict(*args)
+        self.project()  # Other builds saved what lies at an end or beyond.
+
     def given(self, mlp_output: torch.Tensor) -> DiagGaussian:
         """Return the Gaussian around the network's output [B, A], as a value."""
         std = self.std_param if self.std_type == "scalar" else self.log_std_param.exp()
@@ -377,7 +381,7 @@ def _checked_std(
     if inner[0] > inner[1]:  # There is but one value.
         inner = ends
     initial = math.log(max(init_std, low)) if is_log else float(init_std)
-    return [low, high], (float(inner[0]), float(inner[1])), initial
+    return [low, high], (float(inner[0]), float(inner[1])), min(max(initial, float(inner[0])), float(inner[1]))
 
 
 def _in_full_precision(mlp_output: torch.Tensor) -> torch.Tensor:

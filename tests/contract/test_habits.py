@@ -164,6 +164,26 @@ def test_a_standard_deviation_leaves_its_end_whatever_the_derivative_of_clamp_is
     assert parameter.grad.item() > 0.05
 
 
+@pytest.mark.parametrize("std_type", ["scalar", "log"])
+@pytest.mark.parametrize("init_std", [0.01, 0.1, 1.0, 3.0])
+@pytest.mark.parametrize("is_loaded", [False, True])
+def test_a_deviation_that_begins_at_or_beyond_an_end_is_learned_from_the_first_mini_batch_on(
+    init_std: float, std_type: str, is_loaded: bool
+) -> None:
+    cfg = point_config(num_learning_epochs=1, num_mini_batches=1)
+    begins = 0.5 if is_loaded else init_std
+    cfg["actor"]["distribution_cfg"] |= {"init_std": begins, "std_range": (0.1, 1.0), "std_type": std_type}
+    runner = OnPolicyRunner(PointEnv(), cfg)
+    (parameter,) = runner.alg.actor.distribution.parameters()
+    if is_loaded:
+        (name,) = runner.alg.actor.distribution.state_dict()
+        value = torch.tensor([math.log(init_std) if std_type == "log" else init_std])
+        runner.alg.actor.load_state_dict({**runner.alg.actor.state_dict(), f"distribution.{name}": value})
+    runner.learn(1)
+    # With torch 2.13 the ends themselves have a gradient, with 2.14 they have none; what is beyond has none in either.
+    assert runner.alg.optimizer.state[parameter]["exp_avg"].abs().min() > 0
+
+
 class OwnNormal(GaussianDistribution):
     """Sets what release 5.5.1 keeps, with half the deviation."""
 
@@ -370,6 +390,16 @@ class CameraActor(MLPModel):
     def as_onnx(self, verbose: bool = False) -> nn.Module:
         return CameraPolicy(self)
 
+    def as_jit(self) -> nn.Module:
+        return CameraPolicy(self)
+
+
+class CameraActorWithList(CameraActor):
+    """Its script takes the further groups as a list, as the models with images of the release do."""
+
+    def as_jit(self) -> nn.Module:
+        return CameraPolicyWithList(self)
+
 
 class CameraPolicy(nn.Module):
     input_names = ["obs", "camera"]  # noqa: RUF012
@@ -385,9 +415,34 @@ class CameraPolicy(nn.Module):
     def get_dummy_inputs(self) -> tuple[torch.Tensor, ...]:
         return torch.zeros(1, 3), torch.zeros(1, 1, 4, 4)
 
+    @torch.jit.export
+    def reset(self) -> None:
+        pass
 
-@pytest.mark.parametrize("export", ["export_policy_to_onnx", "export_policy_to_pt2"])
-def test_a_model_that_reads_further_groups_is_exported(export: str, tmp_path: Path) -> None:
+
+class CameraPolicyWithList(nn.Module):
+    def __init__(self, model: CameraActor) -> None:
+        super().__init__()
+        self.normalizer, self.encoder, self.mlp = model.obs_normalizer, model.encoder, model.mlp
+
+    def forward(self, obs_raw: torch.Tensor, obs_encoded: list[torch.Tensor]) -> torch.Tensor:
+        return self.mlp(torch.cat([self.normalizer(obs_raw), self.encoder(obs_encoded[0].float())], dim=-1))
+
+    @torch.jit.export
+    def reset(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("export", "model"),
+    [
+        ("export_policy_to_onnx", CameraActor),
+        ("export_policy_to_pt2", CameraActor),
+        ("export_policy_to_jit", CameraActor),
+        ("export_policy_to_jit", CameraActorWithList),
+    ],
+)
+def test_a_model_that_reads_further_groups_is_exported(export: str, model: type, tmp_path: Path) -> None:
     class CameraEnv(PointEnv):
         def get_observations(self) -> TensorDict:
             obs = super().get_observations()
@@ -397,7 +452,7 @@ def test_a_model_that_reads_further_groups_is_exported(export: str, tmp_path: Pa
 
     config = point_config()
     config["obs_groups"] = {"actor": ["policy", "camera"], "critic": ["policy"]}
-    config["actor"]["class_name"] = CameraActor
+    config["actor"]["class_name"] = model
     runner = OnPolicyRunner(CameraEnv(), config)
     runner.learn(1)
     getattr(runner, export)(str(tmp_path))
