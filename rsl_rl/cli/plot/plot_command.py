@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import fnmatch
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,8 +38,8 @@ class PlotArguments:
     is one. Or LABEL=PATTERN ...: those whose folder fits the pattern."""
     smooth: int = 1
     """Mean over so many neighbouring points."""
-    output: Path = Path("plot.png")
-    """The picture: .png or .svg."""
+    output: Path | None = None
+    """The picture: .png or .svg. If left out: plot.png in the folder of the run, or in the one that all runs are in."""
     list: bool = False
     """Print the tags that the runs have, and draw nothing."""
 
@@ -51,7 +52,7 @@ def run(arguments: Sequence[str]) -> None:
             raise ValueError("Name what to draw: rsl-rl plot RUN [RUN ...]")
         if chosen.smooth < 1:
             raise ValueError(f"smooth must be at least 1, got {chosen.smooth}.")
-        if chosen.output.suffix.lower() not in SUFFIXES:
+        if chosen.output is not None and chosen.output.suffix.lower() not in SUFFIXES:
             raise ValueError(f"'{chosen.output}' must end in one of {listed(SUFFIXES)}.")
         runs = find_runs(chosen.run)
         if chosen.list:
@@ -67,12 +68,22 @@ def run(arguments: Sequence[str]) -> None:
             without = [run for run in drawn if tag not in run.history.tags]
             if without:
                 print(f"warning: {tag} is missing in {listed(run.folder for run in without)}.", file=sys.stderr)
-        draw(groups, tags, axis, chosen.output, chosen.smooth)
+        output = chosen.output or _common_folder(drawn) / "plot.png"
+        draw(groups, tags, axis, output, chosen.smooth)
     for group in groups:
         ends = [run.history.series(tags[0], axis)[0][-1] for run in group.runs if tags[0] in run.history.tags]
         cut = f", the mean ends with the shortest, at {min(ends):,.0f} {axis}" if len(set(ends)) > 1 else ""
         print(f"{group.label}: {len(group.runs)} run{'s' * (len(group.runs) > 1)}{cut}")
-    print(f"Drawn over {axis}: {chosen.output}")
+    print(f"Drawn over {axis}: {output}")
+
+
+def _common_folder(runs: Sequence[PlottedRun]) -> Path:
+    """Return the folder that holds all of the runs; the current one for runs that have none but the root in common."""
+    folders = [run.folder for run in runs]
+    if any(folder.is_absolute() or ".." in folder.parts for folder in folders):
+        folders = [folder.resolve() for folder in folders]
+    common = Path(os.path.commonpath(folders)) if len({folder.drive for folder in folders}) == 1 else Path()
+    return Path() if common == Path(common.anchor) else common
 
 
 def _chosen_tags(runs: Sequence[PlottedRun], wanted: Sequence[str]) -> list[str]:
