@@ -101,7 +101,7 @@ def run(arguments: list[str]) -> None:
     if len({_environment(candidate.task) for candidate in candidates}) > 1:
         say("\nThese runs have different environments: their numbers cannot be compared.")
     for name, expected in {c.task.name: c.task.expected for c in candidates if c.task.expected}.items():
-        say(f"\nKnown of {name}: {expected}")
+        say(f"\nExpected of {name}: {expected}")
     say(flush=True)
     for candidate, result, label in zip(candidates, results, labels, strict=True):
         place = candidate.run.folder / FOLDER / candidate.name

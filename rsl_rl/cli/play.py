@@ -161,5 +161,5 @@ def _as_text(result: Episodes, expected: str) -> str:
             lines.append(f"{title}, mean per step")
             lines += [f"  {name:28} {value: .4f}" for name, value in values.items()]
     if expected:
-        lines.append(f"Known of this task: {expected}")
+        lines.append(f"Expected of this task: {expected}")
     return "\n".join(lines)

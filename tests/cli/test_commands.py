@@ -368,9 +368,9 @@ def test_what_acts_and_what_is_known_of_the_task_is_said(run: Path, capsys: pyte
     main(["play", "run", "--policy", "onnx", "--episodes", "2"])
     printed = capsys.readouterr().out
     assert "policy.onnx (from model_2.pt)\n" in printed
-    assert "Known of this task: it drifts\n" in printed
+    assert "Expected of this task: it drifts\n" in printed
     main(["eval", "run", "--episodes", "2"])
-    assert "Known of gym-Drift-v0: it drifts\n" in capsys.readouterr().out
+    assert "Expected of gym-Drift-v0: it drifts\n" in capsys.readouterr().out
 
 
 def test_a_task_is_played_from_its_newest_run_with_a_checkpoint(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
