@@ -290,7 +290,7 @@ def test_a_run_in_which_no_episode_ends_says_so(
         ("actor: [policy]", "actor: []", "Observation set 'actor' is empty"),
         ("runner:", "runer:", "it needs a section 'runner'"),
         ("runner:", "itertions: 3\nrunner:", "unknown key 'itertions'. Did you mean 'iterations'"),
-        ("runner:", "runner: [", "no readable YAML file"),
+        ("runner:", "runner: [", "not a readable YAML file"),
         ("save_interval: 50", "", "lacks the required key 'save_interval'"),
     ],
 )

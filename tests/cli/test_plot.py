@@ -127,7 +127,7 @@ class TestGroups:
         assert labels(["runs"], "low=[01]", "rest=other/*") == {"low": ["0", "1"], "rest": ["a"]}
         with pytest.raises(ValueError, match="No run fits '9'"):
             labels(["runs"], "low=9")
-        with pytest.raises(ValueError, match="has not the form LABEL=PATTERN"):
+        with pytest.raises(ValueError, match="nor of the form LABEL=PATTERN"):
             labels(["runs"], "everything")
 
     def test_tasks_are_named_where_there_are_several(self, runs: Path) -> None:
@@ -258,8 +258,8 @@ class TestCommand:
             (["nothing"], "'nothing' leads to no run"),
             (["runs", "--output", "a.pdf"], "must end in one of .png, .svg"),
             (["runs", "--smooth", "0"], "smooth must be at least 1"),
-            (["foreign", "--x", "steps"], "'foreign' does not tell steps; it can be drawn over iteration, seconds"),
-            (["foreign"], "No run has a reward under a name known here; choose with --tags. There are: loss."),
+            (["foreign", "--x", "steps"], "'foreign' does not record steps; it can be drawn over iteration, seconds"),
+            (["foreign"], "No run has a reward under a known name; choose with --tags. There are: loss."),
             ([], "Name what to draw"),
         ],
     )

@@ -32,12 +32,12 @@ class PlotArguments:
     tags: tuple[str, ...] = ()
     """What to draw, one panel each; patterns such as 'Loss/*' too. Reward and episode length if left out."""
     x: Literal["auto", "iteration", "steps", "seconds"] = "auto"
-    """What to draw over: iterations, environment steps, or seconds of training. auto: steps if the runs tell them."""
+    """The x axis: iterations, environment steps, or seconds of training. auto: steps if the runs record them."""
     group: tuple[str, ...] = ("auto",)
     """Which runs form one curve. auto: those that differ in nothing but the seed. task: those of a task. none: each run
     is one. Or LABEL=PATTERN ...: those whose folder fits the pattern."""
     smooth: int = 1
-    """Mean over so many neighbouring points."""
+    """Number of neighbouring points to average."""
     output: Path | None = None
     """The picture: .png or .svg. If left out: plot.png in the folder of the run, or in the one that all runs are in."""
     list: bool = False
@@ -93,7 +93,7 @@ def _chosen_tags(runs: Sequence[PlottedRun], wanted: Sequence[str]) -> list[str]
         # Several where runs of different programs are compared.
         if found := [tag for tag in (*RETURN_TAGS, *LENGTH_TAGS) if tag in known]:
             return found
-        raise UserError(f"No run has a reward under a name known here; choose with --tags. There are: {listed(known)}.")
+        raise UserError(f"No run has a reward under a known name; choose with --tags. There are: {listed(known)}.")
     tags: dict[str, None] = {}
     for pattern in wanted:
         fitting = [pattern] if pattern in known else fnmatch.filter(known, pattern)
@@ -111,7 +111,7 @@ def _chosen_axis(runs: Sequence[PlottedRun], wanted: str) -> Axis:
         lacking = [run for run in runs if axis not in run.history.axes]
         if axis == wanted and lacking:
             raise UserError(
-                f"'{lacking[0].folder}' does not tell {axis}; it can be drawn over {listed(lacking[0].history.axes)}."
+                f"'{lacking[0].folder}' does not record {axis}; it can be drawn over {listed(lacking[0].history.axes)}."
             )
         if axis == wanted or (wanted == "auto" and not lacking):
             return axis

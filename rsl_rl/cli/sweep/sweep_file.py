@@ -72,7 +72,7 @@ def read_sweep(what: str) -> Sweep:
     if (SWEEPS / what / FILE).is_file():
         return _read(SWEEPS / what / FILE, what)
     if path.is_dir():
-        raise ValueError(f"'{what}' is no sweep: it holds no {FILE}.")
+        raise ValueError(f"'{what}' is not a sweep: it holds no {FILE}.")
     if path.suffix in (".yaml", ".yml") and path.is_file():
         document = parse_yaml_text(path.read_text(encoding="utf-8"))
         if not isinstance(document, Mapping) or "runner" not in document:
@@ -85,10 +85,10 @@ def _read(path: Path, name: str) -> Sweep:
     try:
         document = parse_yaml_text(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"'{path}' is no readable YAML file: {error}") from error
+        raise ValueError(f"'{path}' is not a readable YAML file: {error}") from error
     types = typing.get_type_hints(Sweep)
     if not isinstance(document, Mapping) or "task" not in document:
-        raise ValueError(f"'{path}' is no sweep: it needs the keys 'task' and 'parameters'.")
+        raise ValueError(f"'{path}' is not a sweep: it needs the keys 'task' and 'parameters'.")
     for key, value in document.items():
         if key not in types:
             raise ValueError(f"'{path}' has an unknown key '{key}'.{did_you_mean(key, types)} Keys: {listed(types)}.")
@@ -109,5 +109,5 @@ def changed_by(sweep: Sweep, parameters: Mapping[str, Any], chosen: Any) -> Swee
     given["parameters"] = {**sweep.parameters, **parameters}
     given["overrides"] = sweep.overrides | {name.replace("-", "_"): value for name, value in chosen.overrides.items()}
     if not re.fullmatch(r"[\w.-]+", given["name"]):
-        raise ValueError(f"'{given['name']}' is no name of a folder: use letters, digits, '.', '_' and '-'.")
+        raise ValueError(f"'{given['name']}' is not a valid folder name: use letters, digits, '.', '_' and '-'.")
     return dataclasses.replace(sweep, **given)
