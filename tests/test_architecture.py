@@ -48,6 +48,7 @@ ALLOWED = {
 }
 # Names that api.md fixes in another place are re-exported there.
 RE_EXPORTS = {
+    ("utils/__init__.py", "core"),
     *((f"utils/{file}.py", "telemetry") for file in ("logger", "log_writer", "wandb_log_writer", "neptune_log_writer")),
 }
 OPTIONAL = (

@@ -49,7 +49,7 @@ def conclude(
         lines.append(f"  no learning curve: {error}")
     failure: Exception | None = None
     if interrupted:
-        lines.append(f"  goes on with    rsl-rl train --resume {folder}")
+        lines.append(f"  resume it with  rsl-rl train --resume {folder}")
     if interrupted or not export:
         lines.append(f"  policy files    rsl-rl export {folder}")
     else:

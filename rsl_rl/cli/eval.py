@@ -44,9 +44,9 @@ class EvalArguments:
     episodes: int = 64
     """Episodes of each run."""
     num_envs: int | None = None
-    """Environments side by side; one per episode if left out, 64 at most. Each makes its share of the episodes."""
+    """Environments side by side; one per episode if left out, 64 at most. Each plays its share of the episodes."""
     policy: PolicyKind = "auto"
-    """Which file acts; auto: the one that was named, else the newest checkpoint. best, latest: best.pt, latest.pt."""
+    """Which file acts; auto: the named one, otherwise the newest checkpoint. best, latest: best.pt, latest.pt."""
     seed: int = 1000
     """Seed of the environments; the same gives the same numbers."""
     output: Path | None = None
@@ -103,7 +103,7 @@ def run(arguments: list[str]) -> None:
     if len({_environment(candidate.task) for candidate in candidates}) > 1:
         say("\nThese runs have different environments: their numbers cannot be compared.")
     for name, expected in {c.task.name: c.task.expected for c in candidates if c.task.expected}.items():
-        say(f"\nKnown of {name}: {expected}")
+        say(f"\nExpected of {name}: {expected}")
     say(flush=True)
     for candidate, result, label in zip(candidates, results, labels, strict=True):
         place = candidate.run.folder / FOLDER / candidate.name

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The RSL-RL Independent Authors
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""``rsl-rl COMMAND ...``: finds the command, and turns what the user got wrong into one readable message."""
+"""``rsl-rl COMMAND ...``: finds the command, and turns a user's mistake into one readable message."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ _COLOR_CODES = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class UserError(Exception):
-    """Something that the user can mend; the message says what."""
+    """A mistake that the user can correct; the message says how."""
 
 
 @contextlib.contextmanager

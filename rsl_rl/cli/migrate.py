@@ -27,7 +27,7 @@ _CONFIGURATIONS = (".yaml", ".yml", ".json")
 
 @dataclass(frozen=True)
 class MigrateArguments:
-    """Translate what an earlier release (1.x to 4.x) wrote into the present layout. The old files are not changed."""
+    """Translate files of an earlier release (1.x to 4.x) into the current layout. The old files are not changed."""
 
     old: Annotated[Path, tyro.conf.Positional]
     """A configuration (.yaml, .json), a checkpoint (.pt), or a run's folder with both."""
@@ -73,7 +73,7 @@ def read_configuration(path: Path) -> dict[str, Any]:
         document = read_yaml(path)
     if not isinstance(document, Mapping) or not {"algorithm", "policy", "runner"} & set(document):
         raise ValueError(
-            f"'{path}' is no configuration of a runner: it has none of the sections 'algorithm', 'policy' and 'runner'."
+            f"'{path}' is not a runner's configuration: it has none of the sections 'algorithm', 'policy' and 'runner'."
         )
     return dict(document)
 
@@ -99,7 +99,7 @@ def _migrate_configuration(
             "environment's groups with --groups"
         )
     if not changes:
-        print(f"{path}: already in the present layout.", file=sys.stderr)
+        print(f"{path}: already in the current layout.", file=sys.stderr)
     heading = [f"Translated by 'rsl-rl migrate' from {path.name}:", *(f"  - {change}" for change in changes)]
     comments = "".join(f"# {line}\n" for line in [*heading, *(f"Check {note}." for note in notes)])
     text = (comments if changes else "") + as_yaml(new)
@@ -124,15 +124,15 @@ def _migrate_checkpoint(path: Path, output: Path | None) -> None:
     if layout is None:
         if not any(key.endswith("_state_dict") for key in document):
             raise ValueError(
-                f"'{path}' is no checkpoint of a training run. It has: {', '.join(document) or 'nothing'}."
+                f"'{path}' is not a checkpoint of a training run. It has: {', '.join(document) or 'nothing'}."
             )
         if output is not None:
             write_whole(output, path.read_bytes())
-        print(f"{path}: already in the present layout.{'' if output is None else f' Copied to {output}.'}")
+        print(f"{path}: already in the current layout.{'' if output is None else f' Copied to {output}.'}")
         return
     new = modernize(document)
     if output is None:
-        print(f"{path}: layout of rsl_rl {layout}; loads as it is, and --output writes it in the present layout.")
+        print(f"{path}: layout of rsl_rl {layout}; loads as it is, and --output writes it in the current layout.")
         return
     write_checkpoint(new, output)
     print(f"{output}: written, from the layout of rsl_rl {layout}")

@@ -39,14 +39,14 @@ PolicyKind = Literal["auto", "checkpoint", "best", "latest", "onnx", "torchscrip
 
 @dataclass(frozen=True)
 class PlayArguments:
-    """Run a trained policy without randomness and say how well it does."""
+    """Run a trained policy without exploration noise and report how well it does."""
 
     run: Annotated[str, tyro.conf.Positional]
     """A run's folder, a checkpoint or exported policy in it, or a task's name for its newest run."""
     episodes: int = 16
     """Episodes to run, side by side."""
     policy: PolicyKind = "auto"
-    """Which file acts; auto: the one that was named, else the newest checkpoint. best, latest: best.pt, latest.pt."""
+    """Which file acts; auto: the named one, otherwise the newest checkpoint. best, latest: best.pt, latest.pt."""
     seed: int = 1000
     """Seed of the environments."""
     video: Path | None = None
@@ -173,5 +173,5 @@ def _as_text(result: Episodes, expected: str) -> str:
             lines.append(f"{title}, mean per step")
             lines += [f"  {name:28} {value: .4f}" for name, value in values.items()]
     if expected:
-        lines.append(f"Known of this task: {expected}")
+        lines.append(f"Expected of this task: {expected}")
     return "\n".join(lines)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The RSL-RL Independent Authors
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""The seconds before a command can work: they say what takes so long, and end at once when asked to."""
+"""What happens before a command can work: it says what is loading, and Ctrl-C ends it at once."""
 
 from __future__ import annotations
 

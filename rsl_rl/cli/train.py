@@ -49,7 +49,7 @@ class TrainArguments(TaskConfig):
     run_dir: Path | None = None
     """Folder of the run; a new one under runs/ if left out."""
     resume: str | None = None
-    """Go on with a run in its folder: the folder, or a task's name for its newest run. auto: the newest run of this
+    """Continue a run in its folder: give the folder, or a task's name for its newest run. auto: the newest run of this
     task, or a new one if there is none."""
     teacher: str | None = None
     """For a student: the run to learn from (a folder, a checkpoint in it, or a task's name for its newest run)."""
@@ -196,7 +196,7 @@ def _prepared(
         own_checkpoint = None if resumed is None else resumed.checkpoint_if_any()
         checkpoint = own_checkpoint or task.checkpoint
         if not task.env:
-            raise ValueError("No environment is named: give one with --env, for example --env gym:Ant-v5.")
+            raise ValueError("No environment is given: name one with --env, for example --env gym:Ant-v5.")
         if task.runner.student is not None and checkpoint is None and task.runner.teacher_checkpoint is None:
             raise ValueError(f"'{task.name}' is a student and needs a teacher: add --teacher RUN.")
         if task.iterations < 1:

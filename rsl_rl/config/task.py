@@ -43,13 +43,13 @@ class TaskConfig:
     device: str = "cpu"
     """Where to learn: cpu, cuda:0 ..."""
     threads: int = 1
-    """CPU threads for learning; beside EnvPool's own the policy acts on one. Part of what makes a run repeatable."""
+    """CPU threads for learning; next to EnvPool's threads the policy acts on one. To repeat a run, keep this number."""
     env_options: dict[str, Any] = field(default_factory=dict)
     """Options of the environment."""
     init_at_random_ep_len: bool = False
     """Let the first episodes time out at different moments, so that later ones do not end all at once."""
     eval_interval: int | None = None
-    """Play the policy without exploration in iterations 0, N, 2 N ... and the last one, in environments of its own;
+    """Play the policy without exploration in iterations 0, N, 2 N ... and the last one, in separate environments;
     best.pt then is the checkpoint with the highest return there. None to evaluate nothing."""
     eval_episodes: int = 16
     """Episodes of each of these evaluations."""
@@ -156,7 +156,7 @@ def read_document(path: str | os.PathLike[str], check: Check | None = None) -> d
     if isinstance(document, Mapping) and {"algorithm", "policy"} & set(document):
         document = {"runner": document}
     if not isinstance(document, Mapping) or not isinstance(document.get("runner"), Mapping):
-        raise ValueError(f"'{path}' is no task: it needs a section 'runner' at the top.")
+        raise ValueError(f"'{path}' is not a task: it needs a section 'runner' at the top.")
     types = typing.get_type_hints(TaskConfig)
     for key, value in document.items():
         if key not in types:

@@ -3,6 +3,8 @@
 
 """Small pure helpers, and the historical import path of the log writers."""
 
+from typing import TYPE_CHECKING
+
 from rsl_rl.compat.names import names_of
 from rsl_rl.utils.checks import check_compile_mode, check_nan, check_optimizer_state, check_state_dict, compile_model
 from rsl_rl.utils.resolve import (
@@ -14,6 +16,9 @@ from rsl_rl.utils.resolve import (
     resolve_optimizer,
 )
 from rsl_rl.utils.suggest import check_choice, did_you_mean, listed
+
+if TYPE_CHECKING:
+    from rsl_rl.core.trajectories import split_and_pad_trajectories, unpad_trajectories
 
 __all__ = [
     "LogWriter",  # pyright: ignore[reportUnsupportedDunderAll] (given by __getattr__)
@@ -34,8 +39,8 @@ __all__ = [
     "resolve_nn_activation",
     "resolve_obs_groups",
     "resolve_optimizer",
-    "split_and_pad_trajectories",  # pyright: ignore[reportUnsupportedDunderAll]
-    "unpad_trajectories",  # pyright: ignore[reportUnsupportedDunderAll]
+    "split_and_pad_trajectories",
+    "unpad_trajectories",
 ]
 
 

@@ -115,7 +115,7 @@ def test_every_variant_begins_as_often_as_the_others() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--against", "nowhere/bin/python"], "'nowhere/bin/python' is no interpreter that could be started"),
+        (["--against", "nowhere/bin/python"], "'nowhere/bin/python' cannot be started as a Python interpreter"),
         (["--num-envs", "0"], "must be at least 1"),
         (["--num-envs", "2", "--rnn", "gru"], "4 mini-batches need at least as many environments, got 2"),
         (["--device", "abacus"], "The device 'abacus' cannot be used here"),

@@ -304,7 +304,7 @@ def test_a_run_in_which_no_episode_ends_says_so(
         ("actor: [policy]", "actor: []", "Observation set 'actor' is empty"),
         ("runner:", "runer:", "it needs a section 'runner'"),
         ("runner:", "itertions: 3\nrunner:", "unknown key 'itertions'. Did you mean 'iterations'"),
-        ("runner:", "runner: [", "no readable YAML file"),
+        ("runner:", "runner: [", "not a readable YAML file"),
         ("save_interval: 50", "", "lacks the required key 'save_interval'"),
     ],
 )
@@ -382,9 +382,9 @@ def test_what_acts_and_what_is_known_of_the_task_is_said(run: Path, capsys: pyte
     main(["play", "run", "--policy", "onnx", "--episodes", "2"])
     printed = capsys.readouterr().out
     assert "policy.onnx (from model_2.pt)\n" in printed
-    assert "Known of this task: it drifts\n" in printed
+    assert "Expected of this task: it drifts\n" in printed
     main(["eval", "run", "--episodes", "2"])
-    assert "Known of gym-Drift-v0: it drifts\n" in capsys.readouterr().out
+    assert "Expected of gym-Drift-v0: it drifts\n" in capsys.readouterr().out
 
 
 def test_a_task_is_played_from_its_newest_run_with_a_checkpoint(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

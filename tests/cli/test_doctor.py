@@ -52,7 +52,7 @@ def test_text_can_be_pasted_and_ends_with_a_verdict(
     main(["doctor", "--quick"])
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "This library"
-    assert lines[-1].startswith("Everything that is needed works.")
+    assert lines[-1].startswith("Everything required works.")
     assert "\x1b" not in "".join(lines)
     assert all(line.startswith(("  ok      ", "  note    ", "  missing ")) for line in lines[1:3])
 

@@ -125,7 +125,7 @@ def test_what_is_in_the_present_layout_stays_as_it_is(tmp_path: Path, capsys: py
     (tmp_path / "now.yaml").write_text(yaml.safe_dump(point_config()))
     main(["migrate", str(tmp_path / "now.yaml")])
     printed = capsys.readouterr()
-    assert "already in the present layout" in printed.err
+    assert "already in the current layout" in printed.err
     assert yaml.safe_load(printed.out) == point_config()
     checkpoint = RELEASES / "v5.5.1_mlp" / "model_1.pt"
     main(["migrate", str(checkpoint), "--output", str(tmp_path / "copy.pt")])
@@ -182,8 +182,8 @@ def test_classes_that_a_file_names_are_not_imported(
     [
         ("a.yaml", "a: [1", "is no readable YAML file"),
         ("a.json", "{'a': 1}", "cannot be read"),
-        ("a.yaml", "a: 1", "is no configuration of a runner"),
-        ("a.yaml", "- 1", "is no configuration of a runner"),
+        ("a.yaml", "a: 1", "is not a runner's configuration"),
+        ("a.yaml", "- 1", "is not a runner's configuration"),
         ("a.txt", "a: 1", "is not a configuration (.yaml, .yml, .json), a checkpoint (.pt) or a folder"),
         ("a.pt", "a: 1", "is not a checkpoint"),
         ("folder/a.txt", "", "has neither a checkpoint (model_*.pt) nor a runner's configuration"),
@@ -202,7 +202,7 @@ def test_what_cannot_be_translated_is_explained(
 
 def test_a_file_without_a_training_state_is_no_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     torch.save({"weights": torch.zeros(2)}, tmp_path / "a.pt")
-    assert "is no checkpoint of a training run. It has: weights" in fails(capsys, str(tmp_path / "a.pt"))
+    assert "is not a checkpoint of a training run. It has: weights" in fails(capsys, str(tmp_path / "a.pt"))
 
 
 def test_a_migrated_checkpoint_is_in_the_present_layout(tmp_path: Path) -> None:

@@ -18,9 +18,11 @@ from matplotlib.figure import Figure
 
 from rsl_rl.cli.main import main
 from rsl_rl.cli.plot.figure import mean_and_spread, smoothed
-from rsl_rl.cli.plot.runs import find_runs, grouped
+from rsl_rl.cli.plot.plot_command import _common_folder
+from rsl_rl.cli.plot.runs import PlottedRun, find_runs, grouped
 from rsl_rl.config.task import load_task, write_task
 from rsl_rl.telemetry import CsvLogWriter
+from rsl_rl.telemetry.history import History
 from tests.telemetry.test_history import write_events
 
 PRESET = load_task("cartpole-balance")
@@ -125,7 +127,7 @@ class TestGroups:
         assert labels(["runs"], "low=[01]", "rest=other/*") == {"low": ["0", "1"], "rest": ["a"]}
         with pytest.raises(ValueError, match="No run fits '9'"):
             labels(["runs"], "low=9")
-        with pytest.raises(ValueError, match="has not the form LABEL=PATTERN"):
+        with pytest.raises(ValueError, match="nor of the form LABEL=PATTERN"):
             labels(["runs"], "everything")
 
     def test_tasks_are_named_where_there_are_several(self, runs: Path) -> None:
@@ -242,7 +244,7 @@ class TestCommand:
         main(["plot", "short", "foreign", "--list"])
         listed = capsys.readouterr().out.splitlines()
         assert "Train/mean_reward  (in 1 of 2 runs)" in listed
-        assert not (runs / "plot.png").exists()
+        assert not list(runs.rglob("plot.png"))
         main(["plot", "cartpole-balance", "--tags", "Perf/*_time", "--x", "seconds", "--output", "a.svg"])
         text = text_of(runs / "a.svg")
         assert "learning [s per iteration]" in text
@@ -256,8 +258,8 @@ class TestCommand:
             (["nothing"], "'nothing' leads to no run"),
             (["runs", "--output", "a.pdf"], "must end in one of .png, .svg"),
             (["runs", "--smooth", "0"], "smooth must be at least 1"),
-            (["foreign", "--x", "steps"], "'foreign' does not tell steps; it can be drawn over iteration, seconds"),
-            (["foreign"], "No run has a reward under a name known here; choose with --tags. There are: loss."),
+            (["foreign", "--x", "steps"], "'foreign' does not record steps; it can be drawn over iteration, seconds"),
+            (["foreign"], "No run has a reward under a known name; choose with --tags. There are: loss."),
             ([], "Name what to draw"),
         ],
     )
@@ -270,7 +272,34 @@ class TestCommand:
             main(["plot", *arguments])
         assert exit_.value.code == 2
         assert message in capsys.readouterr().err
-        assert not (runs / "plot.png").exists()
+        assert not list(runs.rglob("plot.png"))
+
+    @pytest.mark.parametrize(
+        ("names", "place"),
+        [
+            (["cartpole-balance"], "runs/cartpole-balance"),
+            (["runs/cartpole-balance/1"], "runs/cartpole-balance/1"),
+            (["runs/cartpole-balance/0", "runs/cartpole-balance/1"], "runs/cartpole-balance"),
+            (["runs/cartpole-balance/0", "foreign"], "."),
+            (["../here/foreign"], "{}/foreign"),
+        ],
+    )
+    def test_the_picture_goes_where_the_runs_are(
+        self, names: list[str], place: str, runs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+    ) -> None:
+        write_events(runs / "foreign", {"Train/mean_reward": [(0, 1.0)]})
+        here = runs / "here"
+        here.symlink_to(runs, target_is_directory=True)
+        monkeypatch.chdir(here)
+        main(["plot", *names, "--tags", "Train/mean_reward"])
+        path = Path(place.format(runs.resolve())) / "plot.png"
+        assert capsys.readouterr().out.splitlines()[-1].endswith(f": {path}")
+        assert [found.resolve() for found in runs.rglob("plot.png")] == [path.resolve()]
+
+    def test_runs_without_a_folder_in_common_are_drawn_here(self) -> None:
+        folders = [PlottedRun(Path(place), History(Path(), {}), None) for place in ("/a/run", "/b/run")]
+        assert _common_folder(folders) == Path()
+        assert _common_folder(folders[:1]) == Path("/a/run")
 
     def test_a_tag_that_some_runs_lack_is_said(self, runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
         write_events(runs / "foreign", {"Train/mean_reward": [(0, 1.0)]})

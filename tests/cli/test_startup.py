@@ -37,7 +37,7 @@ MISTAKES = {
     ("trian",): "Did you mean 'train'?",
     ("train", "go1-wlak"): "Did you mean 'go1-walk'?",
     ("train", "mine.yaml"): "There is no file 'mine.yaml'.",
-    ("train", "broken.yaml"): "'broken.yaml' is no task",
+    ("train", "broken.yaml"): "'broken.yaml' is not a task",
     ("sweep", "go1-wlak", "--param", "seed=1,2"): "Did you mean 'go1-walk'?",
     **{(name, "go1-wlak"): "'go1-wlak'" for name in ("play", "eval", "export", "report", "plot", "migrate")},
     **{(name, "go1-walk"): "no run" for name in ("play", "eval", "export", "report", "plot")},

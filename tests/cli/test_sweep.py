@@ -185,7 +185,7 @@ def test_ctrl_c_ends_the_trainings_and_keeps_their_parameters(folder: Path, caps
     printed = capsys.readouterr().out
     assert exit_.value.code == 130, printed
     assert "stopped; its parameters are tried again" in printed
-    assert "It goes on with: rsl-rl sweep runs/sweeps/s" in printed
+    assert "Continue it with: rsl-rl sweep runs/sweeps/s" in printed
     stopped, again = study_of().get_trials()
     assert (stopped.state.name, again.state.name) == ("FAIL", "WAITING")
     assert again.system_attrs["fixed_params"] == stopped.params
@@ -236,10 +236,10 @@ def test_a_wrong_metric_is_named(folder: Path, capsys: pytest.CaptureFixture[str
         (["--param", f"{LR}=1..2", "--trials", "-1"], "At least one trial and one worker are needed"),
         (["--param", f"{LR}=1..2", "--trials", "0"], "At least one trial and one worker are needed, got 0 and 1"),
         (["--param", f"{LR}=1..2", "--seeds", "1", "2", "1"], "Each seed counts once: 'seeds' is [1, 2, 1]."),
-        (["--param", f"{LR}=1..2", "--name", "a/b"], "'a/b' is no name of a folder"),
+        (["--param", f"{LR}=1..2", "--name", "a/b"], "'a/b' is not a valid folder name"),
         (["--param", f"{LR}=1..2", "--storage", "nothing"], "The storage 'nothing' cannot be opened"),
         (["--show"], "There is no sweep 'fixed'"),
-        ([], "Nothing is to be varied"),
+        ([], "There is nothing to vary"),
     ],
 )
 def test_what_is_wrong_is_said_before_anything_is_trained(
@@ -330,7 +330,7 @@ def test_a_database_that_breaks_is_explained_and_nothing_goes_on(
 
     monkeypatch.setattr(RunningTrial, "_train_next_seed", begin_and_break)
     error = refused(capsys, write(), "--workers", "2")
-    assert "study.db' does not work any more: " in error
+    assert "study.db' no longer works: " in error
     assert [process.returncode for process in begun] == [-signal.SIGKILL] * 2
 
 

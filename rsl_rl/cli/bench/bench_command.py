@@ -29,9 +29,9 @@ class BenchArguments:
     """Measure how fast this library trains, without a simulator: the environment gives numbers drawn beforehand."""
 
     num_envs: tuple[int, ...] = (64, 512)
-    """Numbers of environments, each measured for itself; --curves varies the others around the first."""
+    """Numbers of environments, each measured separately; --curves varies the others around the first."""
     hidden: tuple[int, ...] = (256, 128, 64)
-    """Widths of the hidden layers, of actor and critic each."""
+    """Widths of the hidden layers, of the actor as of the critic."""
     rnn: Literal["lstm", "gru"] | None = None
     """A recurrent layer before them."""
     rnn_hidden: int = 256
@@ -51,7 +51,7 @@ class BenchArguments:
     against: str | None = None
     """Another interpreter, in whose environment a release of rsl-rl-lib is installed: measure that one in turns."""
     against_plain: bool = False
-    """Let that one run without --compile and --mixed-precision, as it does by default."""
+    """Run that one without --compile and --mixed-precision, as it does by default."""
     curves: bool = False
     """Measure how the time grows with environments, width and horizon instead."""
     json: bool = False
@@ -170,7 +170,7 @@ def _check(chosen: BenchArguments) -> None:
             raise ValueError("--curves measures this library alone; leave out --against.")
         if shutil.which(chosen.against) is None:
             raise FileNotFoundError(
-                f"'{chosen.against}' is no interpreter that could be started. --against takes the python of an "
+                f"'{chosen.against}' cannot be started as a Python interpreter. --against takes the python of an "
                 "environment in which rsl-rl-lib is installed; in a virtual environment that is its bin/python."
             )
     check_device(chosen.device)
@@ -196,7 +196,7 @@ def as_text(report: dict[str, Any], chosen: BenchArguments) -> str:
     )
     return (
         f"{text}\n\nAgainst rsl_rl {other['version']} (torch {other['torch']}), in turns:\n\n{others}\n\n"
-        f"How many times as much that one takes, median of the rounds and their range:\n\n{ratios}"
+        f"How many times as much it takes, median of the rounds and their range:\n\n{ratios}"
     )
 
 

@@ -36,11 +36,11 @@ _DRAWING = {"egl": "libegl1", "osmesa": "libosmesa6", "glfw": "libglfw3"}
 class DoctorArguments:
     """Look at this installation and this machine, try out what the library needs, and say what to do where it fails.
 
-    The exit code is 1 where something that is needed does not work. What is optional and missing is no failure.
+    The exit code is 1 if something required does not work. A missing optional package is not a failure.
     """
 
     quick: bool = False
-    """Only look: compile, draw and train nothing."""
+    """Only inspect: compile, draw and train nothing."""
     json: bool = False
     """Print the result as JSON."""
 
@@ -69,7 +69,7 @@ def run(arguments: list[str]) -> None:
     if failed:
         say(f"[bold red]Does not work: {', '.join(failed)}.[/]{optional}")
         raise SystemExit(1)
-    say(f"[green]Everything that is needed works.[/]{optional}")
+    say(f"[green]Everything required works.[/]{optional}")
 
 
 def sections(quick: bool) -> dict[str, Look]:

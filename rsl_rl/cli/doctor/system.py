@@ -77,7 +77,7 @@ def requirements() -> Iterator[Check]:
 
         needed = [Requirement(line) for line in importlib.metadata.requires(DISTRIBUTION) or []]
     except (ImportError, importlib.metadata.PackageNotFoundError) as error:
-        yield Check("requirements", "note", f"it is not known which versions are asked for: {error}")
+        yield Check("requirements", "note", f"the required versions are unknown: {error}")
         return
     tested = _tested_versions()
     for requirement in needed:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import fnmatch
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,14 +32,14 @@ class PlotArguments:
     tags: tuple[str, ...] = ()
     """What to draw, one panel each; patterns such as 'Loss/*' too. Reward and episode length if left out."""
     x: Literal["auto", "iteration", "steps", "seconds"] = "auto"
-    """What to draw over: iterations, environment steps, or seconds of training. auto: steps if the runs tell them."""
+    """The x axis: iterations, environment steps, or seconds of training. auto: steps if the runs record them."""
     group: tuple[str, ...] = ("auto",)
     """Which runs form one curve. auto: those that differ in nothing but the seed. task: those of a task. none: each run
     is one. Or LABEL=PATTERN ...: those whose folder fits the pattern."""
     smooth: int = 1
-    """Mean over so many neighbouring points."""
-    output: Path = Path("plot.png")
-    """The picture: .png or .svg."""
+    """Number of neighbouring points to average."""
+    output: Path | None = None
+    """The picture: .png or .svg. If left out: plot.png in the folder of the run, or in the one that all runs are in."""
     list: bool = False
     """Print the tags that the runs have, and draw nothing."""
     trust: bool = False
@@ -53,7 +54,7 @@ def run(arguments: Sequence[str]) -> None:
             raise ValueError("Name what to draw: rsl-rl plot RUN [RUN ...]")
         if chosen.smooth < 1:
             raise ValueError(f"smooth must be at least 1, got {chosen.smooth}.")
-        if chosen.output.suffix.lower() not in SUFFIXES:
+        if chosen.output is not None and chosen.output.suffix.lower() not in SUFFIXES:
             raise ValueError(f"'{chosen.output}' must end in one of {listed(SUFFIXES)}.")
         runs = find_runs(chosen.run)
         if chosen.list:
@@ -69,12 +70,22 @@ def run(arguments: Sequence[str]) -> None:
             without = [run for run in drawn if tag not in run.history.tags]
             if without:
                 print(f"warning: {tag} is missing in {listed(run.folder for run in without)}.", file=sys.stderr)
-        draw(groups, tags, axis, chosen.output, chosen.smooth)
+        output = chosen.output or _common_folder(drawn) / "plot.png"
+        draw(groups, tags, axis, output, chosen.smooth)
     for group in groups:
         ends = [run.history.series(tags[0], axis)[0][-1] for run in group.runs if tags[0] in run.history.tags]
         cut = f", the mean ends with the shortest, at {min(ends):,.0f} {axis}" if len(set(ends)) > 1 else ""
         print(f"{group.label}: {len(group.runs)} run{'s' * (len(group.runs) > 1)}{cut}")
-    print(f"Drawn over {axis}: {chosen.output}")
+    print(f"Drawn over {axis}: {output}")
+
+
+def _common_folder(runs: Sequence[PlottedRun]) -> Path:
+    """Return the folder that holds all of the runs; the current one for runs that have none but the root in common."""
+    folders = [run.folder for run in runs]
+    if any(folder.is_absolute() or ".." in folder.parts for folder in folders):
+        folders = [folder.resolve() for folder in folders]
+    common = Path(os.path.commonpath(folders)) if len({folder.drive for folder in folders}) == 1 else Path()
+    return Path() if common == Path(common.anchor) else common
 
 
 def _chosen_tags(runs: Sequence[PlottedRun], wanted: Sequence[str]) -> list[str]:
@@ -84,7 +95,7 @@ def _chosen_tags(runs: Sequence[PlottedRun], wanted: Sequence[str]) -> list[str]
         # Several where runs of different programs are compared.
         if found := [tag for tag in (*RETURN_TAGS, *LENGTH_TAGS) if tag in known]:
             return found
-        raise UserError(f"No run has a reward under a name known here; choose with --tags. There are: {listed(known)}.")
+        raise UserError(f"No run has a reward under a known name; choose with --tags. There are: {listed(known)}.")
     tags: dict[str, None] = {}
     for pattern in wanted:
         fitting = [pattern] if pattern in known else fnmatch.filter(known, pattern)
@@ -102,7 +113,7 @@ def _chosen_axis(runs: Sequence[PlottedRun], wanted: str) -> Axis:
         lacking = [run for run in runs if axis not in run.history.axes]
         if axis == wanted and lacking:
             raise UserError(
-                f"'{lacking[0].folder}' does not tell {axis}; it can be drawn over {listed(lacking[0].history.axes)}."
+                f"'{lacking[0].folder}' does not record {axis}; it can be drawn over {listed(lacking[0].history.axes)}."
             )
         if axis == wanted or (wanted == "auto" and not lacking):
             return axis

@@ -150,7 +150,7 @@ def grouped(runs: Sequence[PlottedRun], rules: Sequence[str]) -> list[Group]:
     for rule in rules:
         label, separator, pattern = rule.partition("=")
         if not separator or not label or not pattern:
-            raise ValueError(f"'--group {rule}' is none of auto, task, none, and has not the form LABEL=PATTERN.")
+            raise ValueError(f"'--group {rule}' is neither auto, task or none, nor of the form LABEL=PATTERN.")
         fitting = [run for run in runs if fits(run.folder, pattern)]
         if not fitting:
             raise ValueError(f"No run fits '{pattern}'. Runs: {listed(run.folder for run in runs)}.")

@@ -47,7 +47,7 @@ def header(facts: RunFacts) -> Html:
         definitions([row for row in rows.items() if row[1]], "about columns"),
     ]
     if config.get("expected"):
-        parts.append(note("Known of this task: ", config["expected"]))
+        parts.append(note("Expected of this task: ", config["expected"]))
     return element("header", joined(parts))
 
 

@@ -72,7 +72,7 @@ def parse_option(text: str) -> tuple[str, dict[str, Any]]:
     """Return the name in ``NAME=low..high``, ``NAME=log:low..high`` or ``NAME=a,b,c``, and what a file has for it."""
     name, separator, values = text.partition("=")
     if not separator or not name or not values:
-        raise ValueError(f"'{text}' is no parameter: write NAME=VALUES, with VALUES as {_FORMS}.")
+        raise ValueError(f"'{text}' is not a parameter: write NAME=VALUES, with VALUES as {_FORMS}.")
     name = name.strip().replace("-", "_")
     try:
         low, is_range, high = values.removeprefix("log:").partition("..")
@@ -93,7 +93,7 @@ def checked_parameters(sections: Mapping[str, Any], document: Mapping[str, Any])
     """
     if not sections:
         raise ValueError(
-            f"Nothing is to be varied: name parameters in the sweep's file, or with --param NAME=VALUES ({_FORMS})."
+            f"There is nothing to vary: name parameters in the sweep's file, or with --param NAME=VALUES ({_FORMS})."
         )
     return [_checked(name, section, document) for name, section in sections.items()]
 

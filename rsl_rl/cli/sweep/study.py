@@ -70,7 +70,7 @@ def database_errors(storage: str) -> Iterator[None]:
         yield
     except (optuna.exceptions.StorageInternalError, SQLAlchemyError) as error:
         reason = _reason(error.__cause__ or error)
-        raise ValueError(f"The database '{shown(storage)}' does not work any more: {reason}") from error
+        raise ValueError(f"The database '{shown(storage)}' no longer works: {reason}") from error
 
 
 def _reason(error: BaseException) -> str:

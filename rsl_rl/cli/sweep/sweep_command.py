@@ -57,7 +57,7 @@ _LOOK_SECONDS = 1.0
 class SweepArguments:
     """Search for better settings: train a task again and again, each trial with other values of some parameters.
 
-    What is left out here is as the sweep's file says.
+    Options that are left out are those of the sweep's file.
     """
 
     what: tyro.conf.Positional[str]
@@ -67,7 +67,7 @@ class SweepArguments:
     overrides: dict[str, Any] = dataclasses.field(default_factory=dict)
     """Values of the task that all trials share."""
     name: str | None = None
-    """Name of the sweep; its folder is runs/sweeps/NAME. The same name goes on with the same sweep."""
+    """Name of the sweep; its folder is runs/sweeps/NAME. The same name continues the same sweep."""
     trials: int | None = None
     """How many trials there are in the end, with those of earlier starts and other machines. If left out: 20."""
     metric: str | None = None
@@ -221,7 +221,7 @@ class _Sweeping:
             write_best(self._study, self._plan)
             print(summary(self._study, self._sweep, self._plan.folder, self._trials), flush=True)
             if self._is_stopping:
-                print(f"It goes on with: rsl-rl sweep {self._plan.folder}{self._storage}", flush=True)
+                print(f"Continue it with: rsl-rl sweep {self._plan.folder}{self._storage}", flush=True)
                 raise SystemExit(signals.exit_code)
         if not ranked(self._study):
             raise UserError(f"No trial was trained to its end. What they said: {self._plan.folder / 'logs'}")

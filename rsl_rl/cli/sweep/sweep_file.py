@@ -79,7 +79,7 @@ def read_sweep(what: str, trust: bool = False) -> tuple[Sweep, Check]:
             text, _ = yaml_file(folder / FILE)
             return _read(folder / FILE, folder.resolve().name, stranger), given if is_own(text) else stranger
     if path.is_dir():
-        raise ValueError(f"'{what}' is no sweep: it holds no {FILE}.")
+        raise ValueError(f"'{what}' is not a sweep: it holds no {FILE}.")
     if path.suffix in (".yaml", ".yml") and path.is_file():
         document = read_yaml(path)
         if not isinstance(document, Mapping) or "runner" not in document:
@@ -93,7 +93,7 @@ def _read(path: Path, name: str, check: Check) -> Sweep:
     check(path, text, document)
     types = typing.get_type_hints(Sweep)
     if not isinstance(document, Mapping) or "task" not in document:
-        raise ValueError(f"'{path}' is no sweep: it needs the keys 'task' and 'parameters'.")
+        raise ValueError(f"'{path}' is not a sweep: it needs the keys 'task' and 'parameters'.")
     for key, value in document.items():
         if key not in types:
             raise ValueError(f"'{path}' has an unknown key '{key}'.{did_you_mean(key, types)} Keys: {listed(types)}.")
@@ -114,5 +114,5 @@ def changed_by(sweep: Sweep, parameters: Mapping[str, Any], chosen: Any) -> Swee
     given["parameters"] = {**sweep.parameters, **parameters}
     given["overrides"] = sweep.overrides | {name.replace("-", "_"): value for name, value in chosen.overrides.items()}
     if not re.fullmatch(r"[\w.-]+", given["name"]):
-        raise ValueError(f"'{given['name']}' is no name of a folder: use letters, digits, '.', '_' and '-'.")
+        raise ValueError(f"'{given['name']}' is not a valid folder name: use letters, digits, '.', '_' and '-'.")
     return dataclasses.replace(sweep, **given)
