@@ -139,7 +139,7 @@ class RunnerConfig:
     storage_dtype: Literal["float16"] | None = None
     """Type in which the rollout keeps images of floating-point numbers; None for their own. Others keep theirs."""
     logger: Any = "tensorboard"
-    """A logger's name, a dict with class_name and constructor arguments, a list of these, or None."""
+    """A logger's name, its class, a dict with class_name and constructor arguments, a list of these, or None."""
     algorithm: Section | dict[str, Any] = field(default_factory=lambda: schema_of("PPO")())
     """How the rollout makes the models better."""
     actor: Section | dict[str, Any] | None = field(

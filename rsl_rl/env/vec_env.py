@@ -24,7 +24,7 @@ class VecEnv(ABC):
       value of a timed-out state is bootstrapped from it;
     * ``"terminal"``: the same for the finished environments only,
       ``{"env_ids": [k], "observations": groups [k, ...]}``;
-    * ``"log"`` or ``"episode"``: ``dict[str, float | Tensor]``, averaged over an iteration and logged.
+    * ``"log"`` or ``"episode"``: numbers by name, also as tensors, arrays or lists; averaged over an iteration.
 
     An environment may have two more methods, so that a training that is resumed is exact:
 

@@ -15,7 +15,7 @@ import reprlib
 import sys
 import warnings
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -204,32 +204,29 @@ def _copied(value: Any) -> Any:
     return value
 
 
-def numbers_in(value: Any) -> Iterator[float | np.ndarray | torch.Tensor]:
-    """Yield the numbers of anything, as numbers, arrays of doubles and tensors; TypeError or ValueError for others."""
+def numbers_in(value: Any) -> list[float | np.ndarray | torch.Tensor]:
+    """Return the numbers of anything, as numbers, arrays of doubles and tensors; TypeError or ValueError for others."""
     if isinstance(value, torch.Tensor):
         if value.is_complex() or value.is_meta:
             raise TypeError("no real numbers")
-        yield value.detach()
-    elif type(value) is float:
-        yield value
-    elif isinstance(value, (str, bytes, bytearray, Mapping)):
+        return [value]
+    if type(value) is float:
+        return [value]
+    if isinstance(value, (str, bytes, bytearray, Mapping)):
         raise TypeError(type(value).__name__)  # float() would take a text such as "1.5"
-    elif hasattr(value, "__array__"):
+    if hasattr(value, "__array__"):
         array = np.asarray(value)
-        if array.dtype.kind not in "biufO":
-            raise TypeError(str(array.dtype))
+        if array.dtype.kind in "biuf":
+            return [array.astype(np.float64)]
         if array.dtype.kind != "O":
-            yield array.astype(np.float64)
-        for item in array.flat if array.dtype.kind == "O" else ():
-            yield from numbers_in(item)
-    elif isinstance(value, Collection):
-        for item in value:
-            yield from numbers_in(item)
-    else:
-        try:
-            yield float(value)
-        except OverflowError:  # an integer or a fraction beyond all doubles
-            yield math.inf if value > 0 else -math.inf
+            raise TypeError(str(array.dtype))
+        value = array.ravel().tolist()
+    if isinstance(value, Collection):
+        return [number for item in value for number in numbers_in(item)]
+    try:
+        return [float(value)]
+    except OverflowError:  # an integer or a fraction beyond all doubles
+        return [math.inf if value > 0 else -math.inf]
 
 
 class MeanMeter:
@@ -250,6 +247,7 @@ class MeanMeter:
             before, number = totals.get(name, (0.0, 0))
             totals[name] = (before + total, number + count)
 
+        names: dict[Any, str] = {}
         # By device, name and dtype.
         tensors: dict[tuple[torch.device, str, torch.dtype], list[torch.Tensor]] = {}
         for entry in entries:
@@ -257,10 +255,10 @@ class MeanMeter:
                 self._leave_out("extras['log']", entry, "dictionary of numbers by their names")
                 continue
             for key, value in (entry or {}).items():
-                name = type(key).__name__
+                name = names.get(key) or type(key).__name__
                 try:
-                    name = name_of(key)
-                    parts = list(numbers_in(value))
+                    name = names[key] = names.get(key) or name_of(key)
+                    parts = numbers_in(value)
                 except Exception:  # whatever it is, it is no reason to end a run
                     self._leave_out(name, value)
                     continue
@@ -275,14 +273,14 @@ class MeanMeter:
         sums: dict[torch.device, list[tuple[str, torch.Tensor, int]]] = {}
         for (device, name, _), parts in tensors.items():
             try:
-                flat = torch.cat([part.reshape(-1) for part in parts])
+                flat = torch.cat([part.detach().reshape(-1) for part in parts])
                 total = flat.to(torch.float32 if device.type == "mps" else torch.float64).sum()
                 sums.setdefault(device, []).append((name, total, flat.numel()))
             except Exception:  # a sparse or a quantized tensor, for example
                 self._leave_out(name, parts[-1])
         for every in sums.values():
-            names, of_device, counts = zip(*every, strict=True)
-            for name, summed, number in zip(names, torch.stack(of_device).tolist(), counts, strict=True):
+            of_names, of_device, counts = zip(*every, strict=True)
+            for name, summed, number in zip(of_names, torch.stack(of_device).tolist(), counts, strict=True):
                 add(name, summed, number)
         return totals
 

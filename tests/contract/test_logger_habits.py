@@ -512,7 +512,8 @@ def test_losses_and_metrics_of_any_kind(tmp_path: Path) -> None:
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         for iteration in range(2):
-            logger.metrics = {"Mine/phase": "stance", "Mine/array": np.array([1.0, 3.0]), "Mine/none": None, 5: 2.0}
+            metrics: Any = {"Mine/phase": "stance", "Mine/array": np.array([1.0, 3.0]), "Mine/none": None, 5: 2.0}
+            logger.metrics = metrics
             losses = {"value": torch.tensor([0.5, 1.5]), "kind": "mse", "big": 10**400, "list": [1, 2], 7: 8}
             log(logger, iteration, losses | ({"late": 1.0} if iteration else {}))
     found = numbers(tmp_path)
