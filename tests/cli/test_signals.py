@@ -116,8 +116,8 @@ def its_terminal_is_gone() -> None:
     if child == 0:
         train("--iterations=1000000")
     shown = b""
-    while b"/1000000" not in shown:
-        shown += os.read(terminal, 1024)
+    while b"/1000000" not in shown and (more := os.read(terminal, 1024)):
+        shown += more
     os.close(terminal)  # The kernel sends SIGHUP.
     os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
@@ -157,6 +157,7 @@ def ctrl_c_reaches_the_environments_own_process() -> None:
 
     def begin() -> None:
         if os.fork() == 0:
+            os.close(ours[1])
             while request := os.read(ours[0], 1):
                 os.write(theirs[1], request)
             os._exit(0)
