@@ -171,6 +171,13 @@ def ctrl_c_reaches_the_environments_own_process() -> None:
     train(start=begin, training=ask)
 
 
+def ctrl_c_ends_the_environments_own_process() -> None:
+    def fail() -> None:
+        raise EOFError("its process is gone")
+
+    train(training=send("SIGINT"), next_step=fail)
+
+
 def full_output() -> None:
     to("/dev/full", 1, 2)
     train()
@@ -206,6 +213,7 @@ SCENARIOS = [
     terminated_while_starting,
     ctrl_c_while_starting,
     ctrl_c_reaches_the_environments_own_process,
+    ctrl_c_ends_the_environments_own_process,
     full_output,
     full_standard_output,
     no_output,
@@ -284,6 +292,12 @@ def test_a_signal_finishes_the_iteration_and_saves(outcomes: dict[str, Outcome],
     if "reader" not in name:
         assert "Stopping after this iteration" in outcome.said
         assert "Stopped: 128 steps" in outcome.said
+
+
+def test_an_environment_that_ctrl_c_ends_costs_no_more_than_its_iteration(outcomes: dict[str, Outcome]) -> None:
+    outcome = outcomes["ctrl_c_ends_the_environments_own_process"]
+    assert (outcome.code, outcome.iterations()) == (130, DISTURBED), outcome.said
+    assert "warning: The iteration in progress is lost: EOFError: its process is gone\n" in outcome.said
 
 
 def test_the_end_of_a_terminal_finishes_the_iteration_and_saves(outcomes: dict[str, Outcome]) -> None:
