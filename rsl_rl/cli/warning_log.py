@@ -8,11 +8,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import sys
 import warnings
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+from rsl_rl.utils.atomic_files import rescue_folder
 
 WARNINGS = "warnings.jsonl"
 _MOST = 1000
@@ -30,6 +33,15 @@ class WarningLog(contextlib.AbstractContextManager["WarningLog"]):
         warnings.showwarning = self._show_and_keep
 
     def __exit__(self, *_: object) -> None:
+        """Go on without; what could not be written yet goes to a temporary folder, which is said."""
+        self._write()
+        if self._path is not None and self._waiting:
+            path, number = self._path, len(self._waiting)
+            with contextlib.suppress(OSError):
+                self._path = Path(rescue_folder(path.parent)) / WARNINGS
+                self._write()
+            lie = f"are lost: '{path}' cannot be written" if self._waiting else f"lie in '{self._path}'"
+            print(f"warning: The last {number} lines of {path.name} {lie}.", file=sys.stderr)
         if warnings.showwarning == self._show_and_keep:
             warnings.showwarning = self._shown
 
@@ -40,6 +52,9 @@ class WarningLog(contextlib.AbstractContextManager["WarningLog"]):
     def begin(self, folder: str | os.PathLike[str], iteration: Callable[[], int]) -> None:
         """Write into a run's folder from now on, first what was met before; ``iteration`` tells that in progress."""
         self._path, self._iteration = Path(folder) / WARNINGS, iteration
+        with contextlib.suppress(OSError), self._path.open("rb+") as file:
+            if (content := file.read()) and not content.endswith(b"\n"):
+                file.write(b"\n")  # A killed process has left a line without its end: the next one would run into it.
         self._write()
 
     def add(self, message: Warning | str, category: type[Warning]) -> None:
@@ -57,8 +72,14 @@ class WarningLog(contextlib.AbstractContextManager["WarningLog"]):
     def _write(self) -> None:
         if self._path is not None and self._waiting:
             # A disk that is full now may have room for these lines at the next warning.
-            with contextlib.suppress(OSError), self._path.open("a", encoding="utf-8") as file:
-                file.write("".join(self._waiting))
+            with contextlib.suppress(OSError), self._path.open("ab+") as file:
+                size = file.seek(0, os.SEEK_END)
+                try:
+                    file.write("".join(self._waiting).encode())
+                    file.flush()
+                except OSError:
+                    file.truncate(size)
+                    raise
                 self._waiting = []
 
 

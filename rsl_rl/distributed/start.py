@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import atexit
 import os
+import secrets
 import socket
 import sys
+import threading
 import time
 from collections import Counter
 from datetime import timedelta
@@ -22,6 +24,8 @@ from rsl_rl.distributed.world import SOLO, World, current, remember
 
 START_TIMEOUT = 600.0
 """Seconds after which a process that did not start is named; ``RSL_RL_START_TIMEOUT`` sets another number."""
+_LONGER = 5.0
+"""Seconds by which torch may be late with a reason of its own."""
 COLLECTIVE_TIMEOUT = timedelta(minutes=30)
 """How long a process may keep the others waiting; one that has died is noticed at once, see :class:`Watch`."""
 
@@ -51,8 +55,9 @@ def join_world(device: str | torch.device) -> World:
         device: Where this process learns: GPUs talk through NCCL, CPUs through Gloo.
 
     Raises:
-        ValueError: Two processes were given the same GPU, or the ranks make no sense.
-        TimeoutError: Processes did not start in time; names them.
+        ValueError: Two processes were given the same GPU or rank, or the ranks and numbers make no sense.
+        TimeoutError: Processes did not start in time, or something else listens at their port; names them.
+        OSError: Another program uses the port of process 0.
         RuntimeError: The processes cannot talk to each other.
     """
     known = current()
@@ -92,9 +97,33 @@ def leave_world() -> None:
 
 def _call_the_roll(rank: int, size: int) -> Any:
     """Return the launcher's store once every process has answered."""
-    seconds = float(os.environ.get("RSL_RL_START_TIMEOUT", START_TIMEOUT))
+    seconds = _number("RSL_RL_START_TIMEOUT", START_TIMEOUT)
+    host, port = os.environ.get("MASTER_ADDR", "localhost"), int(_number("MASTER_PORT", 29500))
+    outcome: list[Any] = []
+
+    def meet() -> None:
+        try:
+            outcome.append(_met(rank, size, host, port, seconds))
+        except Exception as error:
+            outcome.append(error)
+
+    # In a thread, since torch waits forever for a program that takes the connection and says nothing.
+    thread = threading.Thread(target=meet, name="rsl_rl start", daemon=True)
+    thread.start()
+    thread.join(seconds + _LONGER)
+    if not outcome:
+        raise TimeoutError(
+            f"What listens at {host}:{port}, where process 0 of {size} should be, has not answered process {rank} "
+            f"within {seconds:g} s. It may be another program: choose a free port with MASTER_PORT."
+        )
+    if isinstance(outcome[0], Exception):
+        raise outcome[0]
+    return outcome[0]
+
+
+def _met(rank: int, size: int, host: str, port: int, seconds: float) -> Any:
+    """Return the store at an address once every process has said there who it is."""
     until = time.monotonic() + seconds
-    host, port = os.environ.get("MASTER_ADDR", "localhost"), int(os.environ.get("MASTER_PORT", "29500"))
     # torchrun keeps the store itself; without it process 0 does.
     keeps_store = rank == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
     try:
@@ -102,27 +131,53 @@ def _call_the_roll(rank: int, size: int) -> Any:
             *(host, port, size, keeps_store, timedelta(seconds=seconds)), wait_for_workers=False, multi_tenant=True
         )
     except RuntimeError as error:  # torch's errors of the network are of this kind
+        reason = str(error).partition("\nException raised from")[0]
+        if "EADDRINUSE" in reason:
+            raise OSError(
+                f"Process 0 of {size} cannot listen at port {port}, which another program uses. Choose a free one with "
+                "MASTER_PORT."
+            ) from error
+        try:
+            socket.getaddrinfo(host, port)
+        except OSError:
+            reason = f"this machine knows no '{host}'"
         raise TimeoutError(
-            f"Process {rank} of {size} found nobody at {host}:{port} within {seconds:g} s, where process 0 should be: "
-            f"{error}"
+            f"Process {rank} of {size} found nobody at {host}:{port} within {seconds:g} s, where process 0 should be "
+            f"(MASTER_ADDR and MASTER_PORT say where; another program may use the port): {reason}"
         ) from error
     # A launcher that restarts its processes may keep the store, with the addresses of those that have died.
     attempt = f"attempt_{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}"
     store = distributed.PrefixStore(attempt, store)  # type: ignore[reportPrivateImportUsage]
-    store.set(f"rsl_rl/{rank}", socket.gethostname())
-    missing = []
+    own = f"{socket.gethostname()} {secrets.token_hex(4)} {size}"
+    if (known := store.compare_set(f"rsl_rl/{rank}", "", own).decode()) != own:
+        raise ValueError(f"RANK={rank} was given to two processes: the other one is on {known.split()[0]}.")
+    there, missing = {}, []
     for other in range(size):
         try:
             store.wait([f"rsl_rl/{other}"], timedelta(seconds=max(until - time.monotonic(), 0.01)))
         except RuntimeError:  # the store's errors are of this kind
             missing.append(other)
+            continue
+        there[other], _, its_size = store.get(f"rsl_rl/{other}").decode().split()
+        if int(its_size) != size:
+            raise ValueError(
+                f"Process {rank} was started with WORLD_SIZE={size}, process {other} on {there[other]} with {its_size}."
+            )
     if missing:
-        there = [f"{other} on {store.get(f'rsl_rl/{other}').decode()}" for other in range(size) if other not in missing]
         raise TimeoutError(
             f"Of {size} processes, rank {', '.join(map(str, missing))} did not start within {seconds:g} s; there are "
-            f"{', '.join(there)}. RSL_RL_START_TIMEOUT=SECONDS waits longer."
+            f"{', '.join(f'{other} on {place}' for other, place in there.items())}. RSL_RL_START_TIMEOUT=SECONDS waits "
+            "longer."
         )
     return store
+
+
+def _number(name: str, default: float) -> float:
+    """Return an environment variable that holds a number."""
+    try:
+        return float(os.environ.get(name, default))
+    except ValueError:
+        raise ValueError(f"{name} must be a number, got '{os.environ[name]}'.") from None
 
 
 def _check(world: World, device: torch.device, backend: str) -> None:

@@ -54,7 +54,8 @@ class Watch:
             key = secrets.token_bytes(16)
             listener = Listener((_bind_host(), 0), backlog=world.size, authkey=key)
             world.broadcast((_own_host(), listener.address[1], key))  # type: ignore[index] (host and port)
-            _in_background(watch._accept, listener, world.size - 1)
+            for _ in range(4):  # somebody else at this port who says nothing holds one up for good
+                _in_background(watch._accept, listener, world.size - 1)
         else:
             _in_background(watch._follow, *world.broadcast(None))
 

@@ -303,7 +303,10 @@ class OnPolicyRunner:
                 if not is_whole:
                     raise RuntimeError("the update was interrupted, and has a way of its own that cannot be undone")
                 self.current_learning_iteration = iteration
-                return self.folder.save(self.save, iteration, None, is_last=True)
+                path = self.folder.save(self.save, iteration, None, is_last=True)
+                with contextlib.suppress(Exception):
+                    print(f"Iteration {iteration}, the last whole one, is saved as '{path}'.", flush=True)
+                return path
             except Exception as error:  # what ended the training is what the caller wants to see
                 with contextlib.suppress(Exception):  # where warnings are errors
                     warnings.warn(f"Iteration {iteration}, the last whole one, is not saved: {error}", stacklevel=2)

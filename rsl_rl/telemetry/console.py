@@ -167,7 +167,7 @@ class _WithinWidth:
 
 def make_console() -> SilentConsole:
     """Return a live display on a terminal, plain lines elsewhere or where rich is missing."""
-    if sys.stdout.isatty():
-        with contextlib.suppress(ImportError):
+    with contextlib.suppress(ImportError, AttributeError, ValueError):  # There may be no output, or a closed one.
+        if sys.stdout.isatty():
             return LiveConsole()
     return PlainConsole()

@@ -53,7 +53,7 @@ def write_whole(path: str | os.PathLike[str], content: str | bytes) -> None:
 
 
 @functools.cache
-def rescue_folder(folder: str | os.PathLike[str]) -> str:
+def rescue_folder(folder: Path) -> str:
     """Make a temporary folder for what cannot be written to a run's ``folder``, the same one for all of it."""
     return tempfile.mkdtemp(prefix="rsl_rl_rescue_")
 

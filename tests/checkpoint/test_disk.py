@@ -290,6 +290,14 @@ def test_the_last_checkpoint_goes_to_a_temporary_folder(outcomes: dict[str, Outc
     assert wanted == str(outcome.run / "model_9.pt")
     assert "File exists" in reason
     assert Path(rescue).parent.parent == outcome.folder / "temporary"
+    # Beside it are the rows that could not be written either.
+    said = re.findall(
+        r"The rows of (\d+) iterations could not be written to '(.*)' \(.*\). They lie in '(.*)': keep", outcome.said
+    )
+    assert said == [("7", str(outcome.run / "metrics.csv"), str(Path(rescue).with_name("metrics.csv")))]
+    with (outcome.folder / "away" / "metrics.csv").open(newline="") as first, open(said[0][2], newline="") as second:
+        iterations = [row["iteration"] for file in (first, second) for row in csv.DictReader(file)]
+    assert iterations == [str(iteration) for iteration in range(ITERATIONS)]
     assert lands_at(Path(rescue)) == lands_at(Path(rescue).parent) == ITERATIONS - 1
     assert is_same_training(Path(rescue), plain.run / "model_9.pt")
     # Neither the file in the way nor the folder was touched.
@@ -312,6 +320,7 @@ def test_a_training_that_can_save_nowhere_ends_with_an_error_and_leaves_the_last
     assert outcome.code == 1
     assert "OSError: [Errno 27] File too large" in outcome.said
     assert [int(number) for number, _ in outcome.failures] == [4, 5, 6, 7, 8]
+    assert "OSError: The rows of 7 iterations are lost: " in outcome.said
     # All ten iterations were made.
     assert f"iteration {ITERATIONS}/{ITERATIONS} " in outcome.said
     assert list(numbered_checkpoints(outcome.run)) == [2, 0]

@@ -116,8 +116,8 @@ def its_terminal_is_gone() -> None:
     if child == 0:
         train("--iterations=1000000")
     shown = b""
-    while b"/1000000" not in shown:
-        shown += os.read(terminal, 1024)
+    while b"/1000000" not in shown and (more := os.read(terminal, 1024)):
+        shown += more
     os.close(terminal)  # The kernel sends SIGHUP.
     os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
@@ -157,6 +157,7 @@ def ctrl_c_reaches_the_environments_own_process() -> None:
 
     def begin() -> None:
         if os.fork() == 0:
+            os.close(ours[1])
             while request := os.read(ours[0], 1):
                 os.write(theirs[1], request)
             os._exit(0)
@@ -168,6 +169,13 @@ def ctrl_c_reaches_the_environments_own_process() -> None:
         os.close(ours[1])
 
     train(start=begin, training=ask)
+
+
+def ctrl_c_ends_the_environments_own_process() -> None:
+    def fail() -> None:
+        raise EOFError("its process is gone")
+
+    train(training=send("SIGINT"), next_step=fail)
 
 
 def full_output() -> None:
@@ -205,6 +213,7 @@ SCENARIOS = [
     terminated_while_starting,
     ctrl_c_while_starting,
     ctrl_c_reaches_the_environments_own_process,
+    ctrl_c_ends_the_environments_own_process,
     full_output,
     full_standard_output,
     no_output,
@@ -283,6 +292,12 @@ def test_a_signal_finishes_the_iteration_and_saves(outcomes: dict[str, Outcome],
     if "reader" not in name:
         assert "Stopping after this iteration" in outcome.said
         assert "Stopped: 128 steps" in outcome.said
+
+
+def test_an_environment_that_ctrl_c_ends_costs_no_more_than_its_iteration(outcomes: dict[str, Outcome]) -> None:
+    outcome = outcomes["ctrl_c_ends_the_environments_own_process"]
+    assert (outcome.code, outcome.iterations()) == (130, DISTURBED), outcome.said
+    assert "warning: The iteration in progress is lost: EOFError: its process is gone\n" in outcome.said
 
 
 def test_the_end_of_a_terminal_finishes_the_iteration_and_saves(outcomes: dict[str, Outcome]) -> None:

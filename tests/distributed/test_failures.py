@@ -19,7 +19,7 @@ from tests.distributed.launching import run, torchrun
 
 TRAIN = [
     *("-m", "rsl_rl", "train", "tests.distributed.faulty:FaultyEnv", "--num-envs", "8", "--run-dir", "run"),
-    *("--runner.num-steps-per-env", "8", "--runner.save-interval", "2", "--runner.logger", "none"),
+    *("--runner.num-steps-per-env", "8", "--runner.save-interval", "100", "--runner.logger", "none"),
     *("--runner.actor.hidden-dims", "8", "--runner.critic.hidden-dims", "8", "--iterations", "8"),
     *("--export", "False"),
 ]
@@ -35,7 +35,7 @@ def iterations(folder: Path) -> list[int]:
         return [int(row["iteration"]) for row in csv.DictReader(file)]
 
 
-def test_a_killed_process_restarts_the_group_from_the_newest_checkpoint(tmp_path: Path) -> None:
+def test_a_killed_process_restarts_the_group_from_the_last_whole_iteration(tmp_path: Path) -> None:
     code, output = torchrun(*TRAIN, *fault("kill"), options=("--max-restarts=1",), cwd=tmp_path)
     assert code == 0, output
     assert "from iteration 5 to 8, into run" in output
@@ -50,6 +50,7 @@ def test_an_error_in_one_process_ends_the_others_and_is_shown_by_all(tmp_path: P
     assert "[rank1]: ValueError: the simulator has crashed" in output
     assert "[rank0]: RuntimeError: Another process failed, and this one ends with it: rank 1 on " in output
     assert "[rank0]: ValueError: the simulator has crashed" in output
+    assert torch.load(tmp_path / "run" / "model_4.pt", weights_only=True)["iter"] == 4
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1"])
