@@ -3,7 +3,7 @@
 
 """Checkpoints."""
 
-from rsl_rl.checkpoint.checkpoint_file import is_plain, read_checkpoint, write_checkpoint
+from rsl_rl.checkpoint.checkpoint_file import read_checkpoint, why_unreadable, write_checkpoint
 from rsl_rl.checkpoint.checkpoint_folder import (
     BEST,
     EVALUATED_RETURN,
@@ -21,11 +21,11 @@ __all__ = [
     "LATEST",
     "TRAINING_REWARD",
     "CheckpointFolder",
-    "is_plain",
     "newest_checkpoint",
     "numbered_checkpoints",
     "random_state",
     "read_checkpoint",
     "restore_random_state",
+    "why_unreadable",
     "write_checkpoint",
 ]

@@ -265,7 +265,7 @@ class Contract:
         return {**extras, **changed} if changed else extras
 
     def _fitting(self, groups: Any, rows: int, place: str) -> Any:
-        """Return last observations, [rows, ...] by group, in the types of the groups; the same object where they fit."""
+        """Return last observations, [rows, ...] by group, in the types of the groups; the very object if they fit."""
         changed: dict[str, torch.Tensor] = {}
         for name, value in groups.items():
             if name not in self._specs or not isinstance(value, torch.Tensor):
