@@ -37,7 +37,7 @@ class OneHotActions(VectorActionWrapper):
     def __init__(self, envs: VectorEnv) -> None:
         super().__init__(envs)
         space: Any = envs.single_action_space
-        self.sizes = [int(size) for size in np.atleast_1d(getattr(space, "nvec", getattr(space, "n", None)))]
+        self.sizes: list[int] = list(space.nvec) if hasattr(space, "nvec") else [int(space.n)]
         self._start = space.start
         self._is_single = not hasattr(space, "nvec")
         self.single_action_space = gymnasium.spaces.Box(0.0, 1.0, (sum(self.sizes),))
