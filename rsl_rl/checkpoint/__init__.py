@@ -3,7 +3,7 @@
 
 """Checkpoints."""
 
-from rsl_rl.checkpoint.checkpoint_file import is_plain, nonfinite_in, read_checkpoint, read_from, write_checkpoint
+from rsl_rl.checkpoint.checkpoint_file import nonfinite_in, read_checkpoint, read_from, why_unreadable, write_checkpoint
 from rsl_rl.checkpoint.checkpoint_folder import (
     BEST,
     EVALUATED_RETURN,
@@ -23,7 +23,6 @@ __all__ = [
     "TRAINING_REWARD",
     "CheckpointFolder",
     "FolderInUseError",
-    "is_plain",
     "locked",
     "newest_checkpoint",
     "nonfinite_in",
@@ -32,5 +31,6 @@ __all__ = [
     "read_checkpoint",
     "read_from",
     "restore_random_state",
+    "why_unreadable",
     "write_checkpoint",
 ]

@@ -51,8 +51,15 @@ def write_checkpoint(document: dict[str, Any], path: str | os.PathLike[str]) -> 
     Warns:
         UserWarning: It holds other objects, and reading it will be refused.
     """
-    buffer = io.BytesIO()
-    torch.save({**_plain(document, ""), "format_version": _FORMAT_VERSION}, buffer)
+    buffer, foreign = io.BytesIO(), list[str]()
+    plain = _plain(document, "", foreign)
+    for each in foreign:
+        warnings.warn(
+            f"The checkpoint holds {each}, neither a tensor nor plain data: reading it will be refused, since that "
+            "would execute code from the file.",
+            stacklevel=2,
+        )
+    torch.save({**plain, "format_version": _FORMAT_VERSION}, buffer)
     # The archive ends with the length of its comment, two bytes, and the comment.
     content = buffer.getvalue()[:-2] + _COMMENT_LENGTH.to_bytes(2, "little") + _MARK
     write_whole(path, content + hashlib.sha256(content).hexdigest().encode())
@@ -145,12 +152,17 @@ def _check_entries(document: dict[str, Any], path: Path) -> None:
             warnings.warn(f"'{path}' holds NaN or infinite numbers in {key}: {shown}.", stacklevel=1)
 
 
-def is_plain(value: Any) -> bool:
-    """Return whether a nested value consists of tensors and plain data, so that a checkpoint with it can be read."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        _plain(value, "")
-    return not caught
+def why_unreadable(value: Any) -> str | None:
+    """Return what in a nested value is neither a tensor nor plain data, so that a checkpoint with it cannot be read.
+
+    None where everything is.
+    """
+    foreign: list[str] = []
+    try:
+        _plain(value, "", foreign)
+    except RecursionError:
+        return "it refers to itself"
+    return f"{foreign[0]} is neither a tensor nor plain data" if foreign else None
 
 
 def is_ours(path: str | os.PathLike[str]) -> bool:
@@ -161,8 +173,8 @@ def is_ours(path: str | os.PathLike[str]) -> bool:
         return file.read(len(_MARK)) == _MARK
 
 
-def _plain(value: Any, place: str) -> Any:
-    """Return tensors and plain data without NumPy's numbers and arrays."""
+def _plain(value: Any, place: str, foreign: list[str]) -> Any:
+    """Return tensors and plain data without NumPy's numbers and arrays; tell ``foreign`` of everything else."""
     if isinstance(value, np.ndarray) and value.ndim:
         try:
             return torch.from_numpy(value.astype(value.dtype.newbyteorder("="), order="C"))  # a copy
@@ -172,17 +184,13 @@ def _plain(value: Any, place: str) -> Any:
         value = value.item()
     if type(value) in (dict, OrderedDict):
         return {
-            _plain(key, f"{place} (a key)"): _plain(item, f"{place}.{key}" if place else str(key))
+            _plain(key, f"{place} (a key)", foreign): _plain(item, f"{place}.{key}" if place else str(key), foreign)
             for key, item in value.items()
         }
     if type(value) in (list, tuple, set):
-        return type(value)(_plain(item, f"{place}[{index}]") for index, item in enumerate(value))
+        return type(value)(_plain(item, f"{place}[{index}]", foreign) for index, item in enumerate(value))
     if type(value) not in _PLAIN_TYPES:
-        warnings.warn(
-            f"The checkpoint holds a {type(value).__name__} at '{place}', neither a tensor nor plain data: reading it "
-            "will be refused, since that would execute code from the file.",
-            stacklevel=4,
-        )
+        foreign.append(f"a {type(value).__name__} at '{place}'")
     return value
 
 

@@ -142,7 +142,8 @@ class Contract:
             form = is_plain = None
             obs, rewards, dones, extras = self._four(returned)
         if is_plain is None:
-            # Not seen before: everything is looked at, once.
+            # Not seen before: everything is looked at, once. Not all that falls into four parts is meant so.
+            obs, rewards, dones, extras = self._four(returned)
             is_plain = self._known[form] = self._look_at_groups(obs, method)
             self._look_at_numbers(rewards, dones, extras)
         if not is_plain:
@@ -173,20 +174,15 @@ class Contract:
             raise breach(self._env, method, f"returned {described(obs)} as observations", _GROUPS)
         groups = dict(obs.items())
         is_first = not self._specs
-        left_out: list[str] = []
         for name, value in groups.items():
-            if is_first:
-                if not isinstance(value, torch.Tensor) and self._used is not None and name not in self._used:
-                    left_out.append(name)
-                    continue
+            if is_first and self._used is not None and name not in self._used and not isinstance(value, torch.Tensor):
+                self._say(name, f"the observation group '{name}' is no tensor and nothing reads it: it is left out")
+            elif is_first:
                 self._specs[name] = (getattr(value, "shape", torch.Size()), _taken_type(value))
-            if name not in self._specs:
-                self._say(f"the observation group '{name}', which the first observations lacked, is left out")
-                left_out.append(name)
-                continue
-            self._look_at_group(name, value, method)
-        if left_out and is_first:
-            self._say(f"the observation groups {listed(left_out)} are no tensors and not used, and are left out")
+            elif name not in self._specs:
+                self._say(name, f"the observation group '{name}', which the first observations lacked, is left out")
+            if name in self._specs:
+                self._look_at_group(name, value, method)
         missing = [name for name in self._specs if name not in groups]
         if needed := [name for name in missing if self._used is None or name in self._used]:
             raise breach(
@@ -195,9 +191,9 @@ class Contract:
                 f"returned no observation group {listed(map(repr, needed))}, which the first observations had",
                 f"{_GROUPS} It returned {described(obs)}.",
             )
-        if missing:
-            self._say(f"the observation groups {listed(missing)}, which nothing uses, are missing: zeros are kept")
-        is_plain = not missing and not left_out and obs.batch_size == (self._num_envs,)
+        for name in missing:
+            self._say(name, f"the observation group '{name}', which nothing reads, is missing: zeros take its place")
+        is_plain = groups.keys() == self._specs.keys() and obs.batch_size == (self._num_envs,)
         return is_plain and all(
             value.dtype == self._specs[name][1] and value.device == self._device for name, value in groups.items()
         )
@@ -278,9 +274,9 @@ class Contract:
                 changed[name] = value.to(dtype)
         return {**groups, **changed} if changed else groups
 
-    def _say(self, text: str) -> None:
-        if text not in self._said:
-            self._said.add(text)
+    def _say(self, group: str, text: str) -> None:
+        if group not in self._said:
+            self._said.add(group)
             warnings.warn(f"{named(self._env)}: {text}.", stacklevel=4)
 
 

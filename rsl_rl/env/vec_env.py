@@ -15,7 +15,8 @@ class VecEnv(ABC):
     """A batch of N environments that step together and reset themselves.
 
     An environment that finishes in a step is reset within that step: the observation returned for it is the first one
-    of its next episode. The environment may reuse and overwrite every buffer it has returned.
+    of its next episode. The environment may reuse and overwrite every buffer it has returned, and change the actions it
+    is given. What it returns is checked in every step, see :mod:`rsl_rl.env.contract`.
 
     ``extras`` returned by :meth:`step` may contain
 

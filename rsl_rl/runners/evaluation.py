@@ -82,7 +82,7 @@ class Evaluation(Callback):
                 check_attributes(self._env, ATTRIBUTES)
                 self._env.get_observations()
                 # It may be the very buffers that are written when the environment is stepped.
-                self._start = copy.deepcopy(environment_state(self._env))
+                self._start = copy.deepcopy(environment_state(self._env)[0])
             elif self._start is not None:
                 # In the mode in which it was stepped, or what it writes in place could not be written.
                 with torch.inference_mode():

@@ -91,6 +91,8 @@ class OnPolicyRunner:
         """Where checkpoints go; None without a log folder, and before :meth:`learn`."""
         self.process_states: list[dict[str, Any]] = []
         """What differs between processes, while a checkpoint of several is written."""
+        self.not_saved: str | None = None
+        """Why the last checkpoint holds no state of the environments, once that was said."""
         self.is_between_iterations = False
         """Whether the current iteration has been made."""
         self._is_updating = False

@@ -5,15 +5,19 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from rsl_rl.checkpoint import is_plain
+from rsl_rl.checkpoint import why_unreadable
 from rsl_rl.distributed import World
+from rsl_rl.env import GymnasiumVecEnv
+from rsl_rl.env.partial_reset import is_envpool
 from rsl_rl.telemetry import Logger
 from rsl_rl.telemetry.plain_values import flat, plain
+from rsl_rl.utils.contract_error import named
 
 if TYPE_CHECKING:
     from rsl_rl.runners.on_policy_runner import OnPolicyRunner
@@ -30,7 +34,17 @@ def process_state(runner: OnPolicyRunner) -> dict[str, Any]:
     env = runner.env
     state: dict[str, Any] = {"algorithm": runner.alg.process_state(), "log": runner.logger.state_dict()}
     if runner.is_between_iterations:
-        state |= {"environment": environment_state(env), "environment_cfg": _environment_cfg(env)}
+        saved, reason = environment_state(env)
+        if reason is not None and runner.not_saved is None:
+            runner.not_saved = reason
+            # Of EnvPool it is known, and documented.
+            if not (isinstance(env, GymnasiumVecEnv) and is_envpool(env.envs.unwrapped)):
+                warnings.warn(
+                    "Checkpoints hold no state of the environments, and a run that is resumed starts new episodes: "
+                    f"{reason}.",
+                    stacklevel=3,
+                )
+        state |= {"environment": saved, "environment_reason": reason, "environment_cfg": _environment_cfg(env)}
         if (lengths := getattr(env, "episode_length_buf", None)) is not None:
             state["episode_lengths"] = torch.as_tensor(lengths).clone()
     else:
@@ -76,7 +90,9 @@ class ResumedRun:
             torch.manual_seed(self.state["seed"])
         state, continues = self.state.get("environment"), False
         if state is None:
-            self._notes.append("the environments could not save their state, and start new episodes")
+            reason = self.state.get("environment_reason")
+            because = f" ({reason})" if reason else ""
+            self._notes.append(f"the environments could not save their state{because}, and start new episodes")
         elif self.state.get("environment_cfg") != _environment_cfg(env):
             # Their state holds settings, too: those of before would take the place of these.
             self._notes.append("the environments are configured differently, and start new episodes")
@@ -109,14 +125,22 @@ def config_differences(saved: Any, cfg: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def environment_state(env: Any) -> Any:
-    """Return the state of an environment as tensors and plain data; None if it cannot save it."""
+def environment_state(env: Any) -> tuple[Any, str | None]:
+    """Return the state of an environment as tensors and plain data, and None; or None, and why it cannot be saved.
+
+    None for both where the environment has no ``state_dict``.
+    """
+    if not callable(getattr(env, "state_dict", None)):
+        return None, None
     try:
         state = env.state_dict()
-    except Exception:  # it has no such method, one of another kind, or cannot
-        return None
+    except Exception as error:  # it cannot, or has a method of another kind
+        return None, f"state_dict() of {named(env)} raised {type(error).__name__}: {str(error).rstrip('.')}"
     # Anything else would make the checkpoint unreadable.
-    return state if is_plain(state) else None
+    reason = why_unreadable(state)
+    if reason is not None:
+        return None, f"state_dict() of {named(env)} returned what cannot be saved: {reason}"
+    return state, None
 
 
 def _environment_cfg(env: Any) -> Any:

@@ -224,6 +224,80 @@ def test_a_log_writer_has_every_number(program: Callable[..., str]) -> None:
     assert '"learning_rate": 0.001' in stored.execute("SELECT configuration FROM runs").fetchall()[1][0]
 
 
+# -- discrete actions --------------------------------------------------------------------------------------------------
+
+
+class Buttons(gymnasium.Env):
+    """Two choices, of 3 and of 2 options, numbered from 1 and from 0; rewards their numbers."""
+
+    observation_space = gymnasium.spaces.Box(-1.0, 1.0, (2,))
+    action_space = gymnasium.spaces.MultiDiscrete([3, 2], start=[1, 0])
+
+    def reset(self, **_: Any) -> Any:
+        return self.observation_space.sample(), {}
+
+    def step(self, action: Any) -> Any:
+        return self.observation_space.sample(), float(10 * action[0] + action[1]), False, False, {}
+
+
+class TestDiscreteActions:
+    def test_the_distribution_is_that_of_torch(self) -> None:
+        ours = importlib.import_module("discrete_actions").OneHot(5, [3, 2])
+        logits, others = torch.randn(2, 64, 5, generator=torch.Generator().manual_seed(0)) * 2
+        ours.update(logits)
+        outputs, params = ours.sample(), ours.params
+        parts = [torch.distributions.OneHotCategorical(logits=part) for part in logits.split([3, 2], 1)]
+        new = [torch.distributions.OneHotCategorical(logits=part) for part in others.split([3, 2], 1)]
+        expected = sum(part.log_prob(drawn) for part, drawn in zip(parts, outputs.split([3, 2], 1), strict=True))
+        torch.testing.assert_close(ours.log_prob(outputs), expected)
+        torch.testing.assert_close(ours.entropy, parts[0].entropy() + parts[1].entropy())
+        torch.testing.assert_close(ours.mean, torch.cat([part.probs for part in parts], 1))
+        torch.testing.assert_close(ours.std, torch.cat([part.variance.sqrt() for part in parts], 1))
+        kl = sum(torch.distributions.kl_divergence(old, now) for old, now in zip(parts, new, strict=True))
+        ours.update(others)
+        torch.testing.assert_close(ours.kl_divergence(params, ours.params), kl)
+        best = [part.argmax(1) for part in logits.split([3, 2], 1)]
+        assert [part.argmax(1).tolist() for part in ours.deterministic_output(logits).split([3, 2], 1)] == [
+            each.tolist() for each in best
+        ]
+
+    def test_it_draws_as_often_as_it_says(self) -> None:
+        torch.manual_seed(0)
+        ours = importlib.import_module("discrete_actions").OneHot(3)
+        ours.update(torch.tensor([[0.6, 0.3, 0.1]]).log().repeat(20_000, 1))
+        # Three standard deviations of a mean of 20,000 are about 0.01.
+        torch.testing.assert_close(ours.sample().mean(0), torch.tensor([0.6, 0.3, 0.1]), atol=0.011, rtol=0)
+
+    def test_several_choices_reach_the_environment_by_their_numbers(self) -> None:
+        module = importlib.import_module("discrete_actions")
+        envs = module.OneHotActions(gymnasium.vector.SyncVectorEnv([Buttons] * 2))
+        env = module.GymnasiumVecEnv(envs)
+        assert (env.num_actions, envs.sizes) == (5, [3, 2])
+        _, rewards, *_ = env.step(torch.tensor([[0.0, 0, 1, 1, 0], [1, 0, 0, 0, 1]]))
+        assert rewards.tolist() == [30.0, 11.0]
+        runner = OnPolicyRunner(env, module.train_cfg(envs.sizes) | {"num_steps_per_env": 64, "logger": None})
+        runner.learn(8)
+        # The largest reward is that of the last option of both.
+        assert runner.get_inference_policy()(env.get_observations()).tolist() == [[0, 0, 1, 0, 1]] * 2
+
+    def test_it_learns_and_is_exported(self, program: Callable[..., str]) -> None:
+        before, after = numbers(program("discrete_actions.py", "--iterations", "8"))
+        assert after > 1.5 * before
+        policy = load_policy("runs/discrete_actions/policy.onnx")
+        assert policy(TensorDict({"policy": torch.zeros(1, 4)}, [1])).sum() == 1.0
+
+    def test_the_command_line_names_the_way_out_and_takes_it(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["train", "gym:CartPole-v1"]) == 2
+        assert "examples/discrete_actions.py has both" in capsys.readouterr().err
+        Path("buttons.yaml").write_text(
+            "env: discrete_actions:make\nnum_envs: 2\niterations: 1\nrunner:\n  num_steps_per_env: 8\n"
+            "  save_interval: 50\n  obs_groups: {actor: [policy], critic: [policy]}\n  algorithm: {class_name: PPO}\n"
+            "  actor:\n    class_name: MLPModel\n    distribution_cfg: {class_name: 'discrete_actions:OneHot'}\n"
+            "  critic: {class_name: MLPModel, hidden_dims: [8]}\n"
+        )
+        assert main(["train", "buttons.yaml"]) == 0
+
+
 # -- symmetry ----------------------------------------------------------------------------------------------------------
 
 
