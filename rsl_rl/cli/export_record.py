@@ -15,6 +15,7 @@ from typing import Any
 
 from rsl_rl.export import ExportReport
 from rsl_rl.utils.atomic_files import write_whole
+from rsl_rl.utils.limits import read_json, read_limited
 
 CHECKS = "checks.json"
 
@@ -60,7 +61,7 @@ def outcome(report: ExportReport) -> str:
 
 def _read(folder: Path) -> dict[str, Any]:
     try:
-        checks = json.loads((folder / CHECKS).read_text(encoding="utf-8"))
+        checks = read_json(read_limited(folder / CHECKS))
     except (OSError, ValueError):
         return {}
     return checks if isinstance(checks, dict) else {}

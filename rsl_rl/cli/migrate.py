@@ -19,6 +19,7 @@ from rsl_rl.cli.main import user_errors
 from rsl_rl.compat.checkpoints import layout_of, modernize
 from rsl_rl.compat.configurations import modernize_config
 from rsl_rl.utils.atomic_files import write_whole
+from rsl_rl.utils.limits import read_json, read_limited
 from rsl_rl.utils.yaml_text import as_yaml, parse_yaml_text
 
 _CONFIGURATIONS = (".yaml", ".yml", ".json")
@@ -62,8 +63,8 @@ def read_configuration(path: Path) -> dict[str, Any]:
         kinds = "a configuration (.yaml, .yml, .json), a checkpoint (.pt) or a folder"
         raise ValueError(f"'{path}' is not {kinds}. {advice}".rstrip())
     try:
-        text = path.read_text(encoding="utf-8")
-        document = json.loads(text) if path.suffix == ".json" else parse_yaml_text(text)
+        text = read_limited(path)
+        document = read_json(text) if path.suffix == ".json" else parse_yaml_text(text)
     except ValueError as error:
         raise ValueError(f"'{path}' cannot be read: {error}") from error
     if not isinstance(document, Mapping) or not {"algorithm", "policy", "runner"} & set(document):

@@ -33,7 +33,7 @@ def new_run_folder(task: TaskConfig, chosen: Path | None) -> Path:
     if chosen is None:
         stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
         for number in itertools.count(1):
-            folder = RUNS / task.name / (stamp if number == 1 else f"{stamp}_{number}")
+            folder = RUNS / filed_as(task.name) / (stamp if number == 1 else f"{stamp}_{number}")
             with contextlib.suppress(FileExistsError):
                 folder.mkdir(parents=True)
                 return folder
@@ -65,7 +65,7 @@ class Run:
             self.file = path
             folders = [folder for folder in path.resolve().parents if (folder / CONFIG).is_file()][:1]
         else:
-            places = (path, RUNS / (filed_as(name) if ":" in name else name))
+            places = (path, RUNS / name, RUNS / filed_as(name))
             folders = [folder for folder in places if (folder / CONFIG).is_file()][:1]
             if not folders:
                 configs = [config for place in places for config in place.glob(f"*/{CONFIG}")]
@@ -119,7 +119,7 @@ def run_to_resume(arguments: list[str], task: TaskConfig) -> Run | None:
         early.add_argument(name, nargs="?")
     known, _ = early.parse_known_args(arguments)
     wanted, run_dir = known.resume, known.run_dir
-    folders = [Path(run_dir)] if run_dir else sorted((RUNS / task.name).glob("*"), reverse=True)
+    folders = [Path(run_dir)] if run_dir else sorted((RUNS / filed_as(task.name)).glob("*"), reverse=True)
     folders = [folder for folder in folders if (folder / CONFIG).is_file()]
     if int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0:
         # Whatever the first attempt began with, it goes on in the folder of that.

@@ -14,6 +14,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from rsl_rl.utils.limits import read_json
+
 WARNINGS = "warnings.jsonl"
 _MOST = 1000
 
@@ -71,7 +73,7 @@ def read_warnings(folder: str | os.PathLike[str]) -> list[dict[str, Any]]:
     found = []
     for line in lines:
         with contextlib.suppress(ValueError):
-            entry = json.loads(line)
+            entry = read_json(line)
             if isinstance(entry, dict):
                 found.append(entry)
     return found

@@ -17,6 +17,7 @@ from typing import Any
 from rsl_rl.config.options import check_options, check_type, resolve_runner_config
 from rsl_rl.config.schema import RunnerConfig, schema_of
 from rsl_rl.utils import did_you_mean, listed, resolve_callable
+from rsl_rl.utils.limits import read_limited
 from rsl_rl.utils.yaml_text import as_yaml, parse_yaml_text
 
 DEFAULT_TASK = "go1-walk"
@@ -63,8 +64,13 @@ class TaskConfig:
 
 
 def filed_as(name: str) -> str:
-    """Return the name under which runs of an environment are filed."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", name)
+    """Return the name of a folder or file for any name: of one that is plain already, itself.
+
+    It stays where it is put: no ``..``, no separators, nothing hidden, no device of Windows, at most 100 bytes.
+    """
+    plain = re.sub(r"[^\w.-]+", "-", name).encode()[:100].decode(errors="ignore").lstrip(".-").rstrip(".")
+    is_device = re.fullmatch(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", plain, re.IGNORECASE)
+    return f"{plain}-" if is_device else plain or "unnamed"
 
 
 def task_names() -> list[str]:
@@ -115,7 +121,7 @@ def read_task(path: str | os.PathLike[str], check: Check | None = None) -> TaskC
     if not path.is_file():
         raise FileNotFoundError(f"There is no file '{path}'.")
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_limited(path)
         document = parse_yaml_text(text)
     except ValueError as error:  # a UnicodeDecodeError is one too
         raise ValueError(f"'{path}' is no readable YAML file: {error}") from error

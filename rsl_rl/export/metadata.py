@@ -15,6 +15,7 @@ from tensordict import TensorDict
 
 from rsl_rl.telemetry.provenance import versions
 from rsl_rl.utils import listed
+from rsl_rl.utils.limits import read_json
 
 KEY = "rsl_rl"
 """Name of the metadata entry in exported files."""
@@ -69,7 +70,7 @@ class PolicyMetadata:
         """Read what :meth:`to_json` wrote, in this or a later version; anything else raises ValueError."""
         try:
             known = {entry.name for entry in fields(cls)}  # A later version may say more.
-            return cls(**{name: value for name, value in dict(json.loads(text)).items() if name in known})
+            return cls(**{name: value for name, value in dict(read_json(text)).items() if name in known})
         except (ValueError, TypeError) as error:
             raise ValueError(f"Its metadata entry '{KEY}' is not a policy's description: {error!r}") from error
 

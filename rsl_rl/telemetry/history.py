@@ -9,14 +9,15 @@ import csv
 import functools
 import os
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TextIO
 
 import numpy as np
 
 from rsl_rl.telemetry.metrics_csv import FILE_NAME, is_over_wall_time
+from rsl_rl.utils.limits import LONGEST_LINE, LONGEST_NUMBER, LONGEST_RECORD, MIB, MOST_COLUMNS
 from rsl_rl.utils.suggest import did_you_mean, listed
 
 Axis = Literal["iteration", "steps", "seconds"]
@@ -129,17 +130,35 @@ def read_metrics(folder: str | os.PathLike[str]) -> dict[str, list[float]]:
 
 
 def _read_table(path: Path) -> dict[str, array[float]]:
+    line_number = 0
+
+    def whole_lines(file: TextIO) -> Iterator[str]:
+        nonlocal line_number
+        line = "\n"
+        while line.endswith("\n"):
+            line_number += 1
+            if len(line := file.readline(LONGEST_LINE + 1)) > LONGEST_LINE:
+                raise ValueError(f"it is longer than {LONGEST_LINE // MIB} MiB.")
+            if line.endswith("\n"):
+                yield line
+
     with path.open(encoding="utf-8") as file:
-        rows = csv.reader(line for line in file if line.endswith("\n"))
-        columns = {name: (index, array("d")) for index, name in enumerate(next(rows, ())) if name}
-        for row in filter(None, rows):
-            for name, (index, column) in columns.items():
-                cell = row[index] if index < len(row) else ""
-                try:
-                    column.append(float(cell or "nan"))
-                except ValueError:
-                    where = f"'{path}', line {rows.line_num}"
-                    raise ValueError(f"{where}: '{cell}' in column '{name}' is no number.") from None
+        rows = csv.reader(whole_lines(file))
+        try:
+            columns = {name: (index, array("d")) for index, name in enumerate(next(rows, ())) if name}
+            if len(columns) > MOST_COLUMNS:
+                raise ValueError(f"a table has at most {MOST_COLUMNS:,} columns, not {len(columns):,}.")
+            for row in filter(None, rows):
+                for name, (index, column) in columns.items():
+                    cell = row[index] if index < len(row) else ""
+                    if len(cell) > LONGEST_NUMBER:
+                        raise ValueError(f"a number has more than {LONGEST_NUMBER} characters.")
+                    try:
+                        column.append(float(cell or "nan"))
+                    except ValueError:
+                        raise ValueError(f"'{cell}' in column '{name}' is no number.") from None
+        except (ValueError, csv.Error) as error:
+            raise ValueError(f"'{path}', line {line_number}: {error}") from error
     return {name: column for name, (_, column) in columns.items() if column}
 
 
@@ -186,6 +205,7 @@ def _read_events(files: Sequence[Path]) -> dict[str, Curve]:
         raise ImportError("Reading TensorBoard's event files needs: pip install tensorboard") from error
     opened = []
     for file in files:
+        _check_records(file)
         events = EventAccumulator(str(file), size_guidance={"scalars": 0, "tensors": 0})
         events.Reload()
         found = _curves_of(events)
@@ -208,6 +228,17 @@ def _read_events(files: Sequence[Path]) -> dict[str, Curve]:
         # The time between two files is the program's pause.
         passed += end - begin
     return curves
+
+
+def _check_records(path: Path) -> None:
+    """Raise ValueError for a record of a length that only its reader's memory would limit."""
+    with path.open("rb") as file:
+        while len(head := file.read(12)) == 12:  # length, checksum; then the record, checksum
+            length = int.from_bytes(head[:8], "little")
+            if length > LONGEST_RECORD:
+                place = f"'{path}', byte {file.tell() - 12:,}"
+                raise ValueError(f"{place}: a record of {length:,} bytes; at most {LONGEST_RECORD:,} are read.")
+            file.seek(length + 4, os.SEEK_CUR)
 
 
 def _curves_of(events: Any) -> dict[str, Curve]:

@@ -20,6 +20,7 @@ from typing import Any
 import torch
 
 from rsl_rl.utils.atomic_files import write_whole
+from rsl_rl.utils.limits import read_json, read_limited
 
 # File of a run that says for each of its starts when, how, and on which machine.
 STARTS = "provenance.json"
@@ -121,7 +122,7 @@ def record_start(folder: str | os.PathLike[str], device: str = "cpu", iteration:
 def read_starts(folder: str | os.PathLike[str]) -> list[dict[str, Any]]:
     """Return the starts of a run, the first one first; none where the file is missing or damaged."""
     try:
-        starts = json.loads((Path(folder) / STARTS).read_text(encoding="utf-8"))
+        starts = read_json(read_limited(Path(folder) / STARTS))
     except (OSError, ValueError):
         return []
     return [start for start in starts if isinstance(start, dict)] if isinstance(starts, list) else []

@@ -6,21 +6,27 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import zipfile
 from pathlib import Path
+from typing import Any
 
 MIB = 2**20
 LONGEST_TEXT = 32 * MIB
-"""Bytes of a configuration or another document (YAML, JSON)."""
+"""Bytes of a document in JSON, or of a diff."""
+LONGEST_YAML = 4 * MIB
+"""Characters of a configuration."""
 LONGEST_LINE = 4 * MIB
 """Bytes of a line of a table."""
 MOST_COLUMNS = 10_000
 """Columns of a table."""
 LONGEST_NUMBER = 400
-"""Characters of a number as text."""
+"""Characters of a number."""
+LONGEST_RECORD = 64 * MIB
+"""Bytes of a record in an event file."""
 DEEPEST_NESTING = 100
-"""Sections within sections of a document."""
+"""Lists and sections of a document within each other."""
 MOST_VALUES = 1_000_000
 """Values of a document when all of its aliases are written out."""
 MOST_EXPANDED = 256 * MIB
@@ -38,6 +44,22 @@ def read_limited(path: str | os.PathLike[str], most: int = LONGEST_TEXT) -> str:
     if len(content) > most:
         raise ValueError(f"it is longer than {most // MIB} MiB")
     return content.decode("utf-8")
+
+
+def read_json(text: str) -> Any:
+    """Return what a text in JSON stands for; ValueError for one that is none, or nested too deeply."""
+    try:
+        document = json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    waiting = [(document, 0)]
+    while waiting:
+        value, depth = waiting.pop()
+        if depth > DEEPEST_NESTING:
+            raise ValueError(f"it is nested too deeply, beyond {DEEPEST_NESTING} levels")
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        waiting += [(item, depth + 1) for item in inner]
+    return document
 
 
 def read_archive(content: bytes) -> dict[str, bytes]:

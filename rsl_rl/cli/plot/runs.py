@@ -20,6 +20,7 @@ from rsl_rl.telemetry.history import EVENTS, History, read_history
 from rsl_rl.telemetry.metrics_csv import FILE_NAME
 from rsl_rl.telemetry.plain_values import flattened
 from rsl_rl.utils import listed
+from rsl_rl.utils.limits import read_limited
 from rsl_rl.utils.yaml_text import parse_yaml_text
 
 # Where programs keep a run's configuration: ours, Isaac Lab's and mjlab's.
@@ -102,7 +103,7 @@ def read_flat_config(folder: Path) -> dict[str, Any] | None:
     """Return a run's configuration under dotted keys; None where there is none that can be read."""
     for name in _CONFIGS:
         with contextlib.suppress(OSError, ValueError):
-            document = parse_yaml_text((folder / name).read_text(encoding="utf-8"))
+            document = parse_yaml_text(read_limited(folder / name))
             if isinstance(document, Mapping):
                 flat = flattened(document)
                 with contextlib.suppress(OSError):

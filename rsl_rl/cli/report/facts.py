@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import warnings
@@ -24,6 +23,7 @@ from rsl_rl.config.task import load_task, task_names
 from rsl_rl.telemetry.history import LENGTH_TAGS, RETURN_TAGS, History, read_history
 from rsl_rl.telemetry.plain_values import flattened
 from rsl_rl.telemetry.provenance import read_starts
+from rsl_rl.utils.limits import read_json, read_limited
 from rsl_rl.utils.yaml_text import parse_yaml_text
 
 _FOREIGN_CONFIGS = ("params/agent.yaml", "params/env.yaml")
@@ -174,7 +174,7 @@ def _evaluations(folder: Path, problems: list[str]) -> list[tuple[Path, dict[str
     found = []
     for file in sorted((folder / "evaluation").glob("*.json")):
         try:
-            document = json.loads(file.read_text(encoding="utf-8"))
+            document = read_json(read_limited(file))
         except (OSError, ValueError) as error:
             problems.append(f"evaluation/{file.name} cannot be read: {error}")
             continue
