@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 
 from rsl_rl.checkpoint import newest_checkpoint, numbered_checkpoints
-from rsl_rl.cli.own_runs import check_stranger
+from rsl_rl.cli.own_runs import check_links, check_stranger
 from rsl_rl.config.task import TaskConfig, filed_as, read_task, task_names
 from rsl_rl.utils.trust import never_import_from
 
@@ -83,6 +83,7 @@ class Run:
             )
         self.folder = folders[0]
         never_import_from(self.folder)
+        check_links(self.folder)
 
     def task(self, trust: bool = False) -> TaskConfig:
         """Return what the run was started with; of a stranger's run only code that is trusted, see :mod:`own_runs`."""

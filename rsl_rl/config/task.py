@@ -70,7 +70,7 @@ def filed_as(name: str) -> str:
     """
     plain = re.sub(r"[^\w.-]+", "-", name).encode()[:100].decode(errors="ignore").lstrip(".-").rstrip(".")
     is_device = re.fullmatch(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", plain, re.IGNORECASE)
-    return f"{plain}-" if is_device else plain or "unnamed"
+    return f"of-{plain}" if is_device else plain or "unnamed"
 
 
 def task_names() -> list[str]:

@@ -33,6 +33,8 @@ MOST_EXPANDED = 256 * MIB
 """Bytes by which the content of an archive may exceed the file; checkpoints and policies are hardly compressed."""
 MOST_ENVIRONMENTS = 10_000_000
 """Environments of a task."""
+MOST_INPUTS = 100_000_000
+"""Numbers in an input of a policy file, for one robot."""
 MOST_COMBINATIONS = 100_000
 """Trials of a grid."""
 

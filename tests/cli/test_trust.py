@@ -24,6 +24,14 @@ from tests.env.toys import register
 
 register()
 MARK = "imported"
+MODEL = {"class_name": "MLPModel", "hidden_dims": [4]}
+SMALL_RUNNER = {
+    "num_steps_per_env": 8,
+    "save_interval": 1,
+    "actor": {**MODEL, "distribution_cfg": {"class_name": "GaussianDistribution"}},
+    "critic": MODEL,
+    "algorithm": {"class_name": "PPO"},
+}
 EVIL = f"import pathlib\npathlib.Path({MARK!r}).touch()\n"
 FACTORY = "from tests.env.layouts import old_point\nmake = old_point\n"
 
@@ -239,3 +247,36 @@ def test_modules_of_the_working_folder_do_not_take_the_place_of_the_librarys(her
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert not Path(MARK).exists()
+
+
+@pytest.mark.parametrize("name", ["../../../x", "/tmp/rsl_rl_elsewhere", "", ".", "a\0b"])
+def test_a_run_never_lands_outside_of_runs(here: Path, name: str) -> None:
+    (here / "deep").mkdir()
+    os.chdir(here / "deep")
+    Path("task.yaml").write_text(as_yaml({"name": name, "env": "gym:Drift-v0", "runner": SMALL_RUNNER}))
+    main(["train", "task.yaml", *SMALL, *NO_EXPORT, "--iterations", "1"])
+    (config,) = here.rglob("config.yaml")
+    assert len(config.relative_to(here / "deep/runs").parts) == 3
+    assert parse_yaml_text(config.read_text())["name"] == name
+    main(["train", "task.yaml", *SMALL, *NO_EXPORT, "--iterations", "2", "--resume", "auto"])
+    assert len(list(here.rglob("config.yaml"))) == 1
+
+
+@pytest.mark.parametrize("name", ["..", ".", "a/b", "/tmp/x", "x" * 300, "nul", "a\nb"])
+def test_a_sweep_never_lands_outside_of_its_folder(here: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    error = fails(capsys, "sweep", "gym:Drift-v0", "--param", "num_envs=2,3", "--name", name)
+    assert "is no name of a folder" in error
+    assert not list(here.rglob("study.db"))
+
+
+@pytest.mark.parametrize("link", ["metrics.csv", "exports", "evaluation/x.json", "warnings.jsonl"])
+def test_a_link_out_of_a_strangers_run_is_refused(run: Path, link: str, capsys: pytest.CaptureFixture[str]) -> None:
+    outside = run.parent / "outside"
+    outside.write_text("precious")
+    change(run, "seed", 3)
+    (run / link).parent.mkdir(exist_ok=True)
+    (run / link).unlink(missing_ok=True)
+    (run / link).symlink_to(outside)
+    for command in (("eval", "run"), ("report", "run"), ("train", "--resume", "run", "--iterations", "2")):
+        assert f"'run/{link}' leads out of the folder of the run" in fails(capsys, *command)
+    assert outside.read_text() == "precious"

@@ -15,6 +15,7 @@ from typing import Annotated
 import tyro
 
 from rsl_rl.cli.main import user_errors
+from rsl_rl.cli.own_runs import check_links
 from rsl_rl.cli.report import file_sections, number_sections
 from rsl_rl.cli.report.charts import MOST_POINTS, STRETCHES, curve_data
 from rsl_rl.cli.report.facts import RunFacts
@@ -63,6 +64,7 @@ def run(arguments: list[str]) -> None:
     chosen = tyro.cli(ReportArguments, args=arguments, prog="rsl-rl report")
     with user_errors():
         folder = _folder(chosen.run)
+        check_links(folder)
         path = chosen.output or folder / PAGE
         # Names of files and texts of a run may hold what is no character.
         page = report_page(RunFacts(folder)).encode(errors="replace")
