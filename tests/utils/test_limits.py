@@ -19,6 +19,7 @@ from rsl_rl.config.task import filed_as, read_task
 from rsl_rl.env import make_env
 from rsl_rl.export.metadata import PolicyMetadata
 from rsl_rl.telemetry.history import read_history
+from rsl_rl.utils import limits
 from rsl_rl.utils.limits import read_json
 from rsl_rl.utils.yaml_text import parse_yaml_text
 
@@ -157,3 +158,11 @@ def test_any_name_becomes_that_of_a_folder_here(name: str, plain: str, tmp_path:
     assert filed_as(plain) == plain
     (tmp_path / plain).mkdir()
     assert (tmp_path / plain).resolve().parent == tmp_path.resolve()
+
+
+def test_the_page_about_limits_has_those_of_the_code() -> None:
+    page = (Path(__file__).parents[2] / "docs/security.md").read_text().partition("## Limits")[2]
+    for name, value in vars(limits).items():
+        if name.isupper() and name != "MIB":
+            shown = f"{value // limits.MIB} MiB" if value % limits.MIB == 0 else f"{value:,}"
+            assert shown in page, f"{name} = {shown}"
