@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from hypothesis import settings
 
 # Also in the processes that tests start: several tests run at once, and threads that wait keep cores busy.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Runs that tests make are those of a user of their own.
+os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="rsl_rl_state_")
 if shutil.which("g++"):
     # torch.compile spends most of its time in the compiler of its kernels, which need not be fast here.
     os.environ.setdefault("CXX", str(Path(__file__).parent / "cxx.sh"))

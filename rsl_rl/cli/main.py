@@ -103,7 +103,7 @@ def user_errors(only_ours: bool = False) -> Iterator[None]:
     """
     try:
         yield
-    except (ValueError, TypeError, OSError, ImportError, AttributeError) as error:
+    except (ValueError, TypeError, OSError, ImportError, AttributeError, MemoryError) as error:
         *_, (frame, _) = traceback.walk_tb(error.__traceback__)
         is_ours = Path(frame.f_code.co_filename).is_relative_to(Path(__file__).parent.parent)
         if is_ours or isinstance(error, OSError):

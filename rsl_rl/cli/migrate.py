@@ -19,6 +19,7 @@ from rsl_rl.cli.main import user_errors
 from rsl_rl.cli.startup import load_pytorch
 from rsl_rl.compat.configurations import modernize_config
 from rsl_rl.utils.atomic_files import write_whole
+from rsl_rl.utils.limits import parse_json, read_limited
 from rsl_rl.utils.recognition import found_instead
 from rsl_rl.utils.yaml_text import as_yaml, read_yaml
 
@@ -64,8 +65,8 @@ def read_configuration(path: Path) -> dict[str, Any]:
         raise ValueError(f"'{path}' is not {kinds}. {advice}".rstrip())
     if path.suffix == ".json":
         try:
-            document = json.loads(path.read_bytes().decode("utf-8-sig"))
-        except (ValueError, RecursionError) as error:
+            document = parse_json(read_limited(path))
+        except ValueError as error:
             other = found_instead(path)
             reason = error if other in (None, "it is plain text") else other
             raise ValueError(f"'{path}' cannot be read: {reason}") from error

@@ -22,6 +22,7 @@ from rsl_rl.telemetry.history import EVENTS
 from rsl_rl.telemetry.metrics_csv import FILE_NAME
 from rsl_rl.telemetry.provenance import STARTS
 from rsl_rl.utils.atomic_files import write_whole
+from rsl_rl.utils.limits import read_limited
 from rsl_rl.utils.trust import foreign_names, never_import_from
 
 _MARK = "# Written by rsl-rl on this machine; a change below or above makes it ask before it imports code: "
@@ -84,6 +85,22 @@ def check_given(trust: bool, path: Path, text: str, document: Any) -> None:
             never_import_from(place)
     if places or (path.name in _OURS and folder != Path.cwd()):
         check_stranger(trust, path, text, document)
+
+
+def check_links(folder: Path) -> None:
+    """Raise ValueError for a link out of the folder of a stranger's run: what is written there would land elsewhere.
+
+    Checkpoints and policies may be links: they are read with weights only, and replaced when they are written.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        if is_own(read_limited(folder / _OURS[0])):
+            return
+    inside = folder.resolve()
+    for entry in (*folder.iterdir(), *folder.glob("*/*")):
+        if entry.is_symlink() and entry.suffix not in (".pt", ".pt2", ".onnx"):
+            target = entry.resolve()
+            if not target.is_relative_to(inside):
+                raise ValueError(f"'{entry}' leads out of the folder of the run, to '{target}': remove that link.")
 
 
 def _asks() -> bool:

@@ -19,7 +19,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from rsl_rl.cli.own_runs import check_stranger
+from rsl_rl.cli.own_runs import check_links, check_stranger
 from rsl_rl.cli.startup import load_pytorch
 from rsl_rl.config.task import TaskConfig, filed_as, read_task, task_names
 from rsl_rl.telemetry.provenance import read_starts
@@ -43,7 +43,7 @@ def new_run_folder(task: TaskConfig, chosen: Path | None) -> Path:
     if chosen is None:
         stamp = datetime.now().strftime(_TIME)
         for number in itertools.count(1):
-            folder = RUNS / task.name / (stamp if number == 1 else f"{stamp}_{number}")
+            folder = RUNS / filed_as(task.name) / (stamp if number == 1 else f"{stamp}_{number}")
             with contextlib.suppress(FileExistsError):
                 folder.mkdir(parents=True)
                 return folder
@@ -104,7 +104,7 @@ class Run:
             if not folders:
                 raise FileNotFoundError(f"'{path}' lies in no run: there is no {CONFIG} in its folder or above it.")
         else:
-            places = (path, RUNS / (filed_as(name) if ":" in name else name))
+            places = (path, RUNS / name, RUNS / filed_as(name))
             folders = [folder for folder in places if (folder / CONFIG).is_file()][:1]
             if not folders:
                 configs = [config for place in places for config in place.glob(f"*/{CONFIG}")]
@@ -125,6 +125,7 @@ class Run:
             )
         self.folder = folders[0]
         never_import_from(self.folder)
+        check_links(self.folder)
 
     def task(self, trust: bool = False) -> TaskConfig:
         """Return what the run was started with; of a stranger's run only code that is trusted, see :mod:`own_runs`.
@@ -186,7 +187,7 @@ def run_to_resume(arguments: list[str], task: TaskConfig) -> Run | None:
         early.add_argument(name, nargs="?")
     known, _ = early.parse_known_args(arguments)
     wanted, run_dir = known.resume, known.run_dir
-    folders = [Path(run_dir)] if run_dir else list((RUNS / task.name).glob("*"))
+    folders = [Path(run_dir)] if run_dir else list((RUNS / filed_as(task.name)).glob("*"))
     folders = [folder for folder in folders if (folder / CONFIG).is_file()]
     if int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0:
         # Whatever the first attempt began with, it goes on in the folder of that.

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from rsl_rl.utils.atomic_files import rescue_folder
+from rsl_rl.utils.limits import parse_json
 
 WARNINGS = "warnings.jsonl"
 _MOST = 1000
@@ -92,8 +93,8 @@ def read_warnings(folder: str | os.PathLike[str]) -> list[dict[str, Any]]:
         return []
     found = []
     for line in lines:
-        with contextlib.suppress(ValueError, RecursionError):
-            entry = json.loads(line)
+        with contextlib.suppress(ValueError):
+            entry = parse_json(line)
             if isinstance(entry, dict):
                 found.append(entry)
     if left_out := len(lines) - len(found):

@@ -66,8 +66,13 @@ class TaskConfig:
 
 
 def filed_as(name: str) -> str:
-    """Return the name under which runs of an environment are filed."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", name)
+    """Return the name of a folder or file for any name: of one that is plain already, itself.
+
+    It stays where it is put: no ``..``, no separators, nothing hidden, no device of Windows, at most 100 bytes.
+    """
+    plain = re.sub(r"[^\w.-]+", "-", name).encode()[:100].decode(errors="ignore").lstrip(".-").rstrip(".")
+    is_device = re.fullmatch(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", plain, re.IGNORECASE)
+    return f"of-{plain}" if is_device else plain or "unnamed"
 
 
 def task_names() -> list[str]:

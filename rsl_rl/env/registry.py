@@ -20,6 +20,7 @@ from rsl_rl.env.vec_env import VecEnv
 from rsl_rl.utils import did_you_mean, resolve_callable
 from rsl_rl.utils.contract_error import ContractError
 from rsl_rl.utils.install_lines import INSTALL_LINES
+from rsl_rl.utils.limits import MOST_ENVIRONMENTS
 from rsl_rl.utils.resolve import search_own_folder
 
 _INSTALL = INSTALL_LINES["envs"]
@@ -49,8 +50,8 @@ def make_env(name: str, num_envs: int = 1, seed: int = 0, device: str = "cpu", *
         TypeError: The environment cannot be used, or the factory returns something else.
     """
     scheme, _, identifier = name.partition(":")
-    if num_envs < 1:
-        raise ValueError(f"num_envs must be at least 1, got {num_envs}.")
+    if not 1 <= num_envs <= MOST_ENVIRONMENTS:
+        raise ValueError(f"num_envs must be from 1 to {MOST_ENVIRONMENTS:,}, got {num_envs}.")
     if not identifier:
         raise ValueError(f"'{name}' names no environment: it must be {_FORMS}.{_suggestion(name)}")
     if scheme in _MAKERS:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
@@ -15,6 +16,7 @@ from tensordict import TensorDict
 
 from rsl_rl.telemetry.provenance import versions
 from rsl_rl.utils import listed
+from rsl_rl.utils.limits import MOST_INPUTS, parse_json
 
 KEY = "rsl_rl"
 """Name of the metadata entry in exported files."""
@@ -69,8 +71,15 @@ class PolicyMetadata:
         """Read what :meth:`to_json` wrote, in this or a later version; anything else raises ValueError."""
         try:
             known = {entry.name for entry in fields(cls)}  # A later version may say more.
-            return cls(**{name: value for name, value in dict(json.loads(text)).items() if name in known})
-        except (ValueError, TypeError) as error:
+            metadata = cls(**{name: value for name, value in dict(parse_json(text)).items() if name in known})
+            shapes = [*metadata.images.values(), *metadata.hidden_state.values()]
+            shapes += [[size] for size in (*metadata.obs_groups.values(), metadata.obs_dim, metadata.num_actions)]
+            if not all(type(size) is int and size >= 0 for shape in shapes for size in shape):
+                raise ValueError("a size is no number")
+            if any(math.prod(shape) > MOST_INPUTS for shape in shapes):
+                raise ValueError(f"it has inputs of more than {MOST_INPUTS:,} numbers")
+            return metadata
+        except (ValueError, TypeError, AttributeError) as error:
             raise ValueError(f"Its metadata entry '{KEY}' is not a policy's description: {error!r}") from error
 
 

@@ -11,6 +11,7 @@ import logging
 import os
 import warnings
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -62,7 +63,7 @@ def load_onnx(path: str | os.PathLike[str]) -> tuple[Program, PolicyMetadata | N
     Raises:
         ImportError: onnxruntime is not installed.
         FileNotFoundError: There is no such file.
-        ValueError: It is of another kind, or it is damaged.
+        ValueError: It is of another kind, it is damaged, or it would read other files.
     """
     try:
         import onnxruntime
@@ -72,8 +73,11 @@ def load_onnx(path: str | os.PathLike[str]) -> tuple[Program, PolicyMetadata | N
     options = onnxruntime.SessionOptions()
     # A network this small is slower on several threads.
     options.intra_op_num_threads = options.inter_op_num_threads = 1
+    content = Path(path).read_bytes()
+    if b"\x0a\x08location\x12" in content:  # how the format begins the place of weights outside of the file
+        raise ValueError(f"'{path}' is refused: its weights lie in another file, and a policy stands alone.")
     try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         text = session.get_modelmeta().custom_metadata_map.get(KEY)
         metadata = PolicyMetadata.from_json(text) if text else None
     except Exception as error:  # onnxruntime's exceptions share no base class of their own

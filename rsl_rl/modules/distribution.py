@@ -223,7 +223,7 @@ class GaussianDistribution(Distribution):
             return  # To a subclass that reads it otherwise, the parameter may be a logit, or have no bounds.
         (self.std_param if self.std_type == "scalar" else self.log_std_param).clamp_(*self._inner_range)
 
-    def _load_from_state_dict(self, *args: Any) -> None:
+    def _load_from_state_dict(self, *args: Any) -> None:  # type: ignore[override] (all are passed on by place)
         super()._load_from_state_dict(*args)
         self.project()  # Other builds saved what lies at an end or beyond.
 

@@ -16,11 +16,12 @@ from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TextIO
 
 import numpy as np
 
 from rsl_rl.telemetry.metrics_csv import FILE_NAME, is_over_wall_time
+from rsl_rl.utils.limits import LONGEST_LINE, LONGEST_NUMBER, LONGEST_RECORD, MIB, MOST_COLUMNS
 from rsl_rl.utils.recognition import found_instead
 from rsl_rl.utils.suggest import did_you_mean, listed
 
@@ -140,17 +141,32 @@ def read_metrics(folder: str | os.PathLike[str]) -> dict[str, list[float]]:
 def _read_table(path: Path) -> dict[str, array[float]]:
     if (other := found_instead(path)) not in (None, "it is empty", "it is plain text"):
         raise ValueError(f"'{path}' is no table: {other}.")
-    uneven = infinite = 0
+    line_number = uneven = infinite = 0
+
+    def whole_lines(file: TextIO) -> Iterator[str]:
+        nonlocal line_number
+        line = "\n"
+        while line.endswith("\n"):
+            line_number += 1
+            if len(line := file.readline(LONGEST_LINE + 1)) > LONGEST_LINE:
+                raise ValueError(f"it is longer than {LONGEST_LINE // MIB} MiB.")
+            if line.endswith("\n"):
+                yield line
+
     # A byte that is no UTF-8 becomes a mark that is no number either, and is found with its line.
     with path.open(encoding="utf-8-sig", errors="replace") as file:
-        rows = csv.reader(line for line in file if line.endswith("\n"))
+        rows = csv.reader(whole_lines(file))
         try:
             header = next(rows, [])
             columns = {name: (index, array("d")) for index, name in enumerate(header) if name}
+            if len(columns) > MOST_COLUMNS:
+                raise ValueError(f"a table has at most {MOST_COLUMNS:,} columns, not {len(columns):,}.")
             for row in filter(None, rows):
                 uneven += len(row) != len(header)
                 for name, (index, column) in columns.items():
                     cell = row[index] if index < len(row) else ""
+                    if len(cell) > LONGEST_NUMBER:
+                        raise ValueError(f"a number has more than {LONGEST_NUMBER} characters.")
                     try:
                         column.append(float(cell or "nan"))
                     except ValueError:
@@ -158,7 +174,7 @@ def _read_table(path: Path) -> dict[str, array[float]]:
                         raise ValueError(f"'{cell}' in column '{name[:_LONGEST_CELL]}' is no number.") from None
                     infinite += bool(cell) and not math.isfinite(column[-1])
         except (ValueError, csv.Error) as error:
-            raise ValueError(f"'{path}', line {rows.line_num}: {error}") from None
+            raise ValueError(f"'{path}', line {line_number}: {error}") from None
     if uneven:
         _warn(f"'{path}': rows that have more or fewer cells than the header, of which the rest is taken: {uneven}.")
     if infinite:
@@ -223,6 +239,7 @@ def _read_events(files: Sequence[Path]) -> dict[str, Curve]:
         raise ImportError("Reading TensorBoard's event files needs: pip install tensorboard") from error
     opened = []
     for file in files:
+        _check_records(file)
         events = EventAccumulator(str(file), size_guidance={"scalars": 0, "tensors": 0})
         with _told_by_tensorboard() as told:
             events.Reload()
@@ -274,6 +291,17 @@ def _told_by_tensorboard() -> Iterator[list[str]]:
         logger.removeHandler(handler)
         logger.setLevel(before[0])
         logger.propagate = before[1]
+
+
+def _check_records(path: Path) -> None:
+    """Raise ValueError for a record of a length that only its reader's memory would limit."""
+    with path.open("rb") as file:
+        while len(head := file.read(12)) == 12:  # length, checksum; then the record, checksum
+            length = int.from_bytes(head[:8], "little")
+            if length > LONGEST_RECORD:
+                place = f"'{path}', byte {file.tell() - 12:,}"
+                raise ValueError(f"{place}: a record of {length:,} bytes; at most {LONGEST_RECORD:,} are read.")
+            file.seek(length + 4, os.SEEK_CUR)
 
 
 def _curves_of(events: Any) -> dict[str, Curve]:

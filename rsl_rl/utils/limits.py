@@ -6,38 +6,67 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import zipfile
 from pathlib import Path
+from typing import Any
 
 MIB = 2**20
 LONGEST_TEXT = 32 * MIB
-"""Bytes of a configuration or another document (YAML, JSON)."""
+"""Bytes of a document in JSON, or of a diff."""
+LONGEST_YAML = 4 * MIB
+"""Characters of a configuration."""
 LONGEST_LINE = 4 * MIB
 """Bytes of a line of a table."""
 MOST_COLUMNS = 10_000
 """Columns of a table."""
 LONGEST_NUMBER = 400
-"""Characters of a number as text."""
+"""Characters of a number."""
+LONGEST_RECORD = 64 * MIB
+"""Bytes of a record in an event file."""
 DEEPEST_NESTING = 100
-"""Sections within sections of a document."""
+"""Lists and sections of a document within each other."""
 MOST_VALUES = 1_000_000
 """Values of a document when all of its aliases are written out."""
 MOST_EXPANDED = 256 * MIB
 """Bytes by which the content of an archive may exceed the file; checkpoints and policies are hardly compressed."""
 MOST_ENVIRONMENTS = 10_000_000
 """Environments of a task."""
+MOST_INPUTS = 100_000_000
+"""Numbers in an input of a policy file, for one robot."""
 MOST_COMBINATIONS = 100_000
 """Trials of a grid."""
 
 
-def read_limited(path: str | os.PathLike[str], most: int = LONGEST_TEXT) -> str:
-    """Return the text of a file; ValueError for one that is too long, or no UTF-8."""
+def read_bytes_limited(path: str | os.PathLike[str], most: int) -> bytes:
+    """Return the content of a file; ValueError for one that is longer than ``most`` bytes."""
     with Path(path).open("rb") as file:
         content = file.read(most + 1)
     if len(content) > most:
         raise ValueError(f"it is longer than {most // MIB} MiB")
-    return content.decode("utf-8")
+    return content
+
+
+def read_limited(path: str | os.PathLike[str], most: int = LONGEST_TEXT) -> str:
+    """Return the text of a file; ValueError for one that is too long, or no UTF-8."""
+    return read_bytes_limited(path, most).decode("utf-8-sig")
+
+
+def parse_json(text: str) -> Any:
+    """Return what a text in JSON stands for; ValueError for one that is none, or nested too deeply."""
+    try:
+        document = json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    waiting = [(document, 0)]
+    while waiting:
+        value, depth = waiting.pop()
+        if depth > DEEPEST_NESTING:
+            raise ValueError(f"it is nested too deeply, beyond {DEEPEST_NESTING} levels")
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        waiting += [(item, depth + 1) for item in inner]
+    return document
 
 
 def read_archive(content: bytes) -> dict[str, bytes]:

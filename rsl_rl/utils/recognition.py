@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
+
+from rsl_rl.utils.limits import parse_json, read_limited
 
 _BEGINNINGS = (
     (
@@ -62,13 +63,13 @@ def found_instead(path: str | os.PathLike[str]) -> str | None:
 def read_json(path: str | os.PathLike[str], kind: type) -> Any:
     """Return what a file holds as JSON, of a kind such as dict; None if it is missing, or damaged, which is said."""
     try:
-        document = json.loads(Path(path).read_bytes().decode("utf-8-sig"))
+        document = parse_json(read_limited(path))
         if isinstance(document, kind):
             return document
         reason: object = f"it holds a {type(document).__name__} instead of a {kind.__name__}"
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         reason = error
     other = found_instead(path)
     reason = reason if other in (None, "it is plain text") else other

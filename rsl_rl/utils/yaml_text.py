@@ -9,11 +9,11 @@ import enum
 import os
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from rsl_rl.utils.limits import DEEPEST_NESTING, LONGEST_NUMBER, LONGEST_YAML, MIB, MOST_VALUES, read_bytes_limited
 from rsl_rl.utils.recognition import found_instead
 
 _LIST = "tag:yaml.org,2002:seq"
@@ -48,10 +48,12 @@ def yaml_file(path: str | os.PathLike[str]) -> tuple[str, Any]:
 
     A mark of the byte order at its beginning, as editors of Windows write it, is passed over.
     """
-    content, reason = Path(path).read_bytes(), found_instead(path)
-    if reason not in (None, "it is plain text"):
+    reason = found_instead(path)
+    if reason not in (None, "it is plain text") and os.path.lexists(path):
         raise ValueError(f"'{path}' is no readable YAML file: {reason}.")
+    content = b""
     try:
+        content = read_bytes_limited(path, LONGEST_YAML)
         text = content.decode("utf-8-sig").replace("\r\n", "\n")
         return text, parse_yaml_text(text)
     except UnicodeDecodeError as error:
@@ -80,16 +82,23 @@ def parse_yaml_text(text: str) -> Any:
     Loader.add_constructor("tag:yaml.org,2002:python/tuple", Loader.construct_sequence)
     Loader.add_multi_constructor("tag:yaml.org,2002:python/name:", lambda loader, suffix, node: suffix)
     Loader.add_multi_constructor("tag:yaml.org,2002:python/", _refuse_python_object)
+    if len(text) > LONGEST_YAML:
+        raise ValueError(f"it is longer than {LONGEST_YAML // MIB} MiB")
+    loader = Loader(text)
     try:
-        document = yaml.load(text, Loader)
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _check_bounds(node, (), {})
+        return loader.construct_document(node)
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from error
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-    except (AttributeError, IndexError, KeyError) as error:  # "!!bool maybe"
+    except (AttributeError, IndexError, KeyError, OverflowError) as error:  # "!!bool maybe"
         raise ValueError(f"a value does not fit its tag: {error!r}") from error
-    _refuse_cycles(document, (), set())
-    return document
+    finally:
+        loader.dispose()
 
 
 def _plain(value: Any) -> Any:
@@ -106,14 +115,26 @@ def _plain(value: Any) -> Any:
     return next(kinds, value)
 
 
-def _refuse_cycles(value: Any, parents: tuple[int, ...], done: set[int]) -> None:
-    if not isinstance(value, (Mapping, list)) or id(value) in done:
-        return
-    if id(value) in parents:
-        raise ValueError("an alias (*) stands for something that holds it itself")
-    for item in value.values() if isinstance(value, Mapping) else value:
-        _refuse_cycles(item, (*parents, id(value)), done)
-    done.add(id(value))
+def _check_bounds(node: Any, parents: tuple[Any, ...], counted: dict[int, int]) -> int:
+    """Return how many values a part stands for with its aliases written out; ValueError where that has no bounds."""
+    line = f"line {node.start_mark.line + 1}: "
+    if any(node is parent for parent in parents):
+        raise ValueError(f"{line}an alias (*) stands for something that holds it itself")
+    if len(parents) > DEEPEST_NESTING:
+        raise ValueError(f"{line}it is nested too deeply, beyond {DEEPEST_NESTING} levels")
+    if id(node) in counted:
+        return counted[id(node)]
+    if isinstance(node.value, str):
+        if node.tag.endswith((":int", ":float")) and len(node.value) > LONGEST_NUMBER:
+            raise ValueError(f"{line}a number has more than {LONGEST_NUMBER} characters")
+        return 1
+    # Those of a mapping are pairs of key and value.
+    inner = (part for item in node.value for part in (item if isinstance(item, tuple) else (item,)))
+    count = 1 + sum(_check_bounds(part, (*parents, node), counted) for part in inner)
+    if count > MOST_VALUES:
+        raise ValueError(f"{line}with its aliases (*) written out it would hold more than {MOST_VALUES:,} values")
+    counted[id(node)] = count
+    return count
 
 
 def _refuse_python_object(loader: Any, suffix: str, node: Any) -> Any:

@@ -216,3 +216,17 @@ def test_a_pickle_that_pretends_to_be_torchscript_is_refused(policies: Path, con
     with pytest.raises(ValueError, match="is not a TorchScript policy"):
         load_policy("evil.pt")
     assert not (policies / MARK).exists()
+
+
+def test_an_onnx_file_that_would_read_other_files_is_refused(policies: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    weight = onnx.TensorProto(name="w", data_type=1, dims=[2], data_location=1)
+    weight.external_data.add(key="location", value="secret")
+    (policies / "secret").write_bytes(bytes(8))
+    places = [onnx.helper.make_tensor_value_info(name, 1, ["b", 2]) for name in ("obs", "actions")]
+    node = onnx.helper.make_node("Add", ["obs", "w"], ["actions"])
+    graph = onnx.helper.make_graph([node], "g", places[:1], places[1:], [weight])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=9)
+    (policies / "evil.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(ValueError, match="its weights lie in another file"):
+        load_policy("evil.onnx")

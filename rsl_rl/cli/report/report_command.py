@@ -17,6 +17,7 @@ import tyro
 
 from rsl_rl.cli.command_line import parsed
 from rsl_rl.cli.main import user_errors
+from rsl_rl.cli.own_runs import check_links
 from rsl_rl.cli.report.charts import MOST_POINTS, STRETCHES, curve_data
 from rsl_rl.cli.report.markup import Html, element, joined, note, size
 from rsl_rl.cli.run_folder import CONFIG, Run
@@ -51,6 +52,7 @@ def run(arguments: list[str]) -> None:
     chosen = parsed(ReportArguments, arguments, prog="rsl-rl report")
     with user_errors():
         folder = _folder(chosen.run)
+        check_links(folder)
         path = chosen.output or folder / PAGE
         load_pytorch()
         from rsl_rl.cli.report.facts import RunFacts

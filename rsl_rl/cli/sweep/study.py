@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import itertools
+import math
 import os
 import socket
 import time
@@ -22,6 +23,7 @@ import numpy as np
 
 from rsl_rl.utils import did_you_mean, listed
 from rsl_rl.utils.install_lines import INSTALL_LINES
+from rsl_rl.utils.limits import MOST_COMBINATIONS
 
 # These end a study, which only Optuna's own loop can be asked for.
 _NEED_ITS_LOOP = ("GridSampler", "BruteForceSampler")
@@ -184,6 +186,11 @@ def wait_until_filled(study: Any) -> None:
 
 def queue_grid(study: Any, choices: Mapping[str, Sequence[Any]]) -> int:
     """Queue all combinations of choices that have not been tried yet; return how many there are with those."""
+    if (size := math.prod(len(values) for values in choices.values())) > MOST_COMBINATIONS:
+        raise ValueError(
+            f"A grid of {size:,} combinations is too large, {MOST_COMBINATIONS:,} are possible: give fewer choices, or "
+            "another sampler."
+        )
     combinations = [dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values())]
     for combination in combinations:
         study.enqueue_trial(combination, skip_if_exists=True)

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from typing import Any, Literal
 from rsl_rl.cli.own_runs import check_given, check_stranger, is_own
 from rsl_rl.cli.run_folder import RUNS
 from rsl_rl.config.options import check_type
-from rsl_rl.config.task import Check, read_document
+from rsl_rl.config.task import Check, filed_as, read_document
 from rsl_rl.telemetry.plain_values import flattened
 from rsl_rl.utils import did_you_mean, listed
 from rsl_rl.utils.trust import never_import_from
@@ -109,10 +108,12 @@ def changed_by(sweep: Sweep, parameters: Mapping[str, Any], chosen: Any) -> Swee
         if name in given:
             given[name] = parse_yaml_text(given[name])
     given["seeds"] = list(given.get("seeds", sweep.seeds))
-    label = "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in sweep.task)
-    given["name"] = given.get("name") or sweep.name or label
+    given["name"] = given.get("name") or sweep.name or filed_as(sweep.task)
     given["parameters"] = {**sweep.parameters, **parameters}
     given["overrides"] = sweep.overrides | {name.replace("-", "_"): value for name, value in chosen.overrides.items()}
-    if not re.fullmatch(r"[\w.-]+", given["name"]):
-        raise ValueError(f"'{given['name']}' is not a valid folder name: use letters, digits, '.', '_' and '-'.")
+    if given["name"] != filed_as(given["name"]):
+        raise ValueError(
+            f"'{given['name']}' is not a valid folder name: use letters, digits, '.', '_' and '-', for example "
+            f"'{filed_as(given['name'])}'."
+        )
     return dataclasses.replace(sweep, **given)
