@@ -27,7 +27,7 @@ from rsl_rl.cli.run_folder import CONFIG, Run, new_run_folder, remember_launch, 
 from rsl_rl.cli.signals import StopSignals
 from rsl_rl.cli.warning_log import WarningLog
 from rsl_rl.compat.configurations import default_sets
-from rsl_rl.config.task import DEFAULT_TASK, TaskConfig, load_task, task_names, write_task
+from rsl_rl.config.task import DEFAULT_TASK, TaskConfig, check_task, load_task, task_names, write_task
 from rsl_rl.distributed import current, join_world, local_rank, world_size
 from rsl_rl.env import VecEnv, make_env
 from rsl_rl.runners import OnPolicyRunner
@@ -170,16 +170,13 @@ def _prepared(
             if checkpoint is not None:
                 # The checkpoint of a student holds its teacher.
                 task = dataclasses.replace(task, runner=dataclasses.replace(task.runner, teacher_checkpoint=None))
-        if task.iterations < 1:
-            raise ValueError(f"iterations must be at least 1, got {task.iterations}.")
+        check_task(task)
         seed = environment_seed(task.seed, rank)
         env = make_env(task.env, num_envs=task.num_envs, seed=seed, device=task.device, **task.env_options)
         task = with_observation_groups(task, env)
         # Everything that can be wrong is found before a folder is made.
         runner = make_runner(task, env, None)
         if task.eval_interval is not None:
-            if task.eval_num_envs is not None and task.eval_num_envs < 1:
-                raise ValueError(f"eval_num_envs must be at least 1, got {task.eval_num_envs}.")
             # The same seed in every run: policies are compared from the same starts.
             num_envs = min(task.eval_num_envs or MOST_EVALUATED_AT_ONCE, task.eval_episodes)
             options = dict(num_envs=num_envs, seed=EVALUATION_SEED, device=task.device, **task.env_options)

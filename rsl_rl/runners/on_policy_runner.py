@@ -19,7 +19,7 @@ from rsl_rl.algorithms.construction import construct_algorithm
 from rsl_rl.checkpoint import CheckpointFolder, newest_checkpoint, read_checkpoint, write_checkpoint
 from rsl_rl.compat.checkpoints import layout_of
 from rsl_rl.compat.names import names_of
-from rsl_rl.config import resolve_runner_config
+from rsl_rl.config import plain_config, resolve_runner_config
 from rsl_rl.distributed import Watch, join_world
 from rsl_rl.env import VecEnv, as_vec_env
 from rsl_rl.env.finite_guard import StepOutcome
@@ -57,7 +57,8 @@ class OnPolicyRunner:
         """
         self.env = env = as_vec_env(env)
         obs = env.get_observations().to(device)
-        self.cfg = resolve_runner_config(train_cfg, [str(group) for group in obs.keys()])  # noqa: SIM118 (a TensorDict)
+        groups = [str(group) for group in obs.keys()]  # noqa: SIM118 (a TensorDict)
+        self.cfg = plain_config(resolve_runner_config(train_cfg, groups))
         self.device = device
         self.world = world = join_world(device)
         self.is_distributed = world.size > 1

@@ -199,9 +199,9 @@ def test_state_without_a_part_is_refused() -> None:
     [
         ({"num_minibatches": 4}, ValueError, "PPO has no option 'num_minibatches'.*Did you mean 'num_mini_batches'"),
         ({"schedule": "adaptiv"}, TypeError, "'algorithm.schedule' must be 'adaptive' or 'fixed', got str: 'adaptiv'"),
-        ({"learning_rate": "1e-3"}, TypeError, "YAML reads 1e-3 as text"),
+        ({"learning_rate": "0.001"}, TypeError, "A number is expected, not text: write it without quotes"),
         ({"optimizer": "adamax"}, ValueError, "Unknown optimizer 'adamax'"),
-        ({"desired_kl": None}, ValueError, "needs a positive desired_kl"),
+        ({"desired_kl": -0.01}, ValueError, "'algorithm.desired_kl' must be finite and at least 0, got -0.01"),
         ({"num_learning_epochs": 0}, ValueError, "at least 1"),
         ({"share_cnn_encoders": True}, ValueError, "share_cnn_encoders needs CNN models, but the actor is a MLPModel"),
     ],
