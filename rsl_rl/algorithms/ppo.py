@@ -199,9 +199,9 @@ class PPO(Algorithm):
         Limits in Reinforcement Learning", 2018): from the true last observation where the environment gives it, else
         from the observation before.
         """
-        time_outs_N = extras["time_outs"].to(self.device).bool().view(-1)
+        time_outs_N = torch.as_tensor(extras["time_outs"], device=self.device).bool().view(-1)
         values_N = self.transition.values.view(-1)
-        env_ids, final_obs = final_observations(extras, self.device)
+        env_ids, final_obs = final_observations(extras, self.device, self.transition.observations)
         if final_obs is not None and self._critic_can_see(final_obs):
             final_values = self._value_without_memory(final_obs, env_ids).view(-1)
             values_N = final_values if env_ids is None else values_N.index_copy(0, env_ids, final_values)

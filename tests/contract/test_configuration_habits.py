@@ -30,6 +30,7 @@ from rsl_rl.modules import CNN, MLP, BetaDistribution, EmpiricalNormalization, G
 from rsl_rl.runners import DistillationRunner, OnPolicyRunner
 from rsl_rl.storage import RolloutStorage
 from rsl_rl.utils import resolve_class, resolve_nn_activation, resolve_obs_groups, resolve_optimizer
+from rsl_rl.utils.yaml_text import parse_yaml_text
 from tests.envs import PointEnv, point_config
 from tests.properties.test_configuration import SeeingEnv, mirror, with_value
 
@@ -452,6 +453,25 @@ def task_file(folder: Path, **changes: Any) -> Path:
 def test_a_task_is_checked_in_its_file(tmp_path: Path, option: str, value: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         read_task(task_file(tmp_path, **{option: value}))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("env: a:b\nrunner: {}\nenv: c:d\n", "task.yaml.*line 3 holds the key 'env' again, which is in line 1 already"),
+        ("runner:\n  algorithm: {gamma: 0.9, lam: 0.9, gamma: 0.5}\n", "line 2 holds the key 'gamma' again"),
+        ('runner:\n  actor: &a\n    "x": 1\n    x: 2\n', "line 4 holds the key 'x' again, which is in line 3"),
+    ],
+)
+def test_a_key_that_a_file_holds_twice_is_refused_with_its_lines(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "task.yaml").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        read_task(tmp_path / "task.yaml")
+
+
+def test_keys_that_are_taken_over_from_another_mapping_are_not_held_twice() -> None:
+    text = "a: &a {x: 1, y: 2}\nb: &b {<<: *a, x: 3}\nc: {<<: *b, y: 4}\nd: {<<: *b}\n"
+    assert parse_yaml_text(text)["d"] == {"x": 3, "y": 2}
 
 
 def test_numbers_written_as_text_are_numbers_in_a_file_too(tmp_path: Path) -> None:
