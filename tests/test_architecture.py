@@ -33,7 +33,7 @@ ALLOWED = {
     "config": _LOW | {"compat"},
     "checkpoint": _LOW,
     "distributed": _LOW,
-    "telemetry": _LOW | {"distributed"},
+    "telemetry": _LOW | {"distributed", "compat"},
     "env": _LOW | {"compat"},
     "export": _LOW | {"modules", "core", "telemetry"},
     "models": _LOW | {"modules", "core", "config", "export"},

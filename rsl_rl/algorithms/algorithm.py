@@ -344,6 +344,10 @@ class Algorithm(RawModels, ABC):
                 model.reset(None, changed_state(model.get_hidden_state(), torch.nan_to_num))
         return {name: value for name, value in means.items() if "/" not in name}
 
+    def undo_update(self) -> bool:
+        """Put back what an interrupted :meth:`update` has changed; return whether that is possible."""
+        return self.gradient_step is not None and self.gradient_step.undo()
+
     def autocast(self) -> torch.autocast:
         """Return the precision of forward passes and losses."""
         return torch.autocast(torch.device(self.device).type, dtype=torch.bfloat16, enabled=self.use_mixed_precision)

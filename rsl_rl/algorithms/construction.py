@@ -61,7 +61,9 @@ def construct_actor_critic(obs: TensorDict, env: VecEnv, cfg: dict[str, Any], de
     check_options(algorithm_class, options, "algorithm")
     sets = ["actor", "critic", *(["rnd_state"] if options.get("rnd_cfg") is not None else [])]
     obs_groups = resolve_sets(obs, cfg, sets)
-    models = build_models(obs, cfg, obs_groups, {"actor": env.num_actions, "critic": 1}, device, share_cnn_encoders)
+    models = build_models(
+        obs, cfg, obs_groups, {"actor": int(env.num_actions), "critic": 1}, device, share_cnn_encoders
+    )
     options = resolve_symmetry_config(resolve_rnd_config(options, obs, obs_groups, env), env)
     storage = build_storage("rl", obs, env, cfg, device)
     alg = algorithm_class(*models.values(), storage, device=device, multi_gpu_cfg=cfg.get("multi_gpu"), **options)
@@ -80,7 +82,7 @@ def construct_student_teacher(obs: TensorDict, env: VecEnv, cfg: dict[str, Any],
     algorithm_class, options = resolve_class(cfg["algorithm"])
     check_options(algorithm_class, options, "algorithm")
     obs_groups = resolve_sets(obs, cfg, ["student", "teacher"])
-    models = build_models(obs, cfg, obs_groups, dict.fromkeys(("student", "teacher"), env.num_actions), device)
+    models = build_models(obs, cfg, obs_groups, dict.fromkeys(("student", "teacher"), int(env.num_actions)), device)
     storage = build_storage("distillation", obs, env, cfg, device)
     alg = algorithm_class(*models.values(), storage, device=device, multi_gpu_cfg=cfg.get("multi_gpu"), **options)
     if cfg.get("teacher_checkpoint") is not None:

@@ -203,7 +203,9 @@ class PPO(Algorithm):
         """
         time_outs_N = extras["time_outs"].to(self.device).bool().view(-1)
         values_N = self.transition.values.view(-1)
-        env_ids, final_obs = final_observations(extras, self.device)
+        env_ids = final_obs = None
+        if "final_obs" in extras or "terminal" in extras:
+            env_ids, final_obs = final_observations(extras, self.device)
         if final_obs is not None and self._critic_can_see(final_obs):
             final_values = self._value_without_memory(final_obs, env_ids).view(-1)
             values_N = final_values if env_ids is None else values_N.index_copy(0, env_ids, final_values)

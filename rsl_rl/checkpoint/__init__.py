@@ -13,6 +13,7 @@ from rsl_rl.checkpoint.checkpoint_folder import (
     newest_checkpoint,
     numbered_checkpoints,
 )
+from rsl_rl.checkpoint.folder_lock import FolderInUseError, locked
 from rsl_rl.checkpoint.random_state import random_state, restore_random_state
 
 __all__ = [
@@ -21,7 +22,9 @@ __all__ = [
     "LATEST",
     "TRAINING_REWARD",
     "CheckpointFolder",
+    "FolderInUseError",
     "is_plain",
+    "locked",
     "newest_checkpoint",
     "numbered_checkpoints",
     "random_state",

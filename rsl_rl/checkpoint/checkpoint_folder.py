@@ -10,13 +10,12 @@ import math
 import os
 import re
 import shutil
-import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 from rsl_rl.checkpoint.checkpoint_file import is_ours, read_checkpoint
-from rsl_rl.utils.atomic_files import remove_partial_files, replaced_when_complete
+from rsl_rl.utils.atomic_files import remove_partial_files, replaced_when_complete, rescue_folder
 
 # Not "model_...": launchers look for the newest file of that pattern.
 BEST, LATEST = "best.pt", "latest.pt"
@@ -64,6 +63,8 @@ class CheckpointFolder:
         self._folder, self._keep = Path(folder), keep
         self.is_behind = False
         """Whether the last attempt failed, so that another should be made soon."""
+        self.last_saved: tuple[int, str] | None = None
+        """Iteration and path of the newest checkpoint of this run."""
         self.best_reward: float | None = None
         """What the checkpoint ``best.pt`` was chosen by."""
         self.best_by = TRAINING_REWARD
@@ -82,6 +83,8 @@ class CheckpointFolder:
             for number, file in numbered_checkpoints(self._folder).items():
                 if number > iteration:
                     file.replace(file.with_name(f"abandoned_{number}.pt"))
+                elif number == iteration:
+                    self.last_saved = (number, str(file))
 
     def is_best(self, score: float | None, by: str = TRAINING_REWARD) -> bool:
         """Return whether a checkpoint with this score, of this tag, would be the best so far.
@@ -101,8 +104,10 @@ class CheckpointFolder:
         score: float | None,
         is_last: bool,
         by: str = TRAINING_REWARD,
-    ) -> None:
-        """Save one checkpoint; a disk that is full or read-only is reported, and never ends a training.
+    ) -> str | None:
+        """Save one checkpoint, and return its file; a disk that is full or read-only never ends a training.
+
+        Whatever could not be written is reported.
 
         Args:
             write: Writes a checkpoint to the path that it is given.
@@ -130,15 +135,16 @@ class CheckpointFolder:
                     f"iteration: {error}",
                     stacklevel=3,
                 )
-                return
-            rescue = os.path.join(tempfile.mkdtemp(prefix="rsl_rl_rescue_"), path.name)
+                return None
+            rescue = os.path.join(rescue_folder(self._folder), path.name)
             write(rescue)
+            self.last_saved = (iteration, rescue)
             warnings.warn(
                 f"The last checkpoint could not be written to '{path}' ({error}). It lies in '{rescue}': keep it.",
                 stacklevel=3,
             )
-            return
-        self.is_behind = False
+            return rescue
+        self.is_behind, self.last_saved = False, (iteration, str(path))
         for name in (LATEST, BEST) if is_best else (LATEST,):
             place = self._folder / name
             with contextlib.suppress(OSError):
@@ -150,6 +156,7 @@ class CheckpointFolder:
                 with contextlib.suppress(OSError):
                     if file != path:
                         file.unlink()
+        return str(path)
 
     def protect_latest(self, name: str) -> Path | None:
         """Give the newest checkpoint a second name, under which it is never deleted; None if there is none."""

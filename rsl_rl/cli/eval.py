@@ -53,6 +53,8 @@ class EvalArguments:
     """Folder for one figure and one JSON file of all runs, beside those in each run."""
     json: bool = False
     """Print the results as JSON, a list with one object per run."""
+    trust: bool = False
+    """Import and execute code outside this library that a stranger's run names."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def run(arguments: list[str]) -> None:
                 raise ValueError(f"{name} must be at least 1, got {number}.")
         # Everything that can be wrong is found before anything is played.
         runs = [Run(name) for name in chosen.runs]
-        candidates = [_Candidate(found, found.task(), *policy_file(found, chosen.policy)) for found in runs]
+        candidates = [_Candidate(found, found.task(chosen.trust), *policy_file(found, chosen.policy)) for found in runs]
     # With --json the result is all that is printed.
     say: Callable[..., None] = (lambda *lines, **_: None) if chosen.json else print
     results = []

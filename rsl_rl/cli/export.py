@@ -28,6 +28,8 @@ class ExportArguments:
     """What to write."""
     output: Path | None = None
     """Folder of the files; the run's own exports/ if left out."""
+    trust: bool = False
+    """Import and execute code outside this library that a stranger's run names."""
 
 
 def run(arguments: list[str]) -> None:
@@ -35,7 +37,7 @@ def run(arguments: list[str]) -> None:
     chosen = parsed(ExportArguments, arguments, prog="rsl-rl export")
     with user_errors():
         found = Run(chosen.run)
-        task = found.task()
+        task = found.task(chosen.trust)
         from rsl_rl.env import make_env
         from rsl_rl.export import EXPORTERS
 

@@ -52,6 +52,8 @@ class PlayArguments:
     plain MuJoCo instead, three seconds each walking forward, turning and walking sideways."""
     json: bool = False
     """Print the result as JSON."""
+    trust: bool = False
+    """Import and execute code outside this library that a stranger's run names."""
 
 
 def run(arguments: list[str]) -> None:
@@ -61,7 +63,7 @@ def run(arguments: list[str]) -> None:
         if chosen.episodes < 1:
             raise ValueError(f"episodes must be at least 1, got {chosen.episodes}.")
         found = Run(chosen.run)
-        task = found.task()
+        task = found.task(chosen.trust)
         from rsl_rl.cli.video import prepare_video, record_video
         from rsl_rl.env import make_env
         from rsl_rl.runners.episodes import play_episodes
@@ -126,9 +128,7 @@ def load_runner(task: TaskConfig, env: VecEnv, checkpoint: Path) -> OnPolicyRunn
     from rsl_rl.algorithms import Distillation
     from rsl_rl.checkpoint import read_checkpoint
 
-    # A student's teacher is not needed to act.
-    options = dataclasses.replace(task.runner, teacher_checkpoint=None)
-    runner = make_runner(dataclasses.replace(task, device="cpu", runner=options), env, None)
+    runner = make_runner(dataclasses.replace(task, device="cpu"), env, None, checkpoint_follows=True)
     model = "student" if isinstance(runner.alg, Distillation) else "actor"
     runner.alg.load(read_checkpoint(str(checkpoint), map_location="cpu"), {model: True}, True)
     return runner

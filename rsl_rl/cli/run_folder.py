@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import itertools
 import os
 import socket
@@ -14,8 +15,10 @@ import zipfile
 from datetime import datetime
 from pathlib import Path
 
+from rsl_rl.cli.own_runs import check_stranger
 from rsl_rl.cli.startup import load_pytorch
 from rsl_rl.config.task import TaskConfig, filed_as, read_task, task_names
+from rsl_rl.utils.trust import never_import_from
 
 RUNS = Path("runs")
 CONFIG = "config.yaml"
@@ -79,11 +82,12 @@ class Run:
                 f"{', '.join(known[-5:]) or 'none, train one with: rsl-rl train'}."
             )
         self.folder = folders[0]
+        never_import_from(self.folder)
 
-    def task(self) -> TaskConfig:
-        """Return what the run was started with."""
+    def task(self, trust: bool = False) -> TaskConfig:
+        """Return what the run was started with; of a stranger's run only code that is trusted, see :mod:`own_runs`."""
         load_pytorch()
-        return read_task(self.folder / CONFIG)
+        return read_task(self.folder / CONFIG, functools.partial(check_stranger, trust))
 
     def exported(self) -> Path | None:
         """Return the exported policy that was named, wherever it lies; None if it was something else."""

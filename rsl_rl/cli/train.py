@@ -5,16 +5,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import os
 import random
+import re
 import signal
 import time
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import tyro
@@ -22,12 +24,13 @@ import tyro
 from rsl_rl.cli.command_line import parsed
 from rsl_rl.cli.key_value_options import key_value_options
 from rsl_rl.cli.main import UserError, user_errors
+from rsl_rl.cli.own_runs import check_given, without_seal, write_own
 from rsl_rl.cli.run_folder import CONFIG, Run, new_run_folder, remember_launch, run_to_resume
 from rsl_rl.cli.signals import StopSignals
 from rsl_rl.cli.startup import load_pytorch
 from rsl_rl.cli.warning_log import WarningLog
 from rsl_rl.compat.configurations import default_sets
-from rsl_rl.config.task import DEFAULT_TASK, TaskConfig, load_task, read_document, task_file, task_names, write_task
+from rsl_rl.config.task import DEFAULT_TASK, TaskConfig, load_task, read_document, task_file, task_names, task_text
 from rsl_rl.telemetry.provenance import record_start
 from rsl_rl.utils import listed, resolve_callable
 from rsl_rl.utils.yaml_text import parse_yaml_text
@@ -45,8 +48,6 @@ class TrainArguments(TaskConfig):
 
     run_dir: Path | None = None
     """Folder of the run; a new one under runs/ if left out."""
-    checkpoint: Path | None = None
-    """Start a new run from this checkpoint."""
     resume: str | None = None
     """Continue a run in its folder: give the folder, or a task's name for its newest run. auto: the newest run of this
     task, or a new one if there is none."""
@@ -54,21 +55,26 @@ class TrainArguments(TaskConfig):
     """For a student: the run to learn from (a folder, a checkpoint in it, or a task's name for its newest run)."""
     export: bool = True
     """Write the policy as ONNX, TorchScript and torch.export files at the end."""
+    trust: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Import and execute code outside this library that a stranger's run names."""
 
 
 def run(arguments: list[str]) -> None:
     """Train, export, and say how it went."""
     named = bool(arguments) and not arguments[0].startswith("-")
     name, arguments = (arguments[0], arguments[1:]) if named else (DEFAULT_TASK, arguments)
+    # A word by itself, as for the other commands; the switches of this one take a value.
+    trust = "--trust" in arguments
+    arguments = [word for word in arguments if word != "--trust"]
     with user_errors():
         if (file := task_file(name)) is not None:
             read_document(file)
         load_pytorch()
-        preset = load_task(name)
+        preset = load_task(name, functools.partial(check_given, trust))
         resumed = run_to_resume(arguments, preset)
         if resumed is not None and (not named or Path(name).suffix not in (".yaml", ".yml")):
             # What it was started with, not the task's defaults; a file of the user's may have been changed on purpose.
-            preset = resumed.task()
+            preset = resumed.task(trust)
     values = dict(vars(preset))
     if not preset.runner.obs_groups:
         # Empty sets stand for everything that the environment gives, and make the options exist.
@@ -95,31 +101,34 @@ def run(arguments: list[str]) -> None:
             logger = parse_yaml_text(logger)
     values["runner"] = dataclasses.replace(chosen.runner, others=others, obs_groups=obs_groups, logger=logger)
     task = TaskConfig(**values)
-    if chosen.teacher is not None:
-        with user_errors():
-            task = with_teacher(task, Run(chosen.teacher))
-    train(task, chosen.run_dir, chosen.checkpoint, resumed, chosen.export)
+    with user_errors():
+        if chosen.teacher is not None:
+            if task.checkpoint is not None or (resumed is not None and resumed.checkpoint_if_any() is not None):
+                raise ValueError(
+                    "--teacher is for a student that begins: the checkpoint of a student holds its teacher."
+                )
+            task = with_teacher(task, Run(chosen.teacher), trust)
+    train(with_absolute_paths(task), chosen.run_dir, resumed, chosen.export)
 
 
-def train(task: TaskConfig, run_dir: Path | None, checkpoint: Path | None, resumed: Run | None, export: bool) -> None:
+def train(task: TaskConfig, run_dir: Path | None, resumed: Run | None, export: bool) -> None:
     """Train a task, alone or together with the processes that ``torchrun`` started.
 
     Args:
         task: What to train.
         run_dir: Folder of the run; None for a new one.
-        checkpoint: Where to start from; None for the beginning.
         resumed: A run to go on with, in its folder.
         export: Whether to write policy files at the end.
 
     Raises:
-        SystemExit: 130 or 143 after an interrupt or a termination, with everything saved.
+        SystemExit: 130, 143 or 129 after Ctrl-C, a termination or the end of the terminal, with everything saved.
     """
     from rsl_rl.cli.conclusion import conclude
     from rsl_rl.distributed import current
 
-    with WarningLog() as kept, StopSignals() as signals:
-        runner, task, folder, done = _prepared(task, run_dir, checkpoint, resumed)
-        signals.stop = runner.request_stop
+    with WarningLog() as kept, StopSignals() as signals, contextlib.ExitStack() as held:
+        runner, task, folder, done = _prepared(task, run_dir, resumed, held)
+        signals.stop_with(runner.request_stop)
         is_first = runner.gpu_global_rank == 0
         if is_first:
             kept.begin(folder, lambda: runner.current_learning_iteration)
@@ -140,27 +149,38 @@ def train(task: TaskConfig, run_dir: Path | None, checkpoint: Path | None, resum
                     runner.learn(task.iterations - done, init_at_random_ep_len=task.init_at_random_ep_len)
         except UserError as error:
             raise UserError(f"{error}\nThe run up to then: {folder}") from error
+        except Exception as error:
+            if signals.received is None or runner.is_distributed:
+                raise
+            # Ctrl-C reaches the environments' own processes, too. The iterations before are saved.
+            warnings.warn(f"The iteration in progress is lost: {type(error).__name__}: {error}", stacklevel=1)
         seconds = time.perf_counter() - started
+        if not runner.stop_requested:
+            signals.stop = None  # Everything is saved: a signal ends what follows at once.
+        if is_first and done < task.iterations:
+            steps = runner.logger.tot_timesteps - steps
+            conclude(task, runner, folder, seconds, steps, runner.stop_requested, export)
     if runner.is_distributed:
         # A launcher takes the first process that ends with an exit code for a failure, and terminates the others.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    if is_first and done < task.iterations:
-        steps = runner.logger.tot_timesteps - steps
-        conclude(task, runner, folder, seconds, steps, runner.stop_requested, export)
     current().sums(0)  # Returns when the slowest process is here.
     if runner.stop_requested:
         raise SystemExit(signals.exit_code)
 
 
 def _prepared(
-    task: TaskConfig, run_dir: Path | None, checkpoint: Path | None, resumed: Run | None
+    task: TaskConfig, run_dir: Path | None, resumed: Run | None, held: contextlib.ExitStack
 ) -> tuple[OnPolicyRunner, TaskConfig, Path, int]:
-    """Return a runner that is ready to learn, the resolved task, the run's folder, and the iterations done."""
+    """Return a runner that is ready to learn, the resolved task, the run's folder, and the iterations done.
+
+    The folder is ours until ``held`` is closed.
+    """
+    from rsl_rl.checkpoint import locked
     from rsl_rl.distributed import join_world, local_rank, world_size
     from rsl_rl.env import make_env
     from rsl_rl.runners.evaluation import SEED as EVALUATION_SEED
 
-    rank = int(os.environ.get("RANK", "0"))
+    rank, given_device = int(os.environ.get("RANK", "0")), task.device
     if world_size() > 1 and task.device == "cuda":
         task = dataclasses.replace(task, device=f"cuda:{local_rank()}")
     seed_everything(task.seed, task.threads, rank)
@@ -169,24 +189,23 @@ def _prepared(
         world = join_world(task.device)
         # Each machine may see other folders.
         resumed = world.broadcast(resumed)
+        if resumed is not None and world.rank == 0:
+            # Before its checkpoint is chosen: another process may be about to write a newer one.
+            held.enter_context(locked(resumed.folder))
         # A run that has begun goes on, wherever it began from. It has none if it was stopped before its first one.
         own_checkpoint = None if resumed is None else resumed.checkpoint_if_any()
-        checkpoint = own_checkpoint or checkpoint
+        checkpoint = own_checkpoint or task.checkpoint
         if not task.env:
             raise ValueError("No environment is given: name one with --env, for example --env gym:Ant-v5.")
-        if task.runner.student is not None:
-            if checkpoint is None and task.runner.teacher_checkpoint is None:
-                raise ValueError(f"'{task.name}' is a student and needs a teacher: add --teacher RUN.")
-            if checkpoint is not None:
-                # The checkpoint of a student holds its teacher.
-                task = dataclasses.replace(task, runner=dataclasses.replace(task.runner, teacher_checkpoint=None))
+        if task.runner.student is not None and checkpoint is None and task.runner.teacher_checkpoint is None:
+            raise ValueError(f"'{task.name}' is a student and needs a teacher: add --teacher RUN.")
         if task.iterations < 1:
             raise ValueError(f"iterations must be at least 1, got {task.iterations}.")
         seed = environment_seed(task.seed, rank)
         env = make_env(task.env, num_envs=task.num_envs, seed=seed, device=task.device, **task.env_options)
         task = with_observation_groups(task, env)
         # Everything that can be wrong is found before a folder is made.
-        runner = make_runner(task, env, None)
+        runner = make_runner(task, env, None, checkpoint_follows=checkpoint is not None)
         if task.eval_interval is not None:
             if task.eval_num_envs is not None and task.eval_num_envs < 1:
                 raise ValueError(f"eval_num_envs must be at least 1, got {task.eval_num_envs}.")
@@ -212,14 +231,28 @@ def _prepared(
         folder = None
         if world.rank == 0:
             folder = resumed.folder if resumed is not None else new_run_folder(task, run_dir)
+            held.enter_context(locked(folder))
             if done < task.iterations:
-                write_task(task, folder / CONFIG)
+                # The device of this process is not what was asked for.
+                write_configuration(dataclasses.replace(task, device=given_device), folder, done)
             remember_launch(folder)
         folder = world.broadcast(folder)
     runner.logger.log_dir = str(folder) if world.rank == 0 else None
     # The user's own project, when it is under version control.
     runner.add_git_repo_to_log(os.getcwd())
     return runner, task, folder, done
+
+
+def write_configuration(task: TaskConfig, folder: Path, done: int) -> None:
+    """Write what a run is made with; of one that goes on with something else, keep what it was made with so far."""
+    path, text = folder / CONFIG, task_text(task)
+    before = without_seal(path.read_text(encoding="utf-8")) if done and path.is_file() else ""
+    write_own(path, text)
+    old, new = (re.sub(r"(?m)^iterations:.*$", "", each) for each in (before, text))
+    if before and old != new:
+        kept = path.with_stem(f"{path.stem}_until_{done}")
+        write_own(kept, before)
+        print(f"The configuration changes. That of the iterations up to now is kept: {kept}")
 
 
 def check_device(device: str) -> None:
@@ -273,10 +306,17 @@ def environment_seed(seed: int, rank: int = 0) -> int:
     return int(np.random.SeedSequence([seed, rank] if rank else seed).generate_state(1)[0]) % 2**30
 
 
-def make_runner(task: TaskConfig, env: VecEnv, log_dir: str | None) -> OnPolicyRunner:
-    """Build the runner that a task names."""
+def make_runner(task: TaskConfig, env: VecEnv, log_dir: str | None, checkpoint_follows: bool = False) -> OnPolicyRunner:
+    """Build the runner that a task names; a checkpoint that follows holds the teacher of a student."""
     runner_class: Any = resolve_callable(task.runner.class_name)
-    return runner_class(env, task.runner.to_dict(), log_dir=log_dir, device=task.device)
+    options, key = task.runner.to_dict(), "teacher_checkpoint"
+    if not checkpoint_follows or key not in options:
+        return runner_class(env, options, log_dir=log_dir, device=task.device)
+    # The file that the teacher came from is not read, but stays a part of the configuration.
+    teacher = options.pop(key)
+    runner = runner_class(env, options, log_dir=log_dir, device=task.device)
+    runner.cfg[key] = teacher
+    return runner
 
 
 def with_observation_groups(task: TaskConfig, env: VecEnv) -> TaskConfig:
@@ -298,11 +338,21 @@ def with_observation_groups(task: TaskConfig, env: VecEnv) -> TaskConfig:
     return dataclasses.replace(task, runner=runner)
 
 
-def with_teacher(task: TaskConfig, run: Run) -> TaskConfig:
+def with_absolute_paths(task: TaskConfig) -> TaskConfig:
+    """Return a task whose checkpoints are found from any folder."""
+    checkpoint, teacher = (
+        None if path is None else os.path.abspath(os.path.expanduser(path))
+        for path in (task.checkpoint, task.runner.teacher_checkpoint)
+    )
+    runner = dataclasses.replace(task.runner, teacher_checkpoint=teacher)
+    return dataclasses.replace(task, runner=runner, checkpoint=checkpoint)
+
+
+def with_teacher(task: TaskConfig, run: Run, trust: bool = False) -> TaskConfig:
     """Let a student learn from the policy of a run: its model, what it sees, and its checkpoint."""
     if task.runner.student is None:
         raise ValueError(f"'{task.name}' takes no teacher: it has no section 'student'.")
-    taught = run.task().runner
+    taught = run.task(trust).runner
     name = "actor" if taught.student is None else "student"
     runner = dataclasses.replace(
         task.runner,

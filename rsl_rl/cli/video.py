@@ -20,6 +20,7 @@ from tensordict import TensorDict
 
 from rsl_rl.config.task import TaskConfig
 from rsl_rl.env import make_env
+from rsl_rl.env.contract import Contract
 from rsl_rl.env.spaces import observation_readers
 from rsl_rl.robots.offscreen import choose_backend
 from rsl_rl.utils import listed
@@ -104,7 +105,8 @@ def record_video(task: TaskConfig, policy: Callable[[TensorDict], torch.Tensor],
 def _frames(env: Any, policy: Callable[[TensorDict], torch.Tensor], max_steps: int, every: int) -> Iterator[np.ndarray]:
     """Yield the picture [height, width, 3] before every so many steps of the first episode."""
     getattr(policy, "reset", lambda: None)()
-    obs = env.get_observations()
+    contract = Contract(env)
+    obs = contract.check(env.get_observations(), "get_observations").obs
     for step in range(max_steps):
         if step % every == 0:
             pictures = env.render()
@@ -112,7 +114,7 @@ def _frames(env: Any, policy: Callable[[TensorDict], torch.Tensor], max_steps: i
                 raise ValueError("it gives no pictures")
             yield np.asarray(pictures[0])
         with torch.inference_mode():
-            obs, _, dones, _ = env.step(policy(obs))
+            obs, _, dones, _ = contract.check(env.step(policy(obs)))
         if bool(dones[0]):
             return
 

@@ -12,6 +12,7 @@ import torch
 from tensordict import TensorDict
 
 from rsl_rl.utils import listed
+from rsl_rl.utils.contract_error import breach, check_extras, described, observation_groups
 
 _OWN = frozenset({"env", "layout", "num_envs", "device"})
 
@@ -37,7 +38,7 @@ class LegacyVecEnv:
     """
 
     def __init__(self, env: Any) -> None:
-        """Find out which layout the environment has; raise TypeError if it is none of these."""
+        """Find out which layout the environment has; raise ContractError if it is none of these."""
         self.env = env
         self._first_step = True
         self._has_privileged = False
@@ -81,21 +82,28 @@ class LegacyVecEnv:
 
     def step(self, actions: torch.Tensor) -> tuple[TensorDict, torch.Tensor, torch.Tensor, dict]:
         """Advance by one step; see :meth:`rsl_rl.env.VecEnv.step`."""
-        obs, *privileged, rewards, dones, infos = self.env.step(actions)
-        if self._first_step:
-            self._first_step = False
-            # Five values may also mean (obs, reward, terminated, truncated, info).
-            if len(privileged) > 1 or (privileged and rewards.dtype == torch.bool):
-                raise TypeError(
-                    f"step() of {type(self.env).__name__} returns {4 + len(privileged)} values that are not those of "
-                    "rsl_rl 1.x: (observations, privileged observations or None, rewards, dones, infos). Expected "
-                    "this, or (TensorDict, rewards, dones, extras). For Gymnasium's layout there is "
-                    "rsl_rl.env.GymnasiumVecEnv, for Isaac Lab's ManagerBasedVecEnv."
-                )
+        returned = self.env.step(actions)
+        values: tuple[Any, ...] = tuple(returned) if isinstance(returned, (tuple, list)) else ()
+        # Five values may also mean (obs, reward, terminated, truncated, info).
+        is_old = len(values) == 5 and hasattr(self.env, "get_privileged_observations")
+        if len(values) != 4 and (not is_old or getattr(values[2], "dtype", None) == torch.bool):
+            count = f"{len(values)} values" if values else described(returned)
+            raise breach(
+                self.env,
+                "step",
+                f"returns {count} that are not those of rsl_rl 1.x: (observations, privileged observations or None, "
+                "rewards, dones, infos)",
+                "Expected this, (observations, rewards, dones, infos) as in 2.x, or (TensorDict, rewards, dones, "
+                "extras). For Gymnasium's layout there is rsl_rl.env.GymnasiumVecEnv, for Isaac Lab's "
+                "ManagerBasedVecEnv.",
+            )
+        obs, *privileged, rewards, dones, infos = values
+        check_extras(self.env, infos)
         extras = {name: value for name, value in infos.items() if name != "observations"}
-        if "time_outs" in extras:
+        if extras.get("time_outs") is not None and isinstance(dones, torch.Tensor):
             time_outs = torch.as_tensor(extras["time_outs"], device=dones.device)
-            extras["time_outs"] = time_outs.view(-1).bool() & dones.view(-1).bool()
+            if time_outs.numel() == dones.numel():  # others are refused at the door
+                extras["time_outs"] = time_outs.view(-1).bool() & dones.view(-1).bool()
         groups = self._groups(obs, infos, privileged[0] if privileged else None)
         return self._tensordict(groups), rewards, dones, extras
 
@@ -121,7 +129,9 @@ class LegacyVecEnv:
         if isinstance(obs, Mapping):
             return dict(obs)
         found = {"policy": obs}
-        found |= {name: value for name, value in extras.get("observations", {}).items() if name != "policy"}
+        observations = extras.get("observations")
+        if isinstance(observations, Mapping):
+            found |= {name: value for name, value in observations.items() if name != "policy"}
         if privileged is not None:
             found["privileged"] = privileged
         return found
@@ -129,25 +139,30 @@ class LegacyVecEnv:
     def _tensordict(self, groups: dict[str, Any]) -> TensorDict:
         missing = [name for name in self._names if not isinstance(groups.get(name), torch.Tensor)]
         if missing:
-            raise ValueError(
-                f"{type(self.env).__name__} gave the observation groups {listed(self._names)} at first, and now lacks "
-                f"{listed(missing)}. In the layout of rsl_rl 2.x they are expected in extras['observations'] of every "
-                "step, in that of 1.x as the second value that step() returns."
+            raise breach(
+                self.env,
+                "step",
+                f"gave the observation groups {listed(self._names)} at first, and now lacks {listed(missing)}",
+                "In the layout of rsl_rl 2.x they are expected in extras['observations'] of every step, in that of 1.x "
+                "as the second value that step() returns.",
             )
-        return TensorDict({name: groups[name] for name in self._names}, [self.num_envs])  # type: ignore[arg-type]
+        return observation_groups({name: groups[name] for name in self._names}, self.num_envs)
 
 
 def _form(env: Any, observed: Any) -> str:
     """Return the name of the layout that observations have."""
-    if isinstance(observed, tuple) and len(observed) == 2 and isinstance(observed[1], Mapping):
+    has_extras = isinstance(observed, tuple) and len(observed) == 2 and isinstance(observed[1], Mapping)
+    if has_extras and isinstance(observed[0], (torch.Tensor, Mapping)):
         return "rsl_rl 2.x"
     if isinstance(observed, torch.Tensor):
         return "rsl_rl 1.x"
     if isinstance(observed, Mapping) and any(isinstance(value, torch.Tensor) for value in observed.values()):
         return "plain dictionaries"
     kinds = f" ({listed(type(item).__name__ for item in observed)})" if isinstance(observed, tuple) else ""
-    raise TypeError(
-        f"get_observations() of {type(env).__name__} returned a {type(observed).__name__}{kinds}. Expected a "
-        "TensorDict of observation groups with batch size [num_envs]; from environments written for rsl_rl 2.x a "
-        "tensor and a dictionary, for 1.x a tensor."
+    raise breach(
+        env,
+        "get_observations",
+        f"returned a {type(observed).__name__}{kinds}",
+        "Expected a TensorDict of observation groups with batch size [num_envs]; from environments written for rsl_rl "
+        "2.x a tensor and a dictionary, for 1.x a tensor. torch.as_tensor(...) makes a tensor of an array.",
     )

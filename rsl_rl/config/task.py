@@ -9,7 +9,7 @@ import dataclasses
 import os
 import re
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,12 @@ from typing import Any
 from rsl_rl.config.options import check_options, check_type, resolve_runner_config
 from rsl_rl.config.schema import RunnerConfig, schema_of
 from rsl_rl.utils import did_you_mean, listed, resolve_callable
+from rsl_rl.utils.atomic_files import write_whole
 from rsl_rl.utils.yaml_text import as_yaml, parse_yaml_text
 
 DEFAULT_TASK = "go1-walk"
+Check = Callable[[Path, str, Any], None]
+"""Takes a file, its text and what that stands for; raises where it is not to be used."""
 _PRESETS = Path(__file__).parent / "tasks"
 
 
@@ -52,6 +55,8 @@ class TaskConfig:
     """Episodes of each of these evaluations."""
     eval_num_envs: int | None = None
     """Environments of these evaluations; None for one per episode, 64 at most."""
+    checkpoint: str | None = None
+    """Start from the models and the optimizer of this checkpoint; None to start from the beginning."""
     name: str = "custom"
     """Name of the task; runs are filed under it."""
     description: str = ""
@@ -91,11 +96,12 @@ def task_file(name: str) -> Path | None:
     )
 
 
-def load_task(name: str) -> TaskConfig:
+def load_task(name: str, check: Check | None = None) -> TaskConfig:
     """Return a task by what a user calls it.
 
     Args:
         name: A preset, a YAML file, or an environment (which is trained with default settings).
+        check: Looks at a file before anything that it names is imported.
 
     Raises:
         ValueError: There is no such task, or the file is wrong; says what and where.
@@ -103,7 +109,7 @@ def load_task(name: str) -> TaskConfig:
         FileNotFoundError: There is no such file.
     """
     if (path := task_file(name)) is not None:
-        return read_task(path)
+        return read_task(path, check if name.endswith((".yaml", ".yml")) else None)
     # Nothing is known about the scale of its observations.
     critic = schema_of("MLPModel")(obs_normalization=True)
     actor = dataclasses.replace(critic, distribution_cfg=schema_of("GaussianDistribution")())
@@ -111,10 +117,11 @@ def load_task(name: str) -> TaskConfig:
     return TaskConfig(env=name, name=filed_as(name), runner=runner)
 
 
-def read_task(path: str | os.PathLike[str]) -> TaskConfig:
+def read_task(path: str | os.PathLike[str], check: Check | None = None) -> TaskConfig:
     """Read a task from a YAML file: ``runner`` in the layout of the runners, beside it the fields of the task.
 
-    A file may also hold nothing but what a runner takes, now or in an earlier release.
+    A file may also hold nothing but what a runner takes, now or in an earlier release. ``check`` is called before
+    anything that the file names is imported.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -122,7 +129,7 @@ def read_task(path: str | os.PathLike[str]) -> TaskConfig:
         TypeError: A value has the wrong type.
     """
     path = Path(path)
-    document = read_document(path)
+    document = read_document(path, check)
     # Without any, the observation sets are filled when the environment is known.
     section = resolve_runner_config({"obs_groups": {}, **document["runner"]})
     for part in ("algorithm", "actor", "critic", "student", "teacher"):
@@ -138,15 +145,18 @@ def read_task(path: str | os.PathLike[str]) -> TaskConfig:
     return TaskConfig(**{"name": path.stem, "env": "", **values})
 
 
-def read_document(path: str | os.PathLike[str]) -> dict[str, Any]:
+def read_document(path: str | os.PathLike[str], check: Check | None = None) -> dict[str, Any]:
     """Return what a task's file holds, without a look into its section ``runner``; raises as :func:`read_task`."""
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"There is no file '{path}'.")
     try:
-        document = parse_yaml_text(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        document = parse_yaml_text(text)
     except ValueError as error:  # a UnicodeDecodeError is one too
         raise ValueError(f"'{path}' is not a readable YAML file: {error}") from error
+    if check is not None:
+        check(path, text, document)
     if isinstance(document, Mapping) and {"algorithm", "policy"} & set(document):
         document = {"runner": document}
     if not isinstance(document, Mapping) or not isinstance(document.get("runner"), Mapping):
@@ -160,10 +170,14 @@ def read_document(path: str | os.PathLike[str]) -> dict[str, Any]:
     return dict(document)
 
 
+def task_text(task: TaskConfig) -> str:
+    """Return a task as the text that :func:`read_task` reads; yaml.YAMLError if it holds what YAML cannot."""
+    return as_yaml(dataclasses.asdict(task) | {"runner": task.runner.to_dict()}, strict=True)
+
+
 def write_task(task: TaskConfig, path: str | os.PathLike[str]) -> None:
     """Write a task so that :func:`read_task` gives it back; yaml.YAMLError if it holds what YAML cannot."""
-    document = dataclasses.asdict(task) | {"runner": task.runner.to_dict()}
-    Path(path).write_text(as_yaml(document, strict=True), encoding="utf-8")
+    write_whole(path, task_text(task))
 
 
 def _check_section(section: Mapping[str, Any], where: str) -> None:

@@ -17,6 +17,7 @@ import socket
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client, Connection, Listener
 from typing import Any, ClassVar
@@ -40,6 +41,7 @@ class Watch:
         self.failure: str | None = None
         """What another process failed of; None as long as all are well."""
         self._failed = threading.Event()
+        self._last_words: Callable[[], object] | None = None
         self._closing, self._rests = False, True
         self._connections: dict[int, Connection] = {}
         self._lock = threading.Lock()
@@ -72,8 +74,12 @@ class Watch:
         return watch.failure
 
     @classmethod
-    def note(cls, *, rests: bool) -> None:
-        """Note whether this process has finished learning, and may end as it likes, or the others depend on it."""
+    def note(cls, *, rests: bool, last_words: Callable[[], object] | None = None) -> None:
+        """Note whether this process has finished learning, and may end as it likes, or the others depend on it.
+
+        ``last_words`` is called, in another thread, before this process is ended because another one failed.
+        """
+        cls._running._last_words = last_words
         cls._running._tell({"rests": rests})
 
     @classmethod
@@ -149,6 +155,9 @@ class Watch:
         main = threading.main_thread()
         main.join(GRACE)
         if main.is_alive() and not self._closing:
+            if self._last_words is not None:
+                # It may wait for a device on which nothing happens any more.
+                _in_background(self._last_words).join(GRACE)
             print(f"rank {self.rank} ends, because {text}", file=sys.stderr, flush=True)
             os._exit(1)
 
@@ -156,8 +165,10 @@ class Watch:
 Watch._running = Watch(rank=0)  # without connections: a single process tells nobody
 
 
-def _in_background(function: Any, *arguments: Any) -> None:
-    threading.Thread(target=function, args=arguments, name="rsl_rl watch", daemon=True).start()
+def _in_background(function: Any, *arguments: Any) -> threading.Thread:
+    thread = threading.Thread(target=function, args=arguments, name="rsl_rl watch", daemon=True)
+    thread.start()
+    return thread
 
 
 def _own_host() -> str:

@@ -82,13 +82,15 @@ class FiniteGuard:
 
         The groups are [N, ...], rewards and dones [N]; ``final_obs`` and ``terminal`` are watched too, where done.
         """
-        slots = self._slots[self._step]
-        env_ids, final_obs = final_observations(extras, self._sums_QTN.device)
+        slots, num_envs = self._slots[self._step], len(self.is_lost_N)
+        env_ids = final_obs = None
+        if "final_obs" in extras or "terminal" in extras:
+            env_ids, final_obs = final_observations(extras, self._sums_QTN.device)
         for index, group in enumerate(self._groups):
-            torch.sum(obs[group].flatten(1), dim=1, dtype=torch.float64, out=slots[index])
+            torch.sum(obs[group].reshape(num_envs, -1), dim=1, dtype=torch.float64, out=slots[index])
             slot = slots[len(self._groups) + index]
             if final_obs is not None and group in final_obs.keys():  # noqa: SIM118 (a TensorDict)
-                sums = final_obs[group].flatten(1).sum(dim=1, dtype=torch.float64)
+                sums = final_obs[group].unsqueeze(-1).flatten(1).sum(dim=1, dtype=torch.float64)
                 if env_ids is None:
                     # Rows of environments that are not done may hold anything.
                     slot.copy_(torch.where(dones.view(-1) != 0, sums, 0.0))
@@ -127,8 +129,9 @@ class FiniteGuard:
         self._step = 0
         self._sums_QTN.zero_()
         self.is_lost_N.zero_()
+        num_envs = len(self.is_lost_N)
         for group in self._groups:
-            self.is_lost_N |= ~torch.isfinite(obs[group].flatten(1).sum(dim=1, dtype=torch.float64))
+            self.is_lost_N |= ~torch.isfinite(obs[group].reshape(num_envs, -1).sum(dim=1, dtype=torch.float64))
         return self.is_lost_N
 
     def check(self) -> Offence | None:

@@ -15,8 +15,9 @@ from tensordict import TensorDict
 from rsl_rl.env.gymnasium_state import check_environments_are_here, load_saved_state, saved_state
 from rsl_rl.env.infos import infos_of_transitions, mean_of_infos
 from rsl_rl.env.partial_reset import autoreset_mode, check_only_these_were_reset, check_vector_env, resets_in_part
-from rsl_rl.env.spaces import observation_readers
+from rsl_rl.env.spaces import check_continuous, observation_readers
 from rsl_rl.env.vec_env import VecEnv
+from rsl_rl.utils.contract_error import observation_groups
 
 _NEVER = np.iinfo(np.int64).max // 2
 _UNKNOWN_EPISODE_LENGTH = 1000
@@ -59,15 +60,9 @@ class GymnasiumVecEnv(VecEnv):
             ValueError: ``envs`` is configured so that single environments cannot be reset on their own, or ``groups``
                 does not fit the observation.
         """
-        from gymnasium.spaces import Box
-
         check_vector_env(envs)
         action_space = envs.single_action_space
-        if not isinstance(action_space, Box):
-            raise TypeError(
-                f"The action space is {action_space}. Supported are continuous actions: a Box space. The policies "
-                "here are distributions over real vectors."
-            )
+        check_continuous(action_space)
         self.envs = envs
         self.num_envs = int(envs.num_envs)
         self.num_actions = int(np.prod(action_space.shape))
@@ -268,7 +263,7 @@ class GymnasiumVecEnv(VecEnv):
         return final_groups
 
     def _on_device(self, groups: dict[str, torch.Tensor]) -> TensorDict:
-        return TensorDict(groups, [self.num_envs], device=self.device)  # type: ignore[arg-type]
+        return observation_groups(groups, self.num_envs, self.device)
 
     def _tensor(self, values: np.ndarray) -> torch.Tensor:
         """Return a tensor for an array that nobody else will write into."""

@@ -12,6 +12,7 @@ from typing import Any
 from tensordict import TensorDictBase
 
 from rsl_rl.compat.environments import LegacyVecEnv
+from rsl_rl.env.contract import check_attributes
 from rsl_rl.env.manager_based import ManagerBasedVecEnv
 from rsl_rl.env.vec_env import VecEnv
 
@@ -26,15 +27,17 @@ def as_vec_env(env: Any) -> Any:
     :class:`ManagerBasedVecEnv`, one of an earlier layout in :class:`LegacyVecEnv`; one line printed says so.
 
     Raises:
-        TypeError: It returns observations in no known layout.
+        ContractError: It lacks what an environment has, or returns observations in no known layout.
     """
-    # Adapters of this package are left alone, and so is what has no such method: it fails where it is used.
+    # Adapters of this package are left alone.
     if isinstance(env, (ManagerBasedVecEnv, LegacyVecEnv)):
         return env
     inner = getattr(env, "unwrapped", env)
     is_raw = hasattr(inner, "observation_manager") or hasattr(inner, "_get_observations")
-    if not hasattr(env, "get_observations"):
-        return _in_manager_based(env) if is_raw else env
+    if is_raw and not hasattr(env, "get_observations"):
+        return _in_manager_based(env)
+    if isinstance(env, type) or not hasattr(env, "get_observations"):
+        check_attributes(env)  # says what else is missing
     observed = env.get_observations()
     if isinstance(observed, TensorDictBase):
         return env

@@ -12,8 +12,15 @@ from typing import Any
 import torch
 from tensordict import TensorDict
 
+from rsl_rl.env.spaces import check_continuous
 from rsl_rl.env.vec_env import VecEnv
 from rsl_rl.utils import listed
+from rsl_rl.utils.contract_error import breach, check_extras, described, observation_groups
+
+_FIVE = (
+    "Expected five values, as Isaac Lab's environments return them: observation groups, rewards [N], terminated [N], "
+    "truncated [N] and a dict of extras, all of them tensors but the last."
+)
 
 
 class ManagerBasedVecEnv(VecEnv):
@@ -35,7 +42,7 @@ class ManagerBasedVecEnv(VecEnv):
             clip_actions: Actions are clipped to [-clip_actions, clip_actions]; None leaves them as they are.
 
         Raises:
-            TypeError: It is no environment of this interface; names what is missing.
+            TypeError: It is no environment of this interface, names what is missing; or its actions are discrete.
             ValueError: ``clip_actions`` is not positive.
         """
         inner = getattr(env, "unwrapped", env)
@@ -52,6 +59,8 @@ class ManagerBasedVecEnv(VecEnv):
         self.env = env
         self.num_envs = int(inner.num_envs)
         manager = getattr(inner, "action_manager", None)
+        if manager is None:
+            check_continuous(inner.single_action_space)
         self.num_actions = int(
             manager.total_action_dim if manager is not None else math.prod(inner.single_action_space.shape)
         )
@@ -97,9 +106,18 @@ class ManagerBasedVecEnv(VecEnv):
         """Advance by one step; see :meth:`VecEnv.step`."""
         if self.clip_actions is not None:
             actions = actions.clamp(-self.clip_actions, self.clip_actions)
-        groups, rewards, terminated, truncated, extras = self.env.step(actions)
+        returned = self.env.step(actions)
+        if not isinstance(returned, tuple) or len(returned) != 5:
+            count = f"{len(returned)} values" if isinstance(returned, tuple) else described(returned)
+            raise breach(self.env, "step", f"returned {count}", _FIVE)
+        groups, rewards, terminated, truncated, extras = returned
+        for name, value in {"terminated": terminated, "truncated": truncated}.items():
+            if not isinstance(value, torch.Tensor) or value.numel() != self.num_envs:
+                raise breach(self.env, "step", f"returned {name} as {described(value)}", _FIVE)
+        check_extras(self.env, extras)
         obs, extras = self._tensordict(groups), dict(extras)
-        dones = terminated | truncated
+        truncated = truncated.bool()
+        dones = terminated.bool() | truncated
         if not self._has_horizon:
             # The end of a finite horizon is an end: nothing would have come after it.
             extras["time_outs"] = truncated
@@ -133,4 +151,4 @@ class ManagerBasedVecEnv(VecEnv):
                 flat |= {f"{name}/{term}": tensor for term, tensor in value.items()}
             else:
                 flat[name] = value
-        return TensorDict(flat, [self.num_envs], device=self.device)  # type: ignore[arg-type]
+        return observation_groups(flat, self.num_envs, self.device)

@@ -12,17 +12,18 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from rsl_rl.env.contract import ATTRIBUTES, check_attributes
 from rsl_rl.env.gymnasium import GymnasiumVecEnv
 from rsl_rl.env.layouts import as_vec_env
 from rsl_rl.env.simulators import make_isaaclab, make_mjlab
 from rsl_rl.env.vec_env import VecEnv
 from rsl_rl.utils import did_you_mean, resolve_callable
+from rsl_rl.utils.contract_error import ContractError
 from rsl_rl.utils.install_lines import INSTALL_LINES
+from rsl_rl.utils.resolve import search_own_folder
 
 _INSTALL = INSTALL_LINES["envs"]
 _FORMS = "'envpool:ID', 'gym:ID', 'mjlab:ID', 'isaaclab:ID' or 'package.module:factory'"
-# The rest of the contract, cfg, is only logged.
-_CONTRACT = sorted({*VecEnv.__annotations__, *VecEnv.__abstractmethods__} - {"cfg"})
 
 
 def make_env(name: str, num_envs: int = 1, seed: int = 0, device: str = "cpu", **options: Any) -> VecEnv:
@@ -98,6 +99,8 @@ def _from_gymnasium(identifier: str, num_envs: int, seed: int, device: str, opti
         raise ImportError(f"Gymnasium (1.1 or newer) is not installed: {line}") from error
     cfg = {"env": f"gym:{identifier}", "num_envs": num_envs, "seed": seed, **options}
     mode, groups = options.pop("vectorization_mode", "sync"), options.pop("groups", None)
+    if ":" in identifier:  # Gymnasium imports the module before the colon.
+        search_own_folder()
     try:
         envs = gymnasium.make_vec(
             identifier,
@@ -127,10 +130,12 @@ def _from_factory(name: str, num_envs: int, seed: int, device: str, options: dic
         if isinstance(error, AttributeError):
             raise ValueError(f"Cannot find the environment '{name}': {error}{hint}") from error
         raise ValueError(f"Cannot import the environment '{name}'.{hint} It must be {_FORMS}. ({error})") from error
-    env = as_vec_env(factory(num_envs=num_envs, seed=seed, device=device, **options))
-    missing = [attribute for attribute in _CONTRACT if not hasattr(env, attribute)]
-    if missing:
-        raise TypeError(f"'{name}' returned a {type(env).__name__}, which is no VecEnv: it lacks {', '.join(missing)}.")
+    made = factory(num_envs=num_envs, seed=seed, device=device, **options)
+    try:
+        env = as_vec_env(made)
+        check_attributes(env, ATTRIBUTES)
+    except ContractError as error:
+        raise ContractError(f"'{name}' returned no environment: {error}") from error
     return env
 
 

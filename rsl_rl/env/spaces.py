@@ -15,6 +15,18 @@ import torch
 _CHANNELS = (1, 3, 4)
 
 
+def check_continuous(action_space: Any) -> None:
+    """Raise TypeError, with the way out, where a space of Gymnasium is no ``Box``."""
+    kinds = [kind.__name__ for kind in type(action_space).__mro__]
+    if "Box" in kinds or "Space" not in kinds:  # without Gymnasium, which need not be installed
+        return
+    raise TypeError(
+        f"The action space is {action_space}. Supported are continuous actions: a Box space. Discrete ones become "
+        "one-hot vectors with a categorical distribution as the policy's head: examples/discrete_actions.py has both, "
+        "docs/extending.md shows how."
+    )
+
+
 class GroupReader:
     """Turns the arrays of one observation space into tensors of one observation group.
 

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from rsl_rl.export.inference import batched_examples
 from rsl_rl.export.metadata import KEY, PolicyMetadata, describe_policy
 from rsl_rl.export.policy import Program
 from rsl_rl.export.verification import BATCH_SIZES, OWN_FORWARD_HINT, ExportReport, write_checked
+from rsl_rl.export.vetted import vetted_pt2
 
 
 def export_pt2(model: Any, path: str | os.PathLike[str]) -> ExportReport:
@@ -25,18 +27,24 @@ def export_pt2(model: Any, path: str | os.PathLike[str]) -> ExportReport:
     It takes the inputs and gives the outputs of the ONNX file: the hidden state of a recurrent policy travels with it.
     Arguments and errors are those of :func:`export_onnx`; nothing has to be installed.
     """
-    return write_checked(model, path, "pt2", _write, load_pt2)
+    return write_checked(model, path, "pt2", _write, _read)
 
 
 def load_pt2(path: str | os.PathLike[str]) -> tuple[Program, PolicyMetadata | None]:
-    """Return a policy and what its file says about it, otherwise as :func:`load_onnx`."""
+    """Return a policy and what its file says about it, otherwise as :func:`load_onnx`. Nothing in it is executed."""
     if not Path(path).is_file():
         raise FileNotFoundError(f"There is no exported policy '{path}'.")
+    return _read(path, vetted_pt2)
+
+
+def _read(
+    path: str | os.PathLike[str], vetted: Callable[[bytes], io.BytesIO] = io.BytesIO
+) -> tuple[Program, PolicyMetadata | None]:
     extra: dict[str, Any] = {KEY: ""}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            module = torch.export.load(str(path), extra_files=extra).module()
+            module = torch.export.load(vetted(Path(path).read_bytes()), extra_files=extra).module()
         metadata = PolicyMetadata.from_json(extra[KEY]) if extra[KEY] else None
     except Exception as error:  # torch.export documents none
         raise ValueError(f"'{path}' is not a torch.export policy, or it is damaged: {error}") from error
@@ -60,6 +68,11 @@ def _write(reference: Any, path: str) -> tuple[PolicyMetadata, Sequence[int]]:
             raise RuntimeError(
                 f"{type(module).__name__} cannot be exported with torch.export: {error}\n{OWN_FORWARD_HINT}"
             ) from error
-        # The archive's name is kept inside: always the same one, in a folder of its own.
-        torch.export.save(program, path, extra_files={KEY: metadata.to_json()})
+        for node in program.graph.nodes:
+            # Source lines and folders of the machine that exported.
+            node.meta.pop("stack_trace", None)
+        # Into memory first: a file would carry the random name of the temporary file inside.
+        content = io.BytesIO()
+        torch.export.save(program, content, extra_files={KEY: metadata.to_json()})
+    Path(path).write_bytes(content.getvalue())
     return metadata, BATCH_SIZES

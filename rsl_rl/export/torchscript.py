@@ -6,20 +6,26 @@
 from __future__ import annotations
 
 import io
+import itertools
 import os
+import re
 import warnings
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch.jit import _recursive
 
 from rsl_rl.export.metadata import KEY, PolicyMetadata, describe_policy
 from rsl_rl.export.policy import Program
 from rsl_rl.export.verification import BATCH_SIZES, ExportReport, write_checked
+from rsl_rl.export.vetted import vetted_torchscript
 
 # New torch deprecates TorchScript; controllers in the field still load nothing else.
 _DEPRECATION = r".*torch\.jit\."
+_NUMBER = re.compile(rb"(?<=___torch_mangle_)\d+")
 
 
 class ScriptProgram(Program):
@@ -50,18 +56,27 @@ def export_torchscript(model: Any, path: str | os.PathLike[str]) -> ExportReport
 
     Arguments and errors are those of :func:`export_onnx`; nothing has to be installed.
     """
-    return write_checked(model, path, "torchscript", _write, load_torchscript)
+    return write_checked(model, path, "torchscript", _write, _read)
 
 
 def load_torchscript(path: str | os.PathLike[str]) -> tuple[ScriptProgram, PolicyMetadata | None]:
-    """Return a policy and what its file says about it, otherwise as :func:`load_onnx`."""
+    """Return a policy and what its file says about it, otherwise as :func:`load_onnx`.
+
+    A file whose code would read or write other files is refused.
+    """
     if not Path(path).is_file():
         raise FileNotFoundError(f"There is no exported policy '{path}'.")
+    return _read(path, vetted_torchscript)
+
+
+def _read(
+    path: str | os.PathLike[str], vetted: Callable[[bytes], io.BytesIO] = io.BytesIO
+) -> tuple[ScriptProgram, PolicyMetadata | None]:
     extra: dict[str, Any] = {KEY: ""}
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", _DEPRECATION)
-            script = torch.jit.load(str(path), map_location="cpu", _extra_files=extra)
+            script = torch.jit.load(vetted(Path(path).read_bytes()), map_location="cpu", _extra_files=extra)
         text = extra[KEY]
         text = text if isinstance(text, str) else bytes(text).decode()
         metadata = PolicyMetadata.from_json(text) if text else None
@@ -77,6 +92,49 @@ def _write(reference: Any, path: str) -> tuple[PolicyMetadata, Sequence[int]]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", _DEPRECATION)
         # Into memory first: a file would carry the random name of the temporary file inside.
-        torch.jit.save(torch.jit.script(module), content, _extra_files={KEY: metadata.to_json()})
-    Path(path).write_bytes(content.getvalue())
+        torch.jit.save(_scripted(module), content, _extra_files={KEY: metadata.to_json()})
+    Path(path).write_bytes(_repeatable(content))
     return metadata, BATCH_SIZES
+
+
+def _scripted(module: torch.nn.Module) -> Any:
+    """Compile a module, all of whose classes get numbered names.
+
+    The first class of a name in a process has no number, so it is taken away first; classes that were compiled before
+    would be used again under the numbers that they had.
+    """
+    known, script = _recursive.concrete_type_store, None
+    try:
+        for _ in range(2):
+            _recursive.concrete_type_store = _recursive.ConcreteTypeStore()
+            script = torch.jit.script(module)
+    finally:
+        _recursive.concrete_type_store = known
+    return script
+
+
+def _repeatable(content: io.BytesIO) -> bytes:
+    """Return a TorchScript archive without what differs between processes and machines.
+
+    These are the numbers of classes, which count what the process compiled before; the order of a class's constants,
+    that of a Python set; the source lines and folders of the machine that exported, which lie beside the code; and a
+    number that is made from all of it.
+    """
+    written = io.BytesIO()
+    with zipfile.ZipFile(content) as archive, zipfile.ZipFile(written, "w") as copy:
+        records = {name: archive.read(name) for name in archive.namelist()}
+        numbers = sorted({int(number) for name in records for number in _NUMBER.findall(name.encode())})
+
+        def renumbered(text: bytes) -> bytes:
+            return _NUMBER.sub(lambda found: b"%d" % numbers.index(int(found[0])), text)
+
+        for name, record in records.items():
+            if name.endswith((".debug_pkl", "/serialization_id")):
+                continue
+            if "/code/" in name:
+                runs = itertools.groupby(record.splitlines(keepends=True), lambda line: b": Final[" in line)
+                record = b"".join(line for is_final, run in runs for line in (sorted(run) if is_final else run))
+            if "/code/" in name or name.endswith("/data.pkl"):
+                record = renumbered(record)
+            copy.writestr(zipfile.ZipInfo(renumbered(name.encode()).decode()), record)
+    return written.getvalue()

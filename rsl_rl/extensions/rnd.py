@@ -153,7 +153,7 @@ class RandomNetworkDistillation(nn.Module, Extension):
 
     def get_rnd_state(self, obs: TensorDict | Mapping[str, torch.Tensor]) -> torch.Tensor:
         """Return the concatenated groups of the set ``rnd_state``, [..., num_states]."""
-        return torch.cat([obs[group] for group in self.obs_groups["rnd_state"]], dim=-1)
+        return torch.cat([obs[group].float() for group in self.obs_groups["rnd_state"]], dim=-1)
 
     def train(self, mode: bool = True) -> RandomNetworkDistillation:
         """Switch training mode on or off; the random network never leaves evaluation mode."""

@@ -88,6 +88,8 @@ class GradientStep:
         self._frozen: list[nn.Parameter] = []
         self._clips = False
         self._names: list[str] = []
+        self._rates: list[torch.Tensor] = []
+        """What the update in progress started from; empty between two."""
         self._bad_in_a_row = 0
         self.num_skipped = 0
         """Mini-batches of the last update that were bad."""
@@ -119,8 +121,9 @@ class GradientStep:
         if others := [p for p in optimized if p.requires_grad and p not in known]:
             self._groups["other"] = others
         self.gradients.begin(list(dict.fromkeys([*optimized, *known])))
-        if not self._last_good.proven:
+        if not self._last_good.newest:
             self._last_good.begin()
+        self._rates = [each.learning_rate.clone() for each in self.optimizers]
         if self._captured is None:
             return self
         learning = (tuple(map(id, self._frozen)), tuple(map(id, known)))
@@ -201,8 +204,8 @@ class GradientStep:
                 "changed nothing.",
                 stacklevel=3,
             )
-        else:
-            self._last_good.keep()
+        self._last_good.keep(proves=not self.num_skipped and not self.went_back)
+        self._rates = []
         names = [*self._names, *(f"Update/{name}_gradient" for name in self._groups)]
         columns = list(zip(*good, strict=True))[2:] or [[math.nan]] * len(names)
         means = {name: sum(column) / len(column) for name, column in zip(names, columns, strict=True)}
@@ -212,6 +215,18 @@ class GradientStep:
         """Start anew with what is there now: a checkpoint was loaded."""
         self._last_good.forget()
         self._bad_in_a_row = 0
+
+    def undo(self) -> bool:
+        """Put back what an interrupted update started from; return whether the parameters are whole then.
+
+        They are whole as well where the update had not begun or had ended. They are not where it has a way of its own.
+        """
+        if self._rates:
+            self._last_good.undo()
+            for each, rate in zip(self.optimizers, self._rates, strict=True):
+                each.set_rate(rate)
+            self._rates = []
+        return bool(self._names)
 
     def tensors(self) -> list[torch.Tensor]:
         """Return every tensor that a step changes."""

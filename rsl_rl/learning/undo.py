@@ -13,10 +13,9 @@ from torch import nn
 
 
 class LastGoodState:
-    """Keeps a copy of models and optimizers from before the last update that went well.
+    """Keeps copies of models and optimizers: what the update in progress started from, and the last good update.
 
-    A state counts as good when a whole update started from it without trouble; so two copies are kept, the older one
-    proven, the newer one on trial.
+    A state counts as good when a whole update started from it without trouble.
     """
 
     def __init__(self, modules: Iterable[nn.Module], optimizers: Iterable[torch.optim.Optimizer]) -> None:
@@ -26,31 +25,37 @@ class LastGoodState:
 
     def forget(self) -> None:
         """Drop the copies: a checkpoint was loaded."""
-        self.proven: dict[Any, torch.Tensor] = {}
-        """What the last good update started from; empty before the first update."""
-        self._trial: dict[Any, torch.Tensor] = {}
+        self.newest: dict[Any, torch.Tensor] = {}
+        """What the update in progress or the next one starts from; empty before the first."""
+        self._proven: dict[Any, torch.Tensor] = {}
 
     def begin(self) -> None:
         """Copy the state that the first update starts from."""
-        self.proven = self._copied({})
+        self.newest = self._copied({})
 
-    def keep(self) -> None:
-        """Copy the state after an update without trouble, which proves the state it started from."""
-        if self._trial:
-            self.proven, self._trial = self._trial, self.proven
-        self._trial = self._copied(self._trial)
+    def keep(self, proves: bool) -> None:
+        """Copy the state after an update; one without trouble proves the state that it started from."""
+        if proves:
+            self._proven, self.newest = self.newest, self._proven
+        self.newest = self._copied(self.newest)
 
     def restore(self) -> None:
-        """Put the proven state back."""
+        """Put the proven state back; before the first good update, the one that it started from."""
+        self._put_back(self._proven or self.newest)
+
+    def undo(self) -> None:
+        """Put back what the update in progress started from."""
+        self._put_back(self.newest)
+
+    def _put_back(self, copies: dict[Any, torch.Tensor]) -> None:
         for key, tensor in self.tensors().items():
-            if key in self.proven:
-                tensor.copy_(self.proven[key])
-        known = {key[1] for key in self.proven if key[0] == "optimizer"}
+            if key in copies:
+                tensor.copy_(copies[key])
+        known = {key[1] for key in copies if key[0] == "optimizer"}
         for optimizer in self._optimizers:
             # What was allocated since then starts anew.
             for parameter in [p for p in optimizer.state if id(p) not in known]:
                 del optimizer.state[parameter]
-        self._trial = {}
 
     def is_finite(self) -> torch.Tensor:
         """Return whether everything is finite, a scalar on the device."""

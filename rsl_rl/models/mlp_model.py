@@ -23,6 +23,7 @@ from rsl_rl.utils import listed, resolve_class, resolve_obs_groups
 Observations: TypeAlias = TensorDict | Mapping[str, torch.Tensor]
 """Observation groups by name."""
 
+_FLOATS = (torch.float32, torch.float16, torch.bfloat16)
 _ANSWERS = {
     "mean": "output_mean",
     "std": "output_std",
@@ -221,9 +222,9 @@ class MLPModel(nn.Module):
         return groups, sum(obs[group].shape[-1] for group in groups)
 
     def _concatenated(self, obs: Observations) -> torch.Tensor:
-        if len(self.obs_groups) == 1:
-            return obs[self.obs_groups[0]]
-        return torch.cat([obs[group] for group in self.obs_groups], dim=-1)
+        # Integers are stored as they are; a network takes floats, of half the size where a program made it so.
+        groups = [obs[group] if obs[group].dtype in _FLOATS else obs[group].float() for group in self.obs_groups]
+        return groups[0] if len(groups) == 1 else torch.cat(groups, dim=-1)
 
     def _require_distribution(self) -> Distribution | Any:
         if self.distribution is None:

@@ -9,7 +9,8 @@ Legend: B samples, A actions.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 
@@ -32,7 +33,9 @@ class OutputDistribution(Protocol):
     def log_prob(self, outputs: torch.Tensor) -> torch.Tensor: ...  # noqa: D102
 
 
-class DiagGaussian(NamedTuple):
+# A dataclass, as ScaledBeta, and no named tuple: the compiler of torch 2.6 gives up at a property of one.
+@dataclass(frozen=True, eq=False)
+class DiagGaussian:
     """A Gaussian with independent dimensions, as a value: mean [B, A] and scale, its standard deviation.
 
     The scale is [B, A], or [A] where it is the same for all samples, which saves most of the arithmetic.
@@ -74,7 +77,8 @@ class DiagGaussian(NamedTuple):
         return 0.5 * (variance_ratio + shift.square() - 1.0 - variance_ratio.log()).sum(dim=-1)
 
 
-class ScaledBeta(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class ScaledBeta:
     """Beta distributions with independent dimensions, stretched from [0, 1] to [low, high]: alpha, beta [B, A]."""
 
     alpha: torch.Tensor

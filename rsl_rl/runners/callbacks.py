@@ -71,8 +71,7 @@ class RunawayWatch(Callback):
 
     def on_iteration_end(self, runner: OnPolicyRunner) -> None:
         """Warn of what has jumped by orders of magnitude, once in 50 iterations; keep the checkpoint from before it."""
-        iteration, jumps = runner.current_learning_iteration, []
-        numbers = {f"Loss/{name}": value for name, value in runner.losses.items()} | runner.logger.metrics
+        iteration, numbers, jumps = runner.current_learning_iteration, runner.logger.numbers, []
         for tag, (name, factor, floor) in _WATCHED.items():
             number, history = numbers.get(tag, math.nan), self._history[tag]
             if not math.isfinite(number):
@@ -93,9 +92,9 @@ class Checkpointing(Callback):
 
     def on_iteration_end(self, runner: OnPolicyRunner) -> None:
         """Save if it is time; make this iteration the last one where a process was asked to stop."""
-        folder, iteration, rewards = runner.folder, runner.current_learning_iteration, runner.logger.rewbuffer
+        folder, iteration, rewards = runner.folder, runner.current_learning_iteration, runner.logger.episodes.returns
         by = EVALUATED_RETURN if EVALUATED_RETURN in runner.logger.evaluation else TRAINING_REWARD
-        score = runner.logger.evaluation.get(by, sum(rewards) / len(rewards) if rewards else None)
+        score = runner.logger.evaluation.get(by, float(sum(rewards) / len(rewards)) if rewards else None)
         is_urgent = folder is not None and (folder.is_behind or (by != TRAINING_REWARD and folder.is_best(score, by)))
         stops, is_urgent = runner.world.sums(runner.stop_requested, is_urgent)
         # A signal that comes after the sum counts for the next iteration.

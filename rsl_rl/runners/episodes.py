@@ -17,8 +17,11 @@ import torch
 from tensordict import TensorDict
 
 from rsl_rl.env import VecEnv
+from rsl_rl.env.contract import Contract, check_attributes
 from rsl_rl.env.infos import numbers_of_infos
 from rsl_rl.env.tracking import velocity_tracking
+from rsl_rl.models import MLPModel
+from rsl_rl.telemetry.meters import logged_by, name_of, numbers_in
 
 Policy = Callable[[TensorDict], torch.Tensor]
 # Values [N] and where they are given [N], bool; or their mean [].
@@ -69,6 +72,9 @@ def play_episodes(env: VecEnv, policy: Policy, num_episodes: int, max_steps: int
         policy: Groups [N, ...] -> actions [N, A]; its ``reset(dones)``, where it has one, is told of episode ends.
         num_episodes: How many.
         max_steps: After so many steps running episodes are counted as they stand; None to wait for the last one.
+
+    Raises:
+        ContractError: The environment is not as :class:`rsl_rl.env.VecEnv` says.
     """
     share, left_over = divmod(num_episodes, env.num_envs)
     quota_N = torch.tensor([share + (index < left_over) for index in range(env.num_envs)])
@@ -79,14 +85,16 @@ def play_episodes(env: VecEnv, policy: Policy, num_episodes: int, max_steps: int
     reset = getattr(policy, "reset", lambda dones=None: None)
     steps = 0
 
+    contract = Contract(env, obs_groups={"policy": policy.obs_group_specs} if isinstance(policy, MLPModel) else None)
+    check_attributes(env, ["episode_length_buf"])
     with torch.inference_mode():
-        obs = env.get_observations()
+        obs = contract.check(env.get_observations(), "get_observations").obs
         is_new_N = torch.as_tensor(env.episode_length_buf).cpu().flatten() == 0
         tracking = velocity_tracking(env, obs)
         reset()
         while (quota_N > 0).any() and steps != max_steps:
             commanded = None if tracking is None else tracking.commanded(obs)
-            obs, rewards, dones, extras = env.step(policy(obs).to(env.device))
+            obs, rewards, dones, extras = contract.check(env.step(policy(obs).to(env.device, copy=True)))
             reset(dones)
             steps += 1
             counted_N, done_N = is_new_N & (quota_N > 0), dones.cpu().flatten() != 0
@@ -129,11 +137,13 @@ def _reported(env: VecEnv, extras: Mapping[str, Any]) -> dict[str, _Value]:
         name: (values, everywhere_N if given_N is None else given_N)
         for name, values, given_N in numbers_of_infos(getattr(env, "last_info", None) or {}, env.num_envs)
     }
-    for name, value in (extras.get("log") or extras.get("episode") or {}).items():
+    logged = logged_by(extras)
+    for key, value in logged.items() if isinstance(logged, Mapping) else ():
         try:
-            values = torch.as_tensor(value).double().numpy(force=True)
-        except (TypeError, ValueError, RuntimeError):  # text, for example; the training says so
+            parts = [torch.as_tensor(part).double().numpy(force=True) for part in numbers_in(value)]
+        except Exception:  # text, for example; the training says so
             continue
+        name, values = name_of(key), np.concatenate([np.empty(0), *map(np.ravel, parts)])
         if values.shape == everywhere_N.shape:
             reported[name] = values, everywhere_N
         elif name not in reported and values.size:

@@ -18,6 +18,7 @@ import torch
 
 from rsl_rl.checkpoint import EVALUATED_RETURN, random_state, restore_random_state
 from rsl_rl.env import VecEnv, as_vec_env
+from rsl_rl.env.contract import ATTRIBUTES, check_attributes
 from rsl_rl.export.frozen import frozen_copy
 from rsl_rl.runners.callbacks import Callback
 from rsl_rl.runners.episodes import Episodes, play_episodes
@@ -78,6 +79,7 @@ class Evaluation(Callback):
         with _seeded(devices):
             if self._env is None:
                 self._env = as_vec_env(self._make())
+                check_attributes(self._env, ATTRIBUTES)
                 self._env.get_observations()
                 # It may be the very buffers that are written when the environment is stepped.
                 self._start = copy.deepcopy(environment_state(self._env))

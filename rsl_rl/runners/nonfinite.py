@@ -109,19 +109,13 @@ def _keep_evidence(offence: Offence, runner: OnPolicyRunner, obs: TensorDict) ->
         after = runner.alg.recorded_step(step + 1, envs).get("observations", after)
     document = {"what": offence.text, "iteration": iteration, "step": step, "environments": envs}
     document |= runner.alg.recorded_step(step, envs) | {"next_observations": after}
-    step_file = policy_file = os.path.join(runner.logger.log_dir, f"nonfinite_{iteration}.pt")
+    step_file = os.path.join(runner.logger.log_dir, f"nonfinite_{iteration}.pt")
+    policy_file = runner.save_last_iteration()
     try:
-        if iteration == 0:
+        if policy_file is None:
             # No iteration is complete that a checkpoint could be named after.
-            document["checkpoint"] = runner.alg.save()
-        else:
-            policy_file = os.path.join(runner.logger.log_dir, f"model_{iteration - 1}.pt")
-            if not os.path.exists(policy_file):
-                runner.current_learning_iteration = iteration - 1
-                runner.save(policy_file)
+            policy_file, document["checkpoint"] = step_file, runner.alg.save()
         write_checkpoint(document, step_file)
     except OSError as error:
         return f"\nThe offending step could not be kept: {error}."
-    finally:
-        runner.current_learning_iteration = iteration
     return f"\nThe offending step is kept in '{step_file}', the policy in '{policy_file}'."

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,13 +18,13 @@ from tensordict import TensorDict
 
 from rsl_rl.algorithms.algorithm import Algorithm, is_stateful
 from rsl_rl.algorithms.construction import construct_algorithm
-from rsl_rl.checkpoint import CheckpointFolder, newest_checkpoint, read_checkpoint, write_checkpoint
+from rsl_rl.checkpoint import CheckpointFolder, locked, newest_checkpoint, read_checkpoint, write_checkpoint
 from rsl_rl.compat.checkpoints import layout_of
 from rsl_rl.compat.names import names_of
 from rsl_rl.config import resolve_runner_config
 from rsl_rl.distributed import Watch, join_world
 from rsl_rl.env import VecEnv, as_vec_env
-from rsl_rl.env.finite_guard import StepOutcome
+from rsl_rl.env.contract import ATTRIBUTES, Contract, check_attributes
 from rsl_rl.export import export_onnx, export_pt2, export_torchscript
 from rsl_rl.export.frozen import frozen_copy
 from rsl_rl.models import MLPModel
@@ -33,6 +35,8 @@ from rsl_rl.runners.run_state import ResumedRun, config_differences, process_sta
 from rsl_rl.telemetry import Logger
 from rsl_rl.telemetry.plain_values import plain
 from rsl_rl.utils import listed
+
+_SAVING = threading.Lock()
 
 
 class OnPolicyRunner:
@@ -53,12 +57,15 @@ class OnPolicyRunner:
         Raises:
             FileNotFoundError: There is no such file as ``teacher_checkpoint`` names.
             ValueError, TypeError: The configuration is wrong, or that checkpoint does not fit the teacher; says where.
+            ContractError: The environment is not as :class:`rsl_rl.env.VecEnv` says; also of :meth:`learn`.
             TimeoutError: Of several processes one did not start; names it.
         """
         self.env = env = as_vec_env(env)
-        obs = env.get_observations().to(device)
-        self.cfg = resolve_runner_config(train_cfg, [str(group) for group in obs.keys()])  # noqa: SIM118 (a TensorDict)
+        first = env.get_observations()
+        self.cfg = resolve_runner_config(train_cfg, [str(group) for group in first.keys()])  # noqa: SIM118 (a TensorDict)
         self.device = device
+        self._contract = Contract(env, device, self.cfg.get("obs_groups"))
+        obs = self._contract.check(first, "get_observations").obs
         self.world = world = join_world(device)
         self.is_distributed = world.size > 1
         self.gpu_world_size, self.gpu_global_rank, self.gpu_local_rank = world.size, world.rank, world.local_rank
@@ -86,6 +93,8 @@ class OnPolicyRunner:
         """What differs between processes, while a checkpoint of several is written."""
         self.is_between_iterations = False
         """Whether the current iteration has been made."""
+        self._is_updating = False
+        self._start = 0
         self._policy_is_lent = False
         self._resumed: ResumedRun | None = None
         self.callbacks: list[Callback] = [RunawayWatch(), Checkpointing()]
@@ -104,11 +113,12 @@ class OnPolicyRunner:
 
         Raises:
             ValueError: The environment gave NaN or infinite numbers, or a teacher to learn from has no weights yet.
+            FolderInUseError: Another process writes into the log folder; names it.
         """
         self.alg.check_ready()
         with self._failing_together():
             obs = self._begin(init_at_random_ep_len)
-            start = self.completed_iterations
+            start = self._start = self.completed_iterations
             end = start + num_learning_iterations
             for iteration in range(start, end):
                 self.current_learning_iteration, self.is_between_iterations = iteration, False
@@ -120,9 +130,10 @@ class OnPolicyRunner:
                 if is_usable:
                     with torch.inference_mode():
                         self.alg.compute_returns(obs)
+                    self._is_updating = True
                     self.losses = self.alg.update()
                     self.logger.metrics = dict(self.alg.metrics)
-                self.is_between_iterations = True
+                self.is_between_iterations, self._is_updating = True, False
                 times = {"collect_time": collected - started, "learn_time": time.perf_counter() - collected}
                 for callback in self._replacing("on_update_end"):
                     callback.on_update_end(self)
@@ -137,15 +148,14 @@ class OnPolicyRunner:
 
     def _collect(self, obs: TensorDict) -> tuple[TensorDict, bool]:
         """Step the environment for one rollout; return the observation after it, and whether it can be learned from."""
-        alg, env, device = self.alg, self.env, torch.device(self.device)
+        alg, env = self.alg, self.env
         watching, concluding = self._replacing("on_step"), self._replacing("on_rollout_end")
         with torch.inference_mode():
             for _ in range(self.cfg["num_steps_per_env"]):
                 actions = alg.act(obs)
-                obs, rewards, dones, extras = env.step(actions.to(env.device))
-                # Some environments give rewards as a column [N, 1].
-                rewards, dones = rewards.to(device).flatten(), dones.to(device)
-                outcome = StepOutcome(obs if obs.device == device else obs.to(device), rewards, dones, extras)
+                # A copy: the environment may change what it is given.
+                outcome = self._contract.check(env.step(actions.to(env.device, copy=True)))
+                dones = outcome.dones
                 for callback in watching:
                     outcome = callback.on_step(outcome)
                 obs = outcome.obs
@@ -212,10 +222,11 @@ class OnPolicyRunner:
         resumed, self._resumed = self._resumed, None
         continues = resumed is not None and resumed.continue_environment(self.env, self.logger)
         if init_at_random_ep_len and not continues:
+            check_attributes(self.env, ATTRIBUTES)
             self.env.episode_length_buf = torch.randint_like(
                 self.env.episode_length_buf, high=int(torch.as_tensor(self.env.max_episode_length).max())
             )
-        obs = self.env.get_observations().to(self.device)
+        obs = self._contract.check(self.env.get_observations(), "get_observations").obs
         self.alg.train_mode()
         if self._policy_is_lent:
             # What a recurrent policy remembers are the environments of its evaluation.
@@ -225,7 +236,8 @@ class OnPolicyRunner:
             # A program may have loaded a checkpoint in process 0 only.
             progress = (self.current_learning_iteration, self.is_between_iterations)
             self.current_learning_iteration, self.is_between_iterations = self.world.broadcast(progress)
-        if self.logger.log_dir is not None:
+        self.folder = None
+        if self.logger.log_dir is not None and not self.logger.disable_logs:
             self.folder = CheckpointFolder(self.logger.log_dir, self.cfg.get("keep_checkpoints"))
             if resumed is not None:
                 self.folder.begin_after(self.current_learning_iteration)
@@ -240,17 +252,21 @@ class OnPolicyRunner:
 
     @contextlib.contextmanager
     def _failing_together(self) -> Iterator[None]:
-        """Let the other processes know when this one learns, rests or fails; close the writers at the end."""
+        """Let the other processes know when this one learns, rests or fails; save and close the writers at the end."""
         if self.is_distributed:
-            Watch.note(rests=False)
-        try:
-            yield
-        except Exception as error:
-            if failure := Watch.explain(error):
-                raise RuntimeError(f"Another process failed, and this one ends with it: {failure}") from error
-            raise
-        finally:
-            self.logger.stop_logging_writer()
+            Watch.note(rests=False, last_words=self.save_last_iteration)
+        with contextlib.ExitStack() as held:
+            try:
+                if self.logger.log_dir is not None:
+                    held.enter_context(locked(self.logger.log_dir))
+                yield
+            except BaseException as error:
+                self.save_last_iteration()
+                if isinstance(error, Exception) and (failure := Watch.explain(error)):
+                    raise RuntimeError(f"Another process failed, and this one ends with it: {failure}") from error
+                raise
+            finally:
+                self.logger.stop_logging_writer()
         if self.is_distributed:
             Watch.note(rests=True)
 
@@ -265,6 +281,35 @@ class OnPolicyRunner:
             document |= {"best_reward": self.folder.best_reward, "best_by": self.folder.best_by}
         write_checkpoint(document, path)
         self.logger.save_model(path, self.current_learning_iteration)
+
+    def save_last_iteration(self) -> str | None:
+        """Save the last whole iteration unless it is saved; return its file, None without one. Raises no exception.
+
+        For the end of a training that was not planned, also from another thread. What an interrupted iteration has
+        begun is taken back.
+        """
+        with _SAVING:
+            iteration, in_progress = self.completed_iterations - 1, self.current_learning_iteration
+            try:
+                if not self.is_between_iterations:
+                    self.alg.discard_rollout()
+                is_whole = not self._is_updating or self.alg.undo_update()
+                self._is_updating = False
+                saved = None if self.folder is None else self.folder.last_saved
+                if saved is not None and saved[0] == iteration:
+                    return saved[1]
+                if self.folder is None or iteration < self._start:
+                    return None
+                if not is_whole:
+                    raise RuntimeError("the update was interrupted, and has a way of its own that cannot be undone")
+                self.current_learning_iteration = iteration
+                return self.folder.save(self.save, iteration, None, is_last=True)
+            except Exception as error:  # what ended the training is what the caller wants to see
+                with contextlib.suppress(Exception):  # where warnings are errors
+                    warnings.warn(f"Iteration {iteration}, the last whole one, is not saved: {error}", stacklevel=2)
+                return None
+            finally:
+                self.current_learning_iteration = in_progress
 
     def load(
         self, path: str, load_cfg: dict | None = None, strict: bool = True, map_location: str | None = None

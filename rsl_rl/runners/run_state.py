@@ -33,6 +33,8 @@ def process_state(runner: OnPolicyRunner) -> dict[str, Any]:
         state |= {"environment": environment_state(env), "environment_cfg": _environment_cfg(env)}
         if (lengths := getattr(env, "episode_length_buf", None)) is not None:
             state["episode_lengths"] = torch.as_tensor(lengths).clone()
+    else:
+        state["algorithm"]["hidden_states"] = []
     return state
 
 

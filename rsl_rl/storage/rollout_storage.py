@@ -71,7 +71,7 @@ class RolloutStorage:
                 f"{num_transitions_per_env} steps."
             )
         self.training_type = training_type
-        self.num_envs = num_envs
+        self.num_envs = int(num_envs)
         self.num_transitions_per_env = num_transitions_per_env
         self.device = device
         self.actions_shape = tuple(actions_shape)
@@ -138,7 +138,11 @@ class RolloutStorage:
             self.record_observations(observations)
         for name, slot in self._slots[self.step].items():
             value = getattr(transition, name)
-            slot.copy_(value if name.endswith("actions") else value.view(-1, 1))
+            if name == "dones":
+                # Not a copy: as a byte, 256 or 0.5 would be 0, and no end.
+                torch.ne(value.view(-1, 1), 0, out=slot)
+            else:
+                slot.copy_(value if name.endswith("actions") else value.view(-1, 1))
         if self.distribution_params is None and transition.distribution_params is not None:
             self.distribution_params = self._allocate_like(transition.distribution_params)
         for target, value in zip(self.distribution_params or (), transition.distribution_params or (), strict=True):

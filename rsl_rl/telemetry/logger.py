@@ -9,24 +9,25 @@ import contextlib
 import csv
 import os
 import warnings
-from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import torch
 
 import rsl_rl
+from rsl_rl.compat.logger_names import LoggerNames
 from rsl_rl.distributed import SOLO, current
 from rsl_rl.telemetry.console import SilentConsole, make_console
-from rsl_rl.telemetry.meters import EpisodeStatistics, IterationReport, MeanMeter
+from rsl_rl.telemetry.meters import EpisodeStatistics, IterationReport, MeanMeter, logged_by, means
 from rsl_rl.telemetry.metrics_csv import FILE_NAME, CsvLogWriter, cut_table
 from rsl_rl.telemetry.provenance import store_git_state
+from rsl_rl.telemetry.tensorboard import TensorboardLogWriter
 from rsl_rl.telemetry.videos import VideoFolder
 from rsl_rl.telemetry.writer import LogWriter
 from rsl_rl.telemetry.writer_config import configured_writers
 
 
-class Logger:
+class Logger(LoggerNames):
     """Numbers in, once per environment step and per iteration; console lines, event files and tables out.
 
     The environment step costs no wait for the device. A writer that fails is reported once and dropped; training
@@ -65,32 +66,37 @@ class Logger:
         self.gpu_world_size = gpu_world_size
         self.device = device
         self._is_distributed = is_distributed
-        self.is_silent = is_distributed and gpu_global_rank != 0
+        self.disable_logs = is_distributed and gpu_global_rank != 0
+        """Whether this process shows and writes nothing; a program that sets it has no checkpoints written either."""
         self.begins_at: int | None = None
         """Set before writing: what a resumed run has written about this and later iterations is taken back."""
-        self.metrics: dict[str, float] = {}
+        self.metrics: dict[str, Any] = {}
         """What else was measured in an iteration, by tag; set before :meth:`log`."""
+        self.numbers: dict[str, float] = {}
+        """Losses and :attr:`metrics` of the last :meth:`log` by their tags, without what is no number."""
+        self.ep_extras: list[Any] = []
+        """What the environment wanted logged in each step since the last :meth:`log`, which takes the means of it."""
         self.evaluation: dict[str, float] = {}
         """Numbers of an evaluation by their tags, empty without one; set before :meth:`log`."""
-        self.log_dir = None if self.is_silent else log_dir
+        self.log_dir = None if self.disable_logs else log_dir
         self._configured_writers = configured_writers(cfg.get("logger", "tensorboard"), cfg)
         self.logger_type = self._configured_writers[0].name if self._configured_writers else "none"
-        self.writer: LogWriter | None = None
-        self._writers: list[LogWriter] = []
+        self.writer: Any = None
+        """The first configured writer, from the first :meth:`init_logging_writer` on; usable after training, too."""
+        self._others: list[LogWriter] = []
+        self._is_open = False
         self._videos: VideoFolder | None = None
         self._last_iteration = 0
         self.git_status_repos = [rsl_rl.__file__]
         self.console: SilentConsole = make_console()
         self.episodes = EpisodeStatistics(num_envs, device, cfg["num_steps_per_env"])
-        self.rewbuffer, self.lenbuffer = self.episodes.returns, self.episodes.lengths
-        """Returns, and lengths in steps, of the last 100 finished episodes, as of the last :meth:`log`."""
-        self._environment_log = MeanMeter(device)
+        self._meter = MeanMeter()
         self.tot_timesteps = 0
         self.tot_time = 0.0
 
     def init_logging_writer(self) -> None:
         """Open the writers, keep the configuration and the state of the code. Does nothing without a folder."""
-        if self.log_dir is None or self._writers:
+        if self.log_dir is None or self.disable_logs or self._is_open:
             return
         try:
             os.makedirs(self.log_dir, exist_ok=True)
@@ -107,21 +113,26 @@ class Logger:
                 "A folder for each run keeps them apart; runner.load() goes on with one."
             )
         self._videos = self._videos or VideoFolder(self.log_dir)
+        writers: list[LogWriter] = []
         for configured in self._configured_writers:
             try:
-                self._writers.append(configured.open(self.log_dir))
+                writers.append(configured.open(self.log_dir))
             except Exception as error:  # a missing package or token, a service that is down
                 _warn(
                     f"The logger '{configured.name}' could not start and is not used, training goes on: {_told(error)}"
                 )
-        if not any(isinstance(writer, CsvLogWriter) for writer in self._writers):
+        if not any(isinstance(writer, CsvLogWriter) for writer in writers):
             # The numbers are kept here, whatever happens to the configured writers.
             try:
-                self._writers.append(CsvLogWriter(self.log_dir))
+                writers.append(CsvLogWriter(self.log_dir))
             except (OSError, ValueError, csv.Error) as error:  # ValueError: it is no text
                 _warn(f"{os.path.join(self.log_dir, FILE_NAME)} cannot be written, training goes on: {error!r}")
+        if isinstance(self.writer, TensorboardLogWriter):  # left open by an earlier training
+            with contextlib.suppress(Exception):
+                self.writer.close()
         # Programs that write to the configured writer themselves find the local table where it could not start.
-        self.writer = self._writers[0] if self._writers and self._configured_writers else None
+        self.writer = writers.pop(0) if writers and self._configured_writers else None
+        self._others, self._is_open = writers, True
         self._tell("store_config", self.env_cfg, self.cfg)
         try:
             for path in store_git_state(self.git_status_repos, os.path.join(self.log_dir, "git")):
@@ -140,9 +151,9 @@ class Logger:
 
         What the environment wants logged is under ``"log"`` or ``"episode"`` in ``extras``, which are not changed.
         """
-        logged = extras.get("log") if "log" in extras else extras.get("episode")
-        if logged:
-            self._environment_log.add(logged)
+        logged = logged_by(extras)
+        if logged is not None:
+            self.ep_extras.append(logged)
         self.episodes.step(rewards, dones, intrinsic_rewards)
 
     def log(
@@ -177,25 +188,25 @@ class Logger:
             pad: Unused.
         """
         world = current() if self._is_distributed else SOLO
-        for finished, totals in world.gather((self.episodes.finished(), self._environment_log.totals())):
+        totals = self._meter.totals(self.ep_extras)
+        self.ep_extras.clear()
+        # The first are those of this process.
+        (_, totals), *others = world.gather((self.episodes.finished(), totals))
+        for finished, _ in others:
             self.episodes.add(finished)
-            self._environment_log.add_totals(totals)
-        environment_log = self._environment_log.read()
+        environment_log = means([totals, *(of_other for _, of_other in others)])
         steps = self.cfg["num_steps_per_env"] * self.num_envs * self.gpu_world_size
         self.tot_timesteps += steps
         self.tot_time += collect_time + learn_time
         self._last_iteration = it
-        if self.is_silent:
+        self.numbers = self._numbers({f"Loss/{name}": value for name, value in loss_dict.items()} | self.metrics)
+        if self.disable_logs:
             return
-        losses = {name: float(value) for name, value in loss_dict.items()}
-        scalars: dict[str, float | None] = {
-            (tag if "/" in tag else f"Episode/{tag}"): value for tag, value in environment_log.items()
-        }
-        scalars |= {f"Loss/{name}": value for name, value in losses.items()}
-        scalars |= self.metrics
-        scalars |= {
-            "Loss/learning_rate": float(learning_rate),
-            "Policy/mean_std": None if action_std is None else float(action_std.mean()),
+        losses = {tag[5:]: self.numbers[tag] for name in loss_dict if (tag := f"Loss/{name}") in self.numbers}
+        scalars = {(tag if "/" in tag else f"Episode/{tag}"): value for tag, value in environment_log.items()}
+        measured = {
+            "Loss/learning_rate": learning_rate,
+            "Policy/mean_std": action_std,
             "Rnd/mean_extrinsic_reward": _mean(self.episodes.extrinsic_returns),
             "Rnd/mean_intrinsic_reward": _mean(self.episodes.intrinsic_returns),
             "Rnd/weight": rnd_weight,
@@ -205,11 +216,16 @@ class Logger:
             "Perf/collection_time": collect_time,
             "Perf/learning_time": learn_time,
         }
-        known = {tag: value for tag, value in (scalars | self.evaluation).items() if value is not None}
+        measured = {tag: value for tag, value in (measured | self.evaluation).items() if value is not None}
+        scalars |= self.numbers | self._numbers(measured)
         progress = (it, start_it, total_it, steps, self.tot_timesteps, self.tot_time)
-        report = IterationReport(*progress, losses, self.evaluation, known)
+        report = IterationReport(*progress, losses, self.evaluation, scalars)
         self._write(report)
         self._show(report)
+
+    def _numbers(self, values: Mapping[str, Any]) -> dict[str, float]:
+        """Return named values of any kind as numbers."""
+        return means([self._meter.totals([values])])
 
     def state_dict(self) -> dict[str, Any]:
         """Return what goes on when a run is resumed, as tensors and plain data."""
@@ -227,15 +243,18 @@ class Logger:
         self._save_videos(it)
 
     def stop_logging_writer(self) -> None:
-        """Close console and writers. A later :meth:`init_logging_writer` opens them anew."""
+        """Close console and writers. A later :meth:`init_logging_writer` opens them anew.
+
+        :attr:`writer` stays, for what the program itself adds to it; it is closed by the next one, or at exit.
+        """
         with contextlib.suppress(Exception):  # nothing can be shown any more anyway
             self.console.close()
         self._save_videos(self._last_iteration, is_end=True)
         self._tell("stop")
-        self._writers, self.writer = [], None
+        self._others, self._is_open = [], False
 
     def _save_videos(self, it: int, is_end: bool = False) -> None:
-        if self._videos is None or not self._writers:
+        if self._videos is None or not self._is_open:
             return
         for video in self._videos.new(all_of_them=is_end):
             self._tell("save_video", video, it)
@@ -259,15 +278,16 @@ class Logger:
 
     def _tell(self, method: str, *arguments: Any) -> None:
         """Call a method of every writer; drop a writer that fails."""
-        for writer in list(self._writers):
+        for writer in [self.writer, *self._others] if self._is_open else ():
             try:
                 call = getattr(writer, method, None)
                 if call is not None:
                     call(*arguments)
             except Exception as error:  # whatever it is, a log is not worth a run
-                self._writers.remove(writer)
                 if self.writer is writer:
-                    self.writer = self._writers[0] if self._writers else None
+                    self.writer = self._others.pop(0) if self._others else None
+                else:
+                    self._others.remove(writer)
                 _warn(
                     f"{type(writer).__name__} failed in {method} and is not used any more, "
                     f"training goes on: {_told(error)}"
@@ -282,5 +302,5 @@ def _told(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _mean(history: deque[float]) -> float | None:
-    return sum(history) / len(history) if history else None
+def _mean(history: Collection[float]) -> float | None:
+    return float(sum(history) / len(history)) if history else None

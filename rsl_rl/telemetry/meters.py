@@ -8,12 +8,18 @@ Legend: T steps, N environments, S summed quantities of an episode, E episodes, 
 
 from __future__ import annotations
 
+import contextlib
+import copy
+import math
+import reprlib
+import sys
 import warnings
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
 HISTORY = 100
@@ -23,7 +29,7 @@ HISTORY = 100
 class EpisodeStatistics:
     """Return and length of the last finished episodes.
 
-    A step keeps its rewards and dones in buffers of T steps; :meth:`finished` fetches them in one transfer and adds
+    A step keeps its rewards and dones in buffers of T steps; :meth:`catch_up` fetches them in one transfer and adds
     them up on the host. Finished episodes come in the order of their steps, then of their environments.
     """
 
@@ -33,14 +39,21 @@ class EpisodeStatistics:
         self.lengths: deque[float] = deque(maxlen=HISTORY)
         self.extrinsic_returns: deque[float] = deque(maxlen=HISTORY)
         self.intrinsic_returns: deque[float] = deque(maxlen=HISTORY)
-        self._histories = (self.lengths, self.returns, self.extrinsic_returns, self.intrinsic_returns)
         # Whether there are any; extrinsic and intrinsic returns have a history from the first of them on.
         self._with_intrinsic_rewards = False
         # Rows: length, return, its extrinsic and its intrinsic part; on the host.
         self._sums_SN = torch.zeros(4, num_envs)
-        # Rows: done, reward, intrinsic reward.
+        self._running = list(self._sums_SN)
+        self._is_watched = False
+        # What was added to the own history and not returned by :meth:`finished` yet.
+        self._unread: list[list[float]] = [[], [], [], []]
+        # Rows: done, reward, intrinsic reward; once the sums are watched: done, and the sums.
         self._keep(torch.zeros(max(1, num_steps), 3, num_envs, device=device))
         self._steps = 0
+
+    @property
+    def _histories(self) -> tuple[deque[float], ...]:
+        return self.lengths, self.returns, self.extrinsic_returns, self.intrinsic_returns
 
     def step(self, rewards: torch.Tensor, dones: torch.Tensor, intrinsic_rewards: torch.Tensor | None = None) -> None:
         """Add one step: rewards [N], dones [N] of any dtype, intrinsic_rewards [N] or None."""
@@ -48,14 +61,16 @@ class EpisodeStatistics:
             # What is made under inference mode can be written under inference mode only.
             with torch.inference_mode(False):
                 self._keep(torch.cat([self._record_TRN, torch.zeros_like(self._record_TRN)]))
-        kept_done, kept_reward, kept_intrinsic = self._slots[self._steps]
+        kept_done, kept_reward, kept_intrinsic, *more = self._slots[self._steps]
         kept_done.copy_(dones.view(-1))
         kept_reward.copy_(rewards.view(-1))
         if intrinsic_rewards is not None:
             self._with_intrinsic_rewards = True
             kept_intrinsic.copy_(intrinsic_rewards.view(-1))
-        elif self._with_intrinsic_rewards:
+        elif self._with_intrinsic_rewards or more:
             kept_intrinsic.zero_()
+        if more:
+            self._add_to_running(kept_done, kept_reward, kept_intrinsic, *more)
         self._steps += 1
 
     def _keep(self, record_TRN: torch.Tensor) -> None:
@@ -63,16 +78,66 @@ class EpisodeStatistics:
         # Indexing costs as much as the copy itself.
         self._slots = [step_RN.unbind() for step_RN in record_TRN.unbind()]
 
-    @torch.inference_mode(False)
-    def finished(self) -> list[list[float]]:
-        """Return lengths and returns of the last 100 episodes since the last read, in one transfer from the device.
+    def running(self) -> list[torch.Tensor]:
+        """Return what unfinished episodes have summed up: length, return, its extrinsic and intrinsic part, each [N].
 
-        With intrinsic rewards also extrinsic and intrinsic returns. :meth:`add` takes them.
+        From now on every step adds to these tensors, on its device: they may be written, or replaced in the list.
         """
-        record_TRN = self._record_TRN[: self._steps, : 3 if self._with_intrinsic_rewards else 2].cpu()
-        self._steps, sums_SN, sums_of_episodes = 0, self._sums_SN, [self._sums_SN[:, :0]]
+        if not self._is_watched:
+            self.catch_up()
+            num_steps, _, num_envs = self._record_TRN.shape
+            with torch.inference_mode(False):
+                self._running = [sums_N.to(self._record_TRN.device, copy=True) for sums_N in self._running]
+                self._keep(self._record_TRN.new_zeros(num_steps, 5, num_envs))
+            self._is_watched = True
+        return self._running
+
+    def _add_to_running(self, *slots: torch.Tensor) -> None:
+        done_N, reward_N, intrinsic_N = slots[0], slots[1].clone(), slots[2].clone()
+        is_done_N, length_N, return_N, extrinsic_N, inner_N = done_N != 0, *self._running
+        length_N += 1.0
+        return_N += reward_N + intrinsic_N
+        extrinsic_N += reward_N
+        inner_N += intrinsic_N
+        for slot_N, sums_N in zip(slots[1:], self._running, strict=True):
+            slot_N.copy_(sums_N)
+            sums_N.masked_fill_(is_done_N, 0.0)
+
+    def finished(self) -> list[list[float]]:
+        """Return lengths and returns of the last episodes since the last call, after :meth:`catch_up`.
+
+        With intrinsic rewards also extrinsic and intrinsic returns. :meth:`add` takes them in another process.
+        """
+        self.catch_up()
+        finished, self._unread = self._unread, [[], [], [], []]
+        return finished
+
+    @torch.inference_mode(False)
+    def catch_up(self) -> None:
+        """Add the episodes that have ended since the last read to the history, in one transfer from the device."""
+        if self._steps == 0:
+            return
+        num_rows = 5 if self._is_watched else 3 if self._with_intrinsic_rewards else 2
+        record_TRN = self._record_TRN[: self._steps, :num_rows].cpu()
+        self._steps = 0
         # A NaN in the dones counts as done.
         done_TN = record_TRN[:, 0] != 0
+        if self._is_watched:
+            sums_SE = record_TRN[:, 1:].transpose(0, 1)[:, done_TN]
+        else:
+            sums_SE = self._added_up(record_TRN, done_TN)
+        if not self._with_intrinsic_rewards:
+            sums_SE = sums_SE[:2]
+        # A program may have put longer histories in place of these.
+        latest = max(history.maxlen or sys.maxsize for history in self._histories)
+        finished = sums_SE[:, -latest:].tolist()
+        self.add(finished)
+        for unread, values in zip(self._unread, finished, strict=False):
+            unread += values
+            del unread[:-latest]
+
+    def _added_up(self, record_TRN: torch.Tensor, done_TN: torch.Tensor) -> torch.Tensor:
+        sums_SN, sums_of_episodes = self._sums_SN, [self._sums_SN[:, :0]]
         for step_RN, done_N, any_done in zip(record_TRN, done_TN, done_TN.any(dim=1).tolist(), strict=True):
             sums_SN[0] += 1.0
             if self._with_intrinsic_rewards:
@@ -83,35 +148,36 @@ class EpisodeStatistics:
             if any_done:
                 sums_of_episodes.append(sums_SN[:, done_N])
                 sums_SN[:, done_N] = 0.0
-        sums_SE = torch.cat(sums_of_episodes, dim=1)
-        if not self._with_intrinsic_rewards:
-            sums_SE = sums_SE[:2]
-        return sums_SE[:, -HISTORY:].tolist()
+        return torch.cat(sums_of_episodes, dim=1)
 
     def add(self, finished: list[list[float]]) -> None:
-        """Add finished episodes, of this or another process, to the history."""
+        """Add finished episodes of another process to the history."""
         for history, values in zip(self._histories, finished, strict=False):
             history.extend(values)
 
     def begin_episodes(self) -> None:
         """Start new episodes everywhere; those that were running count for nothing, nor do steps not read yet."""
-        self._sums_SN.zero_()
+        for sums_N in self._running:
+            sums_N.zero_()
         self._steps = 0
 
     def state_dict(self) -> dict[str, Any]:
         """Return running sums and history as of the last read, as tensors and plain data."""
-        return {"running": self._sums_SN.clone(), "history": [list(history) for history in self._histories]}
+        # Programs append numbers of NumPy, which a checkpoint does not hold.
+        history = [[float(value) for value in history] for history in self._histories]
+        return {"running": torch.stack(self._running).cpu(), "history": history}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over what :meth:`state_dict` returned; ValueError, and no change, with other numbers of environments."""
         running_SN = state["running"]
-        if running_SN.shape[1] != self._sums_SN.shape[1]:
+        if running_SN.shape[1] != len(self._running[0]):
             raise ValueError(
-                f"Episode statistics of {running_SN.shape[1]} environments do not fit {self._sums_SN.shape[1]}."
+                f"Episode statistics of {running_SN.shape[1]} environments do not fit {len(self._running[0])}."
             )
         # Earlier builds left the parts of the return out where there were no intrinsic rewards.
-        self._sums_SN[2], self._sums_SN[3] = running_SN[1], 0.0
-        self._sums_SN[: len(running_SN)] = running_SN
+        parts = running_SN if len(running_SN) == 4 else (*running_SN, running_SN[1], torch.zeros_like(running_SN[1]))
+        for sums_N, saved_N in zip(self._running, parts, strict=True):
+            sums_N.copy_(saved_N)
         self._steps = 0
         for history, saved in zip(self._histories, state["history"], strict=True):
             history.clear()
@@ -119,48 +185,128 @@ class EpisodeStatistics:
         self._with_intrinsic_rewards |= len(self.intrinsic_returns) > 0
 
 
+def logged_by(extras: Mapping[str, Any]) -> Any:
+    """Return a copy of what an environment wants logged: its ``extras["episode"]``, as in 5.5.1, or else ``"log"``."""
+    logged = extras["episode"] if "episode" in extras else extras.get("log")
+    if not isinstance(logged, Mapping):
+        return logged
+    return {
+        name: value.detach().clone() if isinstance(value, torch.Tensor) else _copied(value)
+        for name, value in logged.items()
+    }
+
+
+def _copied(value: Any) -> Any:
+    """Return a value that stays as it is when the environment overwrites its buffers."""
+    if isinstance(value, Collection) and not isinstance(value, (str, bytes)):
+        with contextlib.suppress(Exception):  # it holds what cannot be copied, and is no number
+            return copy.deepcopy(value)
+    return value
+
+
+def numbers_in(value: Any) -> Iterator[float | np.ndarray | torch.Tensor]:
+    """Yield the numbers of anything, as numbers, arrays of doubles and tensors; TypeError or ValueError for others."""
+    if isinstance(value, torch.Tensor):
+        if value.is_complex() or value.is_meta:
+            raise TypeError("no real numbers")
+        yield value.detach()
+    elif type(value) is float:
+        yield value
+    elif isinstance(value, (str, bytes, bytearray, Mapping)):
+        raise TypeError(type(value).__name__)  # float() would take a text such as "1.5"
+    elif hasattr(value, "__array__"):
+        array = np.asarray(value)
+        if array.dtype.kind not in "biufO":
+            raise TypeError(str(array.dtype))
+        if array.dtype.kind != "O":
+            yield array.astype(np.float64)
+        for item in array.flat if array.dtype.kind == "O" else ():
+            yield from numbers_in(item)
+    elif isinstance(value, Collection):
+        for item in value:
+            yield from numbers_in(item)
+    else:
+        try:
+            yield float(value)
+        except OverflowError:  # an integer or a fraction beyond all doubles
+            yield math.inf if value > 0 else -math.inf
+
+
 class MeanMeter:
-    """Mean of each named value over an iteration, as if all its numbers had come at once."""
+    """Adds up named values, as if all their numbers had come at once.
 
-    def __init__(self, device: str = "cpu") -> None:
-        """Start empty; sums of tensors are kept on ``device``."""
-        self._target = torch.device(device)
-        # By name the sum, and the count.
-        self._host: dict[str, tuple[float, float]] = {}
-        self._device: dict[str, tuple[torch.Tensor, int]] = {}
+    What is no number is left out, and said once per name.
+    """
 
-    def add(self, values: Mapping[str, Any]) -> None:
-        """Add numbers and tensors of any shape. Tensors are summed on their device, now: they may be overwritten."""
-        for name, value in values.items():
-            if not isinstance(value, torch.Tensor):
+    def __init__(self) -> None:
+        """Start without having said anything."""
+        self._said: set[str] = set()
+
+    def totals(self, entries: Iterable[Any]) -> dict[str, tuple[float, float]]:
+        """Return the sum and the count of every name's numbers in mappings. One transfer from every device."""
+        totals: dict[str, tuple[float, float]] = {}
+
+        def add(name: str, total: float, count: int) -> None:
+            before, number = totals.get(name, (0.0, 0))
+            totals[name] = (before + total, number + count)
+
+        # By device, name and dtype.
+        tensors: dict[tuple[torch.device, str, torch.dtype], list[torch.Tensor]] = {}
+        for entry in entries:
+            if entry is not None and not isinstance(entry, Mapping):
+                self._leave_out("extras['log']", entry, "dictionary of numbers by their names")
+                continue
+            for key, value in (entry or {}).items():
+                name = type(key).__name__
                 try:
-                    number = float(value)
-                except (TypeError, ValueError):
-                    warnings.warn(f"'{name}' cannot be logged: it is no number but {value!r}.", stacklevel=2)
+                    name = name_of(key)
+                    parts = list(numbers_in(value))
+                except Exception:  # whatever it is, it is no reason to end a run
+                    self._leave_out(name, value)
                     continue
-                self.add_totals({name: (number, 1.0)})
-            elif value.numel() > 0:
-                summed = value.detach().sum(dtype=torch.float32).to(self._target, non_blocking=True)
-                total, count = self._device.get(name, (0.0, 0))
-                self._device[name] = (total + summed, count + value.numel())
-
-    def totals(self) -> dict[str, tuple[float, float]]:
-        """Return the sum and the count of every value, and start anew. One transfer from the device."""
-        if self._device:
-            sums, counts = zip(*self._device.values(), strict=True)
-            self.add_totals(dict(zip(self._device, zip(torch.stack(sums).tolist(), counts, strict=True), strict=True)))
-        totals, self._host, self._device = self._host, {}, {}
+                for part in parts:
+                    if isinstance(part, torch.Tensor):
+                        tensors.setdefault((part.device, name, part.dtype), []).append(part)
+                    elif isinstance(part, np.ndarray):
+                        with np.errstate(all="ignore"):
+                            add(name, float(part.sum()), part.size)
+                    else:
+                        add(name, part, 1)
+        sums: dict[torch.device, list[tuple[str, torch.Tensor, int]]] = {}
+        for (device, name, _), parts in tensors.items():
+            try:
+                flat = torch.cat([part.reshape(-1) for part in parts])
+                total = flat.to(torch.float32 if device.type == "mps" else torch.float64).sum()
+                sums.setdefault(device, []).append((name, total, flat.numel()))
+            except Exception:  # a sparse or a quantized tensor, for example
+                self._leave_out(name, parts[-1])
+        for every in sums.values():
+            names, of_device, counts = zip(*every, strict=True)
+            for name, summed, number in zip(names, torch.stack(of_device).tolist(), counts, strict=True):
+                add(name, summed, number)
         return totals
 
-    def add_totals(self, totals: Mapping[str, tuple[float, float]]) -> None:
-        """Add what :meth:`totals` returned, here or in another process."""
-        for name, (total, count) in totals.items():
-            before, number = self._host.get(name, (0.0, 0.0))
-            self._host[name] = (before + total, number + count)
+    def _leave_out(self, name: str, value: Any, expected: str = "number") -> None:
+        if name not in self._said:
+            self._said.add(name)
+            kind = f"{type(value).__name__} {' '.join(reprlib.repr(value).split())}"
+            warnings.warn(f"'{name}' cannot be logged: it is no {expected} but the {kind}.", stacklevel=4)
 
-    def read(self) -> dict[str, float]:
-        """Return the means, and start anew. One transfer from the device."""
-        return {name: total / count for name, (total, count) in self.totals().items()}
+
+def means(every: Iterable[Mapping[str, tuple[float, float]]]) -> dict[str, float]:
+    """Return the means by name of what :meth:`MeanMeter.totals` returned, in one or several processes."""
+    sums: dict[str, tuple[float, float]] = {}
+    for totals in every:
+        for name, (total, count) in totals.items():
+            before, number = sums.get(name, (0.0, 0.0))
+            sums[name] = (before + total, number + count)
+    return {name: total / count for name, (total, count) in sums.items() if count}
+
+
+def name_of(key: Any) -> str:
+    """Return a key as a name that tables and services can hold: ``("a", 1)`` becomes ``"a/1"``."""
+    name = "/".join(map(str, key)) if isinstance(key, tuple) else str(key)
+    return name if name.isprintable() else "".join(sign if sign.isprintable() else "?" for sign in name)
 
 
 @dataclass

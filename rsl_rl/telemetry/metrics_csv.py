@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
+from rsl_rl.telemetry.tensorboard import EventFileMethods
 from rsl_rl.telemetry.writer import LogWriter
 from rsl_rl.utils.atomic_files import replaced_when_complete
 
@@ -29,7 +30,7 @@ def is_over_wall_time(tag: str) -> bool:
     return tag.startswith("Train/") and tag.endswith("/time")
 
 
-class CsvLogWriter(LogWriter):
+class CsvLogWriter(EventFileMethods, LogWriter):
     """Writes ``metrics.csv``: one row per iteration, one column per tag.
 
     Columns that depend on the machine's speed come last, so that runs of the same seed agree digit for digit in the
@@ -39,10 +40,11 @@ class CsvLogWriter(LogWriter):
 
     def __init__(self, log_dir: str) -> None:
         """Open the table in a folder; one that is there already is continued."""
-        self._path = Path(log_dir) / FILE_NAME
+        self._path, self._events_dir = Path(log_dir) / FILE_NAME, log_dir
         self._columns: list[str] = []
         self._row: dict[str, float] = {}
         self._waiting: list[dict[str, float]] = []
+        self._is_training = True
         if self._path.exists():
             # What a killed run left without an end of line: the next row would run into it.
             with self._path.open("rb+") as file:
@@ -55,9 +57,12 @@ class CsvLogWriter(LogWriter):
 
     def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> None:  # noqa: D102
         if not is_over_wall_time(tag):
-            self._row |= {_STEP: global_step, tag: scalar_value}
+            self._row |= {tag: scalar_value, _STEP: global_step}
+            if not self._is_training:
+                self.flush()
 
     def flush(self) -> None:  # noqa: D102
+        self._flush_events()
         if not self._row:
             return
         self._waiting.append(self._row)
@@ -70,6 +75,7 @@ class CsvLogWriter(LogWriter):
 
     def stop(self) -> None:  # noqa: D102
         self.flush()
+        self._is_training = False
         if self._waiting:
             self._write()
 

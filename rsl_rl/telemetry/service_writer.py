@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rsl_rl.telemetry.metrics_csv import is_over_wall_time
+from rsl_rl.telemetry.tensorboard import EventFileMethods
 from rsl_rl.telemetry.writer import LogWriter
 from rsl_rl.utils.install_lines import INSTALL_LINES
 
@@ -139,39 +140,47 @@ class BackgroundCalls:
             raise self._error
 
 
-class ServiceLogWriter(LogWriter):
+class ServiceLogWriter(EventFileMethods, LogWriter):
     """Sends the numbers of a step together, and remembers in the run's folder under which name the service knows it.
 
     A writer sets ``_calls`` once its run is open, and fulfils ``_send`` and ``_close``. Without ``_calls`` everything
-    is done at once, and nothing at the end.
+    is done at once, and nothing at the end. When its run has ended, numbers go to an event file in the folder.
     """
 
     def __init__(self, log_dir: str, service: str, patience: float) -> None:
         """Begin without numbers; ``patience`` are the seconds to wait at the end for all calls."""
-        self._log_dir = Path(log_dir).resolve()
+        self._log_dir = self._events_dir = Path(log_dir).resolve()
         self._identity = Path(log_dir) / f".{service}_run"
         self._patience = patience
         self._numbers: list[Number] = []
         self._calls: BackgroundCalls | None = None
+        self._has_ended = False
 
     def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> None:  # noqa: D102
         if is_over_wall_time(tag):  # the services show every number over wall time by themselves
             return
+        if self._has_ended and self._calls is not None:
+            self._event_file().add_scalar(tag, scalar_value, global_step)
+            return
         if self._numbers and self._numbers[-1].step != global_step:
             self.flush()
         self._numbers.append(Number(tag, float(scalar_value), global_step, time.time()))
+        if self._has_ended:
+            self.flush()
 
     def flush(self) -> None:  # noqa: D102
         if self._numbers:
             numbers, self._numbers = self._numbers, []
             self._submit(partial(self._send, numbers), are_numbers=True)
+        self._flush_events()
 
     def save_model(self, model_path: str, it: int) -> None:  # noqa: D102
         self.save_file(model_path)
 
     def stop(self) -> None:  # noqa: D102
         self.flush()
-        if self._calls is not None:
+        has_ended, self._has_ended = self._has_ended, True
+        if self._calls is not None and not has_ended:
             self._close(has_failed=sys.exc_info()[0] is not None)
             self._calls.finish(self._patience)
 

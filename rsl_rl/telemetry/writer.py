@@ -33,3 +33,7 @@ class LogWriter(ABC):
 
     def stop(self) -> None:  # noqa: B027 (optional)
         """Called once at the end."""
+
+    def close(self) -> None:
+        """Do what :meth:`stop` does, by the name that TensorBoard's writer gives it."""
+        self.stop()

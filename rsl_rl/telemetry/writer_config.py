@@ -40,7 +40,8 @@ def configured_writers(logger: Any, cfg: Mapping[str, Any] | None = None) -> lis
     """Return the writers that a configuration names; nothing is opened.
 
     Args:
-        logger: A name, a dict with ``class_name`` and constructor arguments, a list of those, or None.
+        logger: A name, a class, ``"module:Class"``, a dict with one of these as ``class_name`` and with constructor
+            arguments, a list of those, or None.
         cfg: The runner's configuration, for ``wandb_project``, ``neptune_project`` and ``experiment_name``.
 
     Raises:
@@ -53,6 +54,8 @@ def configured_writers(logger: Any, cfg: Mapping[str, Any] | None = None) -> lis
         logger = None if logger.lower() == "none" else _named(logger, cfg or {})
     if logger is None:
         return []
+    if callable(logger):
+        logger = {"class_name": logger}
     if isinstance(logger, Mapping) and "class_name" in logger:
         return [_checked(**logger)]
     raise ValueError(f"'logger' must be a name or a dict with 'class_name', or a list of those, got {logger!r}.")
@@ -62,8 +65,7 @@ def _named(name: str, cfg: Mapping[str, Any]) -> dict[str, str]:
     """Return a plain name as a dict; in earlier releases the project was under a key of its own."""
     lower = name.lower()
     if lower not in _CLASS_NAMES:
-        valid = f"Valid: {', '.join(_CLASS_NAMES)}, none, or a dict with 'class_name' and constructor arguments."
-        raise ValueError(f"Unknown logger '{name}'.{did_you_mean(name, _CLASS_NAMES)} {valid}")
+        return {"class_name": name}
     writer = {"class_name": _CLASS_NAMES[lower]}
     if lower == "mlflow" and cfg.get("experiment_name"):
         writer["experiment_name"] = str(cfg["experiment_name"])
@@ -92,7 +94,15 @@ def _frames_to_the_caller() -> int:
 
 def _checked(class_name: Any, **options: Any) -> WriterConfig:
     """Return the writer of a class, after its constructor was asked whether it takes the options."""
-    make: Any = _CLASSES.get(class_name) if isinstance(class_name, str) else None
+    make: Any = None
+    if isinstance(class_name, str):
+        make = _CLASSES.get(_CLASS_NAMES.get(class_name.lower(), class_name))
+        if make is None and not {":", "."} & set(class_name):
+            raise ValueError(
+                f"Unknown logger '{class_name}'.{did_you_mean(class_name, [*_CLASS_NAMES, *_CLASSES])} Valid: "
+                f"{', '.join(_CLASS_NAMES)}, none, a class or its name 'module:Class', or a dict with one of these as "
+                "'class_name' and constructor arguments."
+            )
     make = make or resolve_callable(class_name)
     name = getattr(make, "__name__", str(make))
     with contextlib.suppress(ValueError):  # a class without a signature is known only when it is called
@@ -105,4 +115,11 @@ def _checked(class_name: Any, **options: Any) -> WriterConfig:
             raise TypeError(
                 f"The logger {name} does not take these options: {error}.{near} It takes {signature}."
             ) from error
-    return WriterConfig(name.removesuffix("LogWriter").lower(), lambda log_dir: make(**{"log_dir": log_dir, **options}))
+
+    def open_writer(log_dir: str) -> LogWriter:
+        writer = make(**{"log_dir": log_dir, **options})
+        if not callable(getattr(writer, "add_scalar", None)):
+            raise TypeError(f"{type(writer).__name__} has no method add_scalar(tag, scalar_value, global_step).")
+        return writer
+
+    return WriterConfig(name.removesuffix("LogWriter").lower(), open_writer)

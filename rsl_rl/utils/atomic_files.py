@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,6 +50,12 @@ def write_whole(path: str | os.PathLike[str], content: str | bytes) -> None:
     """Write a file as :func:`replaced_when_complete` does, text as UTF-8."""
     with replaced_when_complete(path) as partial:
         Path(partial).write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+@functools.cache
+def rescue_folder(folder: str | os.PathLike[str]) -> str:
+    """Make a temporary folder for what cannot be written to a run's ``folder``, the same one for all of it."""
+    return tempfile.mkdtemp(prefix="rsl_rl_rescue_")
 
 
 def remove_partial_files(folder: str | os.PathLike[str]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import importlib
+import sys
 import warnings
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -47,6 +48,19 @@ _OPTIMIZERS = {
 }
 
 
+# The folder that the command line was called in, once it runs: code of the user's own may lie there.
+own_folder: str | None = None
+
+
+def search_own_folder() -> None:
+    """Let what is imported from now on also be found in :data:`own_folder`, last, so that nothing is hidden by it.
+
+    Not before the user's word names code: modules that the library itself looks for shall not be found there.
+    """
+    if own_folder is not None and not {"", own_folder} & set(sys.path):
+        sys.path.append(own_folder)
+
+
 def resolve_callable(callable_or_name: type | Callable | str) -> Callable:
     """Return the callable that a name stands for.
 
@@ -65,6 +79,8 @@ def resolve_callable(callable_or_name: type | Callable | str) -> Callable:
     if not isinstance(callable_or_name, str):
         raise TypeError(f"Expected a callable or its name, got {type(callable_or_name).__name__}: {callable_or_name!r}")
     name = callable_or_name
+    if {".", ":"} & set(name) and not name.startswith("rsl_rl."):
+        search_own_folder()
     module_name, colon, attribute = name.partition(":")
     if colon:
         found = _get_attribute(importlib.import_module(module_name), attribute)

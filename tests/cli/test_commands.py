@@ -21,6 +21,7 @@ import torch
 from tensordict import TensorDict
 
 from rsl_rl.cli.main import main
+from rsl_rl.cli.own_runs import without_seal
 from rsl_rl.config.task import load_task, read_task, task_names, write_task
 from rsl_rl.runners import OnPolicyRunner
 from rsl_rl.utils.yaml_text import parse_yaml_text
@@ -202,7 +203,7 @@ def test_a_student_learns_from_a_run(
     main(["train", "student.yaml", "--teacher", "taught", "--run-dir", "run"])
     runner = read_task("run/config.yaml").runner
     assert runner.obs_groups == {"student": ["seen"], "teacher": ["seen", "hidden"]}
-    assert runner.teacher_checkpoint == "taught/model_2.pt"
+    assert runner.teacher_checkpoint == str(tmp_path / "taught" / "model_2.pt")
     assert [row["iteration"] for row in metrics(tmp_path / "run")] == ["0", "1"]
     results = {}
     for kind in ("checkpoint", "onnx", "torchscript", "pt2"):
@@ -211,6 +212,19 @@ def test_a_student_learns_from_a_run(
         assert results[kind] == pytest.approx(results["checkpoint"], rel=1e-4)
     # A student can be a teacher, too.
     main(["train", "student.yaml", "--teacher", "run", *NO_EXPORT, "--run-dir", "again"])
+
+    # The same again, from another folder; and on, although the teacher's file is gone.
+    Path("elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    main(["train", "../run/config.yaml", *NO_EXPORT, "--run-dir", "repeated"])
+    assert metrics(Path("repeated")) == metrics(tmp_path / "run")
+    (tmp_path / "taught" / "model_2.pt").unlink()
+    before = without_seal((tmp_path / "run" / "config.yaml").read_text())
+    assert "holds its teacher" in fails(capsys, "train", "--resume", "../run", "--teacher", "../again")
+    main(["train", "--resume", "../run", "--iterations", "3", *NO_EXPORT])
+    assert "configuration" not in capsys.readouterr().out
+    after = without_seal((tmp_path / "run" / "config.yaml").read_text())
+    assert after == before.replace("iterations: 2", "iterations: 3")
 
 
 LEGGED_GYM_FILE = """
@@ -427,9 +441,25 @@ def test_a_run_from_anothers_checkpoint_that_has_none_of_its_own_begins_anew(run
         file.unlink()
     table = run.parent / "more" / "metrics.csv"
     table.write_text("".join(table.read_text().splitlines(keepends=True)[:2]))  # It was killed after one iteration.
-    main(["train", "--resume", "more", *more])
+    main(["train", "--resume", "more", *NO_EXPORT])
     assert [row["iteration"] for row in whole] == ["3", "4", "5"]
     assert metrics(run.parent / "more") == whole
+    # The same again begins where it began, too.
+    main(["train", "more/config.yaml", *NO_EXPORT, "--run-dir", "again"])
+    assert metrics(run.parent / "again") == whole
+
+
+def test_what_a_run_was_made_with_so_far_is_kept_when_it_goes_on_with_something_else(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = without_seal((run / "config.yaml").read_text())
+    main(["train", "--resume", "run", "--iterations", "4", *NO_EXPORT])
+    assert not list(run.glob("config_*"))
+    main(["train", "--resume", "run", "--iterations", "5", "--runner.algorithm.gamma", "0.5", *NO_EXPORT])
+    assert "up to now is kept: run/config_until_4.yaml" in capsys.readouterr().out
+    kept = without_seal((run / "config_until_4.yaml").read_text())
+    assert kept == before.replace("iterations: 3", "iterations: 4")
+    assert read_task(run / "config.yaml").runner.algorithm.gamma == 0.5  # type: ignore[union-attr]
 
 
 def test_colors_that_others_put_into_warnings_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:

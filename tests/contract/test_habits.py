@@ -176,6 +176,26 @@ class OwnLaplace(GaussianDistribution):
         self._distribution = torch.distributions.Laplace(mlp_output, self.std_param.expand_as(mlp_output))
 
 
+class SmoothBounds(GaussianDistribution):
+    """Learns a logit under the name of the standard deviation, as a task of Isaac Lab does."""
+
+    def update(self, mlp_output: torch.Tensor) -> None:
+        std = 0.15 + 0.5 * torch.sigmoid(self.std_param)
+        self._distribution = torch.distributions.Normal(mlp_output, std.expand_as(mlp_output))
+
+
+def test_what_a_subclass_reads_in_its_own_way_is_not_moved_into_a_range() -> None:
+    cfg = point_config()
+    cfg["actor"]["distribution_cfg"] = {"class_name": SmoothBounds}
+    runner = OnPolicyRunner(PointEnv(), cfg)
+    parameter = runner.alg.actor.distribution.std_param
+    with torch.no_grad():
+        parameter.fill_(-2.0)
+    runner.learn(1)
+    assert parameter.tolist() == pytest.approx([-2.0], abs=0.1)
+    assert parameter.tolist() != [-2.0]
+
+
 def test_before_the_first_update_there_is_no_distribution() -> None:
     distribution = GaussianDistribution(2)
     assert distribution._distribution is None

@@ -8,13 +8,29 @@ from __future__ import annotations
 import os
 import sys
 import time
+from typing import Any
 
+import numpy as np
 import torch
 from torch import distributed
 
 from rsl_rl.distributed import watch
 from rsl_rl.runners import OnPolicyRunner
 from tests.envs import PointEnv, point_config
+
+
+class Robots(PointEnv):
+    """Log what the other process does not, and as another type."""
+
+    def __init__(self, rank: int) -> None:
+        super().__init__(seed=rank)
+        own: list[dict[Any, Any]] = [{"both": 1.0, "sometimes": 4.0, 0: [1.0]}, {"both": torch.full((3,), 5.0)}]
+        own[1] |= {"sometimes": "text", 1: 10**400, ("only", "here"): np.array([2.0, 4.0]), "odd": object()}
+        self._logged = own[rank]
+
+    def step(self, actions: torch.Tensor) -> Any:
+        obs, rewards, dones, extras = super().step(actions)
+        return obs, rewards, dones, extras | {"log": self._logged}
 
 
 class Client(OnPolicyRunner):
@@ -32,7 +48,7 @@ def main(log_dir: str) -> None:
     rank = int(os.environ["RANK"])
     torch.manual_seed(rank)
     cfg = point_config() | {"save_interval": 3, "logger": None}
-    runner = Client(PointEnv(seed=rank), cfg, log_dir=log_dir)
+    runner = Client(Robots(rank), cfg, log_dir=log_dir)
     update = runner.alg.update
 
     def faulty_update() -> dict[str, float]:

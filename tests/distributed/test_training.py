@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,11 @@ def test_processes_that_a_client_has_connected_stay_equal_and_are_made_so_again(
     assert f"rank 0: writers None, log_dir {tmp_path}" in output
     assert "rank 1: writers None, log_dir None" in output
     assert (tmp_path / "model_7.pt").is_file()
+    # They need not log the same: 1.0 of one process and three times 5.0 of the other, in every step.
+    row = next(csv.DictReader((tmp_path / "metrics.csv").open(newline="")))
+    found = {tag: row[tag] for tag in row if tag.startswith(("Episode/", "only/")) and row[tag]}
+    expected = {"both": "4.0", "sometimes": "4.0", "0": "1.0", "1": "inf"}
+    assert found == {f"Episode/{name}": value for name, value in expected.items()} | {"only/here": "3.0"}
     # A checkpoint that only one of them has loaded counts for both.
     assert "rank 0: last iteration 11" in output
     assert "rank 1: last iteration 11" in output

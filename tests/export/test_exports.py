@@ -6,6 +6,9 @@
 from __future__ import annotations
 
 import copy
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,10 +16,11 @@ import torch
 from tensordict import TensorDict
 from torch import nn
 
-from rsl_rl.export import export_onnx, export_torchscript, load_onnx, load_policy, load_torchscript
+import rsl_rl
+from rsl_rl.export import EXPORTERS, export_onnx, export_torchscript, load_onnx, load_policy, load_torchscript
 from rsl_rl.export.inference import OnnxPolicy, TorchPolicy
 from rsl_rl.export.metadata import random_observations
-from rsl_rl.models import MLPModel
+from rsl_rl.models import MLPModel, RNNModel
 
 EXPORTS = [(export_torchscript, load_torchscript, "policy.pt"), (export_onnx, load_onnx, "policy.onnx")]
 GROUPS = {"actor": ["state", "extra"], "critic": ["state"]}
@@ -269,12 +273,31 @@ def test_another_default_device_does_not_matter(export, load, name: str, tmp_pat
     torch.testing.assert_close(load_policy(tmp_path / name)(obs), model(obs), rtol=1e-4, atol=1e-5)
 
 
-@both_formats
-def test_same_policy_same_bytes(export, load, name: str, tmp_path: Path) -> None:
-    model = build()
-    for folder in ("a", "b"):
-        export(model, tmp_path / folder / name)
-    assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+def test_same_policy_same_bytes_and_nothing_about_the_machine(tmp_path: Path) -> None:
+    obs, groups = observations(), {"actor": ["state"]}
+    recurrent = RNNModel(obs, groups, "actor", 3, (16,), distribution_cfg={"class_name": "GaussianDistribution"})
+    models = {"plain": build(), "recurrent": recurrent}
+    torch.save(models, tmp_path / "models.pt")
+    # Another process, with sets in another order, that has exported these models in another order.
+    program = """
+import sys, torch
+from pathlib import Path
+from rsl_rl.export import EXPORTERS
+models = torch.load("models.pt", weights_only=False)
+for name in reversed(models):
+    for write, file in EXPORTERS.values():
+        write(models[name], Path("there", f"{name}_{file}"))
+"""
+    own_seed = os.environ.get("PYTHONHASHSEED")
+    environment = {**os.environ, "PYTHONHASHSEED": "2" if own_seed == "1" else "1"}
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=environment, check=True, capture_output=True)
+    folders = [str(Path(module.__file__ or "").parents[1]).encode() for module in (torch, rsl_rl)]
+    for name, model in models.items():
+        for write, file in EXPORTERS.values():
+            write(model, tmp_path / file)
+            content = (tmp_path / file).read_bytes()
+            assert content == (tmp_path / "there" / f"{name}_{file}").read_bytes(), (name, file)
+            assert not any(folder in content for folder in folders), (name, file)
 
 
 @both_formats

@@ -154,4 +154,4 @@ def test_a_console_that_cannot_close_leaves_the_writers_closed(tmp_path: Path) -
     logger.init_logging_writer()
     logger.console = Broken()  # pyright: ignore[reportAttributeAccessIssue]
     logger.stop_logging_writer()
-    assert logger.writer is None
+    assert not logger._is_open

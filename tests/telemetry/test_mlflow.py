@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from rsl_rl.telemetry import MlflowLogWriter
+from rsl_rl.telemetry import MlflowLogWriter, TensorboardLogWriter
 from tests.telemetry.training import ITERATIONS, VIDEO, column, train
 from tests.telemetry.training import offline as offline  # a fixture
 
@@ -210,7 +210,7 @@ def test_a_server_that_dies_in_the_middle_is_reported_once_and_training_goes_on(
     with pytest.warns(UserWarning, match=r"MlflowLogWriter failed in \w+ and is not used any more") as warned:
         runner = train(tmp_path / "run", [configuration(own_server), "tensorboard"], 1, own_server.kill)
     assert len(reports(warned)) == 1
-    assert runner.logger.writer is None
+    assert isinstance(runner.logger.writer, TensorboardLogWriter)
     # A run that begins without the server is reported once as well.
     message = f"'mlflow' could not start .*Check that the MLflow server {own_server.uri}"
     with pytest.warns(UserWarning, match=message) as warned:

@@ -34,7 +34,7 @@ def test_several_writers_get_the_same_numbers(tmp_path: Path) -> None:
     assert logger.logger_type == "tensorboard"
     logger.init_logging_writer()
     assert isinstance(logger.writer, TensorboardLogWriter)
-    service = next(writer for writer in logger._writers if isinstance(writer, Service))
+    service = next(writer for writer in logger._others if isinstance(writer, Service))
     run_iteration(logger, 0)
     logger.stop_logging_writer()
     assert set(scalars(tmp_path)) == set(service.tags)

@@ -42,6 +42,8 @@ class PlotArguments:
     """The picture: .png or .svg. If left out: plot.png in the folder of the run, or in the one that all runs are in."""
     list: bool = False
     """Print the tags that the runs have, and draw nothing."""
+    trust: bool = False
+    """Taken as by the other commands; this one executes nothing that a run names."""
 
 
 def run(arguments: Sequence[str]) -> None:

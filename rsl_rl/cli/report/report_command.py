@@ -41,6 +41,8 @@ class ReportArguments:
     """A run's folder, also of another program, or a task's name for its newest run."""
     output: Path | None = None
     """The page; report.html in the run's folder if left out."""
+    trust: bool = False
+    """Taken as by the other commands; this one executes nothing that a run names."""
 
 
 def run(arguments: list[str]) -> None:

@@ -10,14 +10,14 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from rsl_rl.cli.own_runs import write_own
 from rsl_rl.cli.sweep.space import task_of, with_values
 from rsl_rl.cli.sweep.study import Trials, import_optuna
 from rsl_rl.cli.sweep.sweep_file import Sweep
 from rsl_rl.cli.sweep.trials import Plan
 from rsl_rl.cli.table import as_table
-from rsl_rl.config.task import write_task
+from rsl_rl.config.task import task_text
 from rsl_rl.telemetry.console import number
-from rsl_rl.utils.atomic_files import replaced_when_complete
 
 BEST = "best.yaml"
 _SHOWN = 5
@@ -39,8 +39,7 @@ def write_best(study: Any, plan: Plan) -> None:
     values = {parameter.name: parameter.value_of(best.params[parameter.name]) for parameter in plan.parameters}
     reached = f"{plan.metric} {number(best.value)} in trial {best.number} of the sweep '{plan.folder.name}'"
     document = with_values(plan.document, {**values, "seed": plan.seeds[0], "expected": reached})
-    with replaced_when_complete(plan.folder / BEST) as partial:
-        write_task(task_of(document), partial)
+    write_own(plan.folder / BEST, task_text(task_of(document)))
 
 
 def short(value: Any) -> str:

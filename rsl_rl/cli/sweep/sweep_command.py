@@ -16,6 +16,7 @@ import tyro
 from rsl_rl.cli.command_line import parsed
 from rsl_rl.cli.key_value_options import key_value_options
 from rsl_rl.cli.main import UserError, user_errors
+from rsl_rl.cli.own_runs import write_own
 from rsl_rl.cli.signals import StopSignals
 from rsl_rl.cli.startup import load_pytorch
 from rsl_rl.cli.sweep.result import ranked, short, summary, write_best
@@ -44,8 +45,7 @@ from rsl_rl.cli.sweep.study import (
 )
 from rsl_rl.cli.sweep.sweep_file import FILE, SWEEPS, Sweep, changed_by, read_sweep
 from rsl_rl.cli.sweep.trials import Plan, RunningTrial, places
-from rsl_rl.config.task import load_task, task_file
-from rsl_rl.utils.atomic_files import write_whole
+from rsl_rl.config.task import Check, load_task, task_file
 from rsl_rl.utils.yaml_text import as_yaml
 
 _POLL_SECONDS = 0.2
@@ -91,6 +91,8 @@ class SweepArguments:
     left out: study.db in the sweep's folder."""
     show: bool = False
     """Print the state of the sweep, and train nothing."""
+    trust: bool = False
+    """Import and execute code outside this library that a stranger's sweep names."""
 
 
 def run(arguments: list[str]) -> None:
@@ -103,14 +105,14 @@ def run(arguments: list[str]) -> None:
         registry=key_value_options(),
     )
     with user_errors():
-        sweep = read_sweep(chosen.what)
+        sweep, check = read_sweep(chosen.what, chosen.trust)
         params = dict(parse_option(text) for text in chosen.param)
         sweep = changed_by(sweep, params, chosen)
         with database_errors(_storage(sweep, chosen)):
             if chosen.show:
                 _show(sweep, chosen)
                 return
-            sweep, plan, study = _prepared(sweep, chosen)
+            sweep, plan, study = _prepared(sweep, chosen, check)
     with user_errors(only_ours=True), database_errors(_storage(sweep, chosen)):
         _Sweeping(sweep, plan, study, chosen).run()
 
@@ -129,13 +131,13 @@ def _storage(sweep: Sweep, chosen: SweepArguments) -> str:
     return chosen.storage or f"sqlite:///{(SWEEPS / sweep.name / 'study.db').resolve()}"
 
 
-def _prepared(sweep: Sweep, chosen: SweepArguments) -> tuple[Sweep, Plan, Any]:
+def _prepared(sweep: Sweep, chosen: SweepArguments, check: Check) -> tuple[Sweep, Plan, Any]:
     """Return the sweep, what is trained, and the study, after everything that can be wrong has been checked."""
     if min(sweep.trials, chosen.workers) < 1:
         raise ValueError(f"At least one trial and one worker are needed, got {sweep.trials} and {chosen.workers}.")
     task_file(sweep.task)
     load_pytorch()
-    task = load_task(sweep.task)
+    task = load_task(sweep.task, check)
     document = task_document(task)
     for name in sweep.overrides:
         check_name(name, document)
@@ -166,7 +168,7 @@ def _prepared(sweep: Sweep, chosen: SweepArguments) -> tuple[Sweep, Plan, Any]:
     sweep.check_same(study, document)
     (folder / "logs").mkdir(parents=True, exist_ok=True)
     study.sampler = make_sampler(sweep.sampler, seed_of_this_start(task.seed, is_new), chosen.workers)
-    write_whole(folder / FILE, as_yaml(dataclasses.asdict(sweep)))
+    write_own(folder / FILE, as_yaml(dataclasses.asdict(sweep)))
     if sweep.sampler == "grid":
         size = queue_grid(study, {parameter.name: parameter.labels for parameter in parameters})
         sweep = dataclasses.replace(sweep, trials=min(sweep.trials, size))
@@ -196,7 +198,7 @@ class _Sweeping:
         print(f"Sweep {self._sweep.name}: {done} of {self._sweep.trials} trials are done, in {self._plan.folder}")
         print(f"{self._sweep.direction} {self._sweep.metric} over {names}", flush=True)
         with StopSignals() as signals:
-            signals.stop = self._stop
+            signals.stop_with(self._stop)
             try:
                 while self._active or (not self._is_stopping and len(self._trials.finished()) < self._sweep.trials):
                     if time.monotonic() - self._looked > _LOOK_SECONDS:

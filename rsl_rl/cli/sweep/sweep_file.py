@@ -10,14 +10,17 @@ import re
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from rsl_rl.cli.own_runs import check_given, check_stranger, is_own
 from rsl_rl.cli.run_folder import RUNS
 from rsl_rl.config.options import check_type
-from rsl_rl.config.task import read_document
+from rsl_rl.config.task import Check, read_document
 from rsl_rl.telemetry.plain_values import flattened
 from rsl_rl.utils import did_you_mean, listed
+from rsl_rl.utils.trust import never_import_from
 from rsl_rl.utils.yaml_text import parse_yaml_text
 
 SWEEPS = RUNS / "sweeps"
@@ -64,28 +67,38 @@ class Sweep:
             )
 
 
-def read_sweep(what: str) -> Sweep:
-    """Return a sweep by its file, its folder or its name, or one of a task, of which nothing is varied yet."""
-    path = Path(what)
-    if (path / FILE).is_file():
-        return _read(path / FILE, path.resolve().name)
-    if (SWEEPS / what / FILE).is_file():
-        return _read(SWEEPS / what / FILE, what)
+def read_sweep(what: str, trust: bool = False) -> tuple[Sweep, Check]:
+    """Return a sweep by its file, its folder or its name, or one of a task, of which nothing is varied yet.
+
+    With it comes what looks at the file of its task: as at a stranger's, where the sweep may be one.
+    """
+    path, given, stranger = Path(what), partial(check_given, trust), partial(check_stranger, trust)
+    for folder in (path, SWEEPS / what):
+        if (folder / FILE).is_file():
+            never_import_from(folder)
+            text, _ = _parsed(folder / FILE)
+            return _read(folder / FILE, folder.resolve().name, stranger), given if is_own(text) else stranger
     if path.is_dir():
         raise ValueError(f"'{what}' is not a sweep: it holds no {FILE}.")
     if path.suffix in (".yaml", ".yml") and path.is_file():
-        document = parse_yaml_text(path.read_text(encoding="utf-8"))
+        _, document = _parsed(path)
         if not isinstance(document, Mapping) or "runner" not in document:
-            return _read(path, path.stem)
-        return Sweep(task=what, name=read_document(path).get("name", path.stem))
-    return Sweep(task=what)
+            return _read(path, path.stem, given), given
+        return Sweep(task=what, name=read_document(path).get("name", path.stem)), given
+    return Sweep(task=what), given
 
 
-def _read(path: Path, name: str) -> Sweep:
+def _parsed(path: Path) -> tuple[str, Any]:
     try:
-        document = parse_yaml_text(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        return text, parse_yaml_text(text)
     except ValueError as error:
         raise ValueError(f"'{path}' is not a readable YAML file: {error}") from error
+
+
+def _read(path: Path, name: str, check: Check) -> Sweep:
+    text, document = _parsed(path)
+    check(path, text, document)
     types = typing.get_type_hints(Sweep)
     if not isinstance(document, Mapping) or "task" not in document:
         raise ValueError(f"'{path}' is not a sweep: it needs the keys 'task' and 'parameters'.")

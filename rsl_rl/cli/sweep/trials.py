@@ -17,12 +17,12 @@ from typing import Any
 
 from rsl_rl.cli.main import UserError
 from rsl_rl.cli.own_process import own_command, own_environment
+from rsl_rl.cli.own_runs import write_own
 from rsl_rl.cli.sweep.space import Parameter, with_values
 from rsl_rl.cli.sweep.study import BEAT_SECONDS, Trials, while_ours
 from rsl_rl.telemetry.console import duration, number
 from rsl_rl.telemetry.metrics_csv import FILE_NAME
 from rsl_rl.utils import did_you_mean, listed
-from rsl_rl.utils.atomic_files import write_whole
 from rsl_rl.utils.yaml_text import as_yaml
 
 
@@ -100,7 +100,7 @@ class RunningTrial:
         if self.pruned_at is not None:
             self._trials.end(self.trial, "PRUNED", f"pruned after {self.pruned_at} steps")
             return f"pruned after {self.pruned_at} iterations at {number(self._pruned_with)}"
-        if self.is_stopped or code in (130, 143):
+        if self.is_stopped or code in (129, 130, 143):
             # Somebody ended it, here or from outside: it has not failed.
             return f"stopped; {self._trials.give_back(self.frozen(), counts=not self.is_stopped)}"
         if code != 0 or self._table.last is None:
@@ -124,7 +124,7 @@ class RunningTrial:
         self._table = _Table(run / FILE_NAME, self._plan.metric)
         file = self._plan.folder / "logs" / f"{'_'.join(names)}.yaml"
         self._log = file.with_suffix(".txt")
-        write_whole(file, as_yaml(document))
+        write_own(file, as_yaml(document))
         command = ["train", str(file), "--run-dir", str(run), "--export", "False"]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
