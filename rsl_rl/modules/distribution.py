@@ -163,7 +163,7 @@ class _OfTorch(NamedTuple):
 
 
 class _TwoRows(Distribution):
-    """A distribution of which the network gives both parameters; the second starts as the same for all observations."""
+    """A distribution whose parameters both come from the network; at first the second is the same everywhere."""
 
     _second_output = 0.0
 

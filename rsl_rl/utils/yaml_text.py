@@ -50,7 +50,7 @@ def yaml_file(path: str | os.PathLike[str]) -> tuple[str, Any]:
     """
     reason = found_instead(path)
     if reason not in (None, "it is plain text") and os.path.lexists(path):
-        raise ValueError(f"'{path}' is no readable YAML file: {reason}.")
+        raise ValueError(f"'{path}' is not a readable YAML file: {reason}.")
     content = b""
     try:
         content = read_bytes_limited(path, LONGEST_YAML)
@@ -59,9 +59,9 @@ def yaml_file(path: str | os.PathLike[str]) -> tuple[str, Any]:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         reason = f"it is not encoded as UTF-8, line {line} has the byte 0x{content[error.start]:02x}"
-        raise ValueError(f"'{path}' is no readable YAML file: {reason}.") from error
+        raise ValueError(f"'{path}' is not a readable YAML file: {reason}.") from error
     except ValueError as error:
-        raise ValueError(f"'{path}' is no readable YAML file: {error}") from error
+        raise ValueError(f"'{path}' is not a readable YAML file: {error}") from error
 
 
 def parse_yaml_text(text: str) -> Any:
