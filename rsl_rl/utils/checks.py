@@ -17,7 +17,6 @@ if TYPE_CHECKING:  # The command line checks modes before it loads torch, which 
     from torch import nn
 
 _COMPILE_MODES = ("default", "max-autotune-no-cudagraphs")
-_ROUNDED = (torch.float16, torch.bfloat16)
 # By these options saved optimizers are told apart: those of Adam and AdamW, SGD, RMSprop.
 _DISTINCTIVE_OPTIONS = {"betas", "dampening", "alpha"}
 
@@ -77,7 +76,7 @@ def check_state_dict(module: nn.Module, state: Mapping[str, torch.Tensor], name:
     """
     import torch
 
-    expected = module.state_dict()
+    rounded, expected = (torch.float16, torch.bfloat16), module.state_dict()
     problems = []
     for key, needed in expected.items():
         value = state.get(key, needed)
@@ -89,7 +88,7 @@ def check_state_dict(module: nn.Module, state: Mapping[str, torch.Tensor], name:
             problems.append(f"{key}: the checkpoint has {list(value.shape)}, the {name} needs {list(needed.shape)}")
         elif value.ndim and needed.is_floating_point() and not value.is_floating_point():
             problems.append(f"{key}: the checkpoint has {value.dtype}, the {name} needs {needed.dtype}")
-        elif value.dtype in _ROUNDED and needed.dtype not in _ROUNDED:
+        elif value.dtype in rounded and needed.dtype not in rounded:
             text = f"The checkpoint's {name} was saved as {value.dtype}, which rounds its numbers."
             warnings.warn(text, stacklevel=2)
     if strict:
