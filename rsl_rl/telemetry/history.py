@@ -295,9 +295,13 @@ def _told_by_tensorboard() -> Iterator[list[str]]:
 
 def _check_records(path: Path) -> None:
     """Raise ValueError for a record of a length that only its reader's memory would limit."""
+    from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
+
     with path.open("rb") as file:
         while len(head := file.read(12)) == 12:  # length, checksum; then the record, checksum
             length = int.from_bytes(head[:8], "little")
+            if masked_crc32c(head[:8]) != int.from_bytes(head[8:], "little"):
+                return  # Damaged: the reader stops here, and that is said.
             if length > LONGEST_RECORD:
                 place = f"'{path}', byte {file.tell() - 12:,}"
                 raise ValueError(f"{place}: a record of {length:,} bytes; at most {LONGEST_RECORD:,} are read.")

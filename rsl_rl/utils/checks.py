@@ -76,8 +76,7 @@ def check_state_dict(module: nn.Module, state: Mapping[str, torch.Tensor], name:
     """
     import torch
 
-    rounded = (torch.float16, torch.bfloat16)
-    expected = module.state_dict()
+    rounded, expected = (torch.float16, torch.bfloat16), module.state_dict()
     problems = []
     for key, needed in expected.items():
         value = state.get(key, needed)
