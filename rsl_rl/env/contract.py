@@ -8,7 +8,6 @@ Only arity, types, shapes and kinds of numbers are looked at, never a value on a
 
 from __future__ import annotations
 
-import math
 import numbers
 import operator
 import warnings
@@ -78,7 +77,7 @@ def _is_right(name: str, value: Any, env: Any) -> bool:
     if name in ("num_envs", "num_actions"):
         return operator.index(value) >= 1 and value is not True
     if name == "device":
-        return bool(torch.device(value))
+        return value is None or bool(torch.device(value))
     if name == "episode_length_buf":
         return torch.as_tensor(value).numel() == env.num_envs and torch.as_tensor(value).dtype != torch.bool
     if name == "max_episode_length":
@@ -105,9 +104,8 @@ class Contract:
         check_attributes(env)
         self._env = env
         # A set that is not configured falls back to the group of its name, or to "policy".
-        self._used = (
-            None if obs_groups is None else {*_DEFAULTS, *(name for names in obs_groups.values() for name in names)}
-        )
+        configured = (name for names in (obs_groups or {}).values() for name in names)
+        self._used = None if obs_groups is None else {*_DEFAULTS, *configured}
         self._num_envs = int(env.num_envs)
         self._specs: dict[str, tuple[torch.Size, torch.dtype]] = {}
         """Shape and type of every group, as the first observations had them."""
@@ -135,7 +133,7 @@ class Contract:
             form = (
                 *((name, value.shape, value.dtype, value.device) for name, value in obs.items()),
                 *(type(obs), type(extras), rewards.shape, rewards.dtype, dones.shape, dones.dtype),
-                *(time_outs.shape, time_outs.dtype),
+                *(time_outs.shape, time_outs.dtype, type(extras.get("log")), type(extras.get("episode"))),
             )
             is_plain = self._known.get(form)
         except (AttributeError, TypeError, ValueError):  # a list, an array, None ...
@@ -144,8 +142,9 @@ class Contract:
         if is_plain is None:
             # Not seen before: everything is looked at, once. Not all that falls into four parts is meant so.
             obs, rewards, dones, extras = self._four(returned)
-            is_plain = self._known[form] = self._look_at_groups(obs, method)
+            is_plain = self._look_at_groups(obs, method)
             self._look_at_numbers(rewards, dones, extras)
+            self._known[form] = is_plain
         if not is_plain:
             obs = self._converted(obs)
         elif obs.device != self._device:
@@ -205,14 +204,12 @@ class Contract:
             rule = "Expected a tensor [N, ...]: of groups within groups make groups of their own."
             raise breach(self._env, method, found, rule)
         if value.shape[:1] != (self._num_envs,):
-            rule = (
-                f"Expected one row for each of the {self._num_envs} environments (num_envs): [{self._num_envs}, ...]."
-            )
+            count = self._num_envs
+            rule = f"Expected one row for each of the {count} environments (num_envs): [{count}, ...]."
             raise breach(self._env, method, found, rule)
         if value.shape != shape:
-            raise breach(
-                self._env, method, found, f"Expected {list(shape)}: a group keeps the shape of the first observations."
-            )
+            rule = f"Expected {list(shape)}: a group keeps the shape of the first observations."
+            raise breach(self._env, method, found, rule)
         if value.is_complex() or not _may_become(value, dtype):
             kind = str(dtype).removeprefix("torch.")
             raise breach(self._env, method, found, f"Expected {kind}: a group keeps the kind of its first numbers.")
@@ -253,8 +250,8 @@ class Contract:
             groups = self._fitting(final_obs, self._num_envs, "extras['final_obs']")
             if groups is not final_obs:
                 changed["final_obs"] = groups
-        elif isinstance(terminal, Mapping) and {*terminal} >= {"env_ids", "observations"}:
-            rows = math.prod(getattr(terminal["env_ids"], "shape", [len(terminal["env_ids"])]))
+        elif isinstance(terminal, Mapping) and "env_ids" in terminal and hasattr(terminal.get("observations"), "keys"):
+            rows = torch.as_tensor(terminal["env_ids"]).numel()
             groups = self._fitting(terminal["observations"], rows, "extras['terminal']['observations']")
             if groups is not terminal["observations"]:
                 changed["terminal"] = {**terminal, "observations": groups}

@@ -203,6 +203,21 @@ def test_first_observations(change: Change, message: str) -> None:
     assert f":{inspect.getsourcelines(Observing.get_observations)[1]} (" in str(raised.value)
 
 
+def test_what_was_refused_once_is_refused_again() -> None:
+    runner = OnPolicyRunner(Changed(REWARDS, lambda rewards: rewards[:1]), config())
+    for _ in range(2):
+        with pytest.raises(ContractError, match="returned rewards"):
+            runner.learn(1)
+
+
+def test_what_is_right_at_first_and_wrong_later() -> None:
+    for wrong in ({"log": [1.0]}, {"time_outs": None}, {"time_outs": np.zeros(N, bool)}, None):
+        steps = iter(range(100))
+        env = Changed(EXTRAS, lambda extras, wrong=wrong, steps=steps: extras if next(steps) < 3 else wrong)
+        with pytest.raises(ContractError, match="extras"):
+            learned(env, 3)
+
+
 def test_whole_numbers_do_not_become_fractions_later() -> None:
     class Rounded(Observing):
         def get_observations(self) -> Any:
