@@ -8,7 +8,7 @@ import sys
 
 # With -m Python looks into the working folder first, which may be somebody else's; the command line adds it when code
 # of the user's own is named.
-if __name__ == "__main__" and sys.path[:1] in ([""], [os.getcwd()]):
+if __name__ == "__main__" and not getattr(sys.flags, "safe_path", False) and sys.path[:1] in ([""], [os.getcwd()]):
     del sys.path[0]
 
 from rsl_rl.cli.main import main

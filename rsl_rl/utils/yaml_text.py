@@ -87,8 +87,8 @@ def parse_yaml_text(text: str) -> Any:
     Loader.add_multi_constructor("tag:yaml.org,2002:python/", _refuse_python_object)
     if len(text) > LONGEST_YAML:
         raise ValueError(f"it is longer than {LONGEST_YAML // MIB} MiB")
-    loader = Loader(text)
     try:
+        loader = Loader(text)
         node = loader.get_single_node()
         if node is None:
             return None
@@ -100,8 +100,6 @@ def parse_yaml_text(text: str) -> Any:
         raise ValueError("it is nested too deeply") from None
     except (AttributeError, IndexError, KeyError, OverflowError) as error:  # "!!bool maybe"
         raise ValueError(f"a value does not fit its tag: {error!r}") from error
-    finally:
-        loader.dispose()
 
 
 def _plain(value: Any) -> Any:

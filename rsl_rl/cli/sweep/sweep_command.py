@@ -43,9 +43,9 @@ from rsl_rl.cli.sweep.study import (
     shown,
     wait_until_filled,
 )
-from rsl_rl.cli.sweep.sweep_file import FILE, SWEEPS, Sweep, changed_by, read_sweep
+from rsl_rl.cli.sweep.sweep_file import FILE, SWEEPS, Sweep, changed_by, check_of_task, read_sweep
 from rsl_rl.cli.sweep.trials import Plan, RunningTrial, places
-from rsl_rl.config.task import Check, load_task, task_file
+from rsl_rl.config.task import load_task, task_file
 from rsl_rl.utils.yaml_text import as_yaml
 
 _POLL_SECONDS = 0.2
@@ -105,14 +105,14 @@ def run(arguments: list[str]) -> None:
         registry=key_value_options(),
     )
     with user_errors():
-        sweep, check = read_sweep(chosen.what, chosen.trust)
+        sweep = read_sweep(chosen.what, chosen.trust)
         params = dict(parse_option(text) for text in chosen.param)
         sweep = changed_by(sweep, params, chosen)
         with database_errors(_storage(sweep, chosen)):
             if chosen.show:
                 _show(sweep, chosen)
                 return
-            sweep, plan, study = _prepared(sweep, chosen, check)
+            sweep, plan, study = _prepared(sweep, chosen)
     with user_errors(only_ours=True), database_errors(_storage(sweep, chosen)):
         _Sweeping(sweep, plan, study, chosen).run()
 
@@ -131,13 +131,13 @@ def _storage(sweep: Sweep, chosen: SweepArguments) -> str:
     return chosen.storage or f"sqlite:///{(SWEEPS / sweep.name / 'study.db').resolve()}"
 
 
-def _prepared(sweep: Sweep, chosen: SweepArguments, check: Check) -> tuple[Sweep, Plan, Any]:
+def _prepared(sweep: Sweep, chosen: SweepArguments) -> tuple[Sweep, Plan, Any]:
     """Return the sweep, what is trained, and the study, after everything that can be wrong has been checked."""
     if min(sweep.trials, chosen.workers) < 1:
         raise ValueError(f"At least one trial and one worker are needed, got {sweep.trials} and {chosen.workers}.")
     task_file(sweep.task)
     load_pytorch()
-    task = load_task(sweep.task, check)
+    task = load_task(sweep.task, check_of_task(chosen.what, chosen.trust))
     document = task_document(task)
     for name in sweep.overrides:
         check_name(name, document)

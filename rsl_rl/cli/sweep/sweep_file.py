@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -66,25 +67,31 @@ class Sweep:
             )
 
 
-def read_sweep(what: str, trust: bool = False) -> tuple[Sweep, Check]:
-    """Return a sweep by its file, its folder or its name, or one of a task, of which nothing is varied yet.
-
-    With it comes what looks at the file of its task: as at a stranger's, where the sweep may be one.
-    """
-    path, given, stranger = Path(what), partial(check_given, trust), partial(check_stranger, trust)
-    for folder in (path, SWEEPS / what):
-        if (folder / FILE).is_file():
-            never_import_from(folder)
-            text, _ = yaml_file(folder / FILE)
-            return _read(folder / FILE, folder.resolve().name, stranger), given if is_own(text) else stranger
+def read_sweep(what: str, trust: bool = False) -> Sweep:
+    """Return a sweep by its file, its folder or its name, or one of a task, of which nothing is varied yet."""
+    path, given = Path(what), partial(check_given, trust)
+    if (file := _file_in_folder(what)) is not None:
+        never_import_from(file.parent)
+        return _read(file, file.parent.resolve().name, partial(check_stranger, trust))
     if path.is_dir():
         raise ValueError(f"'{what}' is not a sweep: it holds no {FILE}.")
     if path.suffix in (".yaml", ".yml") and path.is_file():
         document = read_yaml(path)
         if not isinstance(document, Mapping) or "runner" not in document:
-            return _read(path, path.stem, given), given
-        return Sweep(task=what, name=read_document(path).get("name", path.stem)), given
-    return Sweep(task=what), given
+            return _read(path, path.stem, given)
+        return Sweep(task=what, name=read_document(path).get("name", path.stem))
+    return Sweep(task=what)
+
+
+def check_of_task(what: str, trust: bool) -> Check:
+    """Return what looks at the file of a sweep's task: that of a stranger's sweep is a stranger's, wherever it lies."""
+    file = _file_in_folder(what)
+    is_given = file is None or is_own(yaml_file(file)[0])
+    return partial(check_given if is_given else check_stranger, trust)
+
+
+def _file_in_folder(what: str) -> Path | None:
+    return next((folder / FILE for folder in (Path(what), SWEEPS / what) if (folder / FILE).is_file()), None)
 
 
 def _read(path: Path, name: str, check: Check) -> Sweep:
@@ -108,7 +115,7 @@ def changed_by(sweep: Sweep, parameters: Mapping[str, Any], chosen: Any) -> Swee
         if name in given:
             given[name] = parse_yaml_text(given[name])
     given["seeds"] = list(given.get("seeds", sweep.seeds))
-    given["name"] = given.get("name") or sweep.name or filed_as(sweep.task)
+    given["name"] = given.get("name") or sweep.name or filed_as(re.sub(r"[^\w.-]", "-", sweep.task))
     given["parameters"] = {**sweep.parameters, **parameters}
     given["overrides"] = sweep.overrides | {name.replace("-", "_"): value for name, value in chosen.overrides.items()}
     if given["name"] != filed_as(given["name"]):

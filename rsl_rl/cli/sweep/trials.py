@@ -125,7 +125,8 @@ class RunningTrial:
         file = self._plan.folder / "logs" / f"{'_'.join(names)}.yaml"
         self._log = file.with_suffix(".txt")
         write_own(file, as_yaml(document))
-        command = ["train", str(file), "--run-dir", str(run), "--export", "False"]
+        # The sweep has been asked; where no key can be kept its trials would be again.
+        command = ["train", str(file), "--run-dir", str(run), "--export", "False", "--trust"]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 own_command("rsl_rl.cli.sweep.trial_process", self.place.cores, *command),
