@@ -24,9 +24,11 @@ from rsl_rl.cli.conclusion import conclude
 from rsl_rl.cli.key_value_options import key_value_options
 from rsl_rl.cli.main import UserError, user_errors
 from rsl_rl.cli.run_folder import CONFIG, Run, new_run_folder, remember_launch, run_to_resume
+from rsl_rl.cli.runner_options import put_into_sections, with_exact_types
 from rsl_rl.cli.signals import StopSignals
 from rsl_rl.cli.warning_log import WarningLog
 from rsl_rl.compat.configurations import default_sets
+from rsl_rl.config.schema import RunnerConfig
 from rsl_rl.config.task import DEFAULT_TASK, TaskConfig, check_task, load_task, task_names, write_task
 from rsl_rl.distributed import current, join_world, local_rank, world_size
 from rsl_rl.env import VecEnv, make_env
@@ -66,14 +68,17 @@ def run(arguments: list[str]) -> None:
         if resumed is not None and (not named or Path(name).suffix not in (".yaml", ".yml")):
             # What it was started with, not the task's defaults; a file of the user's may have been changed on purpose.
             preset = resumed.task()
+        runner, arguments = put_into_sections(preset.runner, arguments)
+        preset = dataclasses.replace(preset, runner=runner)
     values = dict(vars(preset))
     if not preset.runner.obs_groups:
         # Empty sets stand for everything that the environment gives, and make the options exist.
         values["runner"] = dataclasses.replace(preset.runner, obs_groups={"actor": [], "critic": []})
+    default = with_exact_types(TrainArguments(**values))
     chosen = tyro.cli(
-        TrainArguments,
+        type(default),
         args=arguments,
-        default=TrainArguments(**values),
+        default=default,
         prog=f"rsl-rl train {name}",
         description=f"Train '{name}'. Another task: rsl-rl train TASK, one of {listed(task_names())}, a YAML file, or "
         "an environment such as gym:Ant-v5.",
@@ -90,7 +95,8 @@ def run(arguments: list[str]) -> None:
     if isinstance(logger, str) and logger[:1] in ("[", "{"):
         with user_errors():
             logger = parse_yaml_text(logger)
-    values["runner"] = dataclasses.replace(chosen.runner, others=others, obs_groups=obs_groups, logger=logger)
+    runner = dataclasses.replace(chosen.runner, others=others, obs_groups=obs_groups, logger=logger)
+    values["runner"] = RunnerConfig.from_dict(runner.to_dict())
     task = TaskConfig(**values)
     if chosen.teacher is not None:
         with user_errors():
