@@ -26,10 +26,12 @@ from rsl_rl.cli.key_value_options import key_value_options
 from rsl_rl.cli.main import UserError, user_errors
 from rsl_rl.cli.own_runs import check_given, without_seal, write_own
 from rsl_rl.cli.run_folder import CONFIG, Run, check_finite, new_run_folder, remember_launch, run_to_resume
+from rsl_rl.cli.runner_options import put_into_sections, with_exact_types
 from rsl_rl.cli.signals import StopSignals
 from rsl_rl.cli.startup import load_pytorch
 from rsl_rl.cli.warning_log import WarningLog
 from rsl_rl.compat.configurations import default_sets
+from rsl_rl.config.schema import RunnerConfig
 from rsl_rl.config.task import (
     DEFAULT_TASK,
     TaskConfig,
@@ -84,14 +86,17 @@ def run(arguments: list[str]) -> None:
         if resumed is not None and (not named or Path(name).suffix not in (".yaml", ".yml")):
             # What it was started with, not the task's defaults; a file of the user's may have been changed on purpose.
             preset = resumed.task(trust)
+        runner, arguments = put_into_sections(preset.runner, arguments)
+        preset = dataclasses.replace(preset, runner=runner)
     values = dict(vars(preset))
     if not preset.runner.obs_groups:
         # Empty sets stand for everything that the environment gives, and make the options exist.
         values["runner"] = dataclasses.replace(preset.runner, obs_groups={"actor": [], "critic": []})
+    default = with_exact_types(TrainArguments(**values))
     chosen = parsed(
-        TrainArguments,
+        type(default),
         arguments,
-        default=TrainArguments(**values),
+        default=default,
         prog=f"rsl-rl train {name}",
         description=f"Train '{name}'. Another task: rsl-rl train TASK, one of {listed(task_names())}, a YAML file, or "
         "an environment such as gym:Ant-v5.",
@@ -108,7 +113,8 @@ def run(arguments: list[str]) -> None:
     if isinstance(logger, str) and logger[:1] in ("[", "{"):
         with user_errors():
             logger = parse_yaml_text(logger)
-    values["runner"] = dataclasses.replace(chosen.runner, others=others, obs_groups=obs_groups, logger=logger)
+    runner = dataclasses.replace(chosen.runner, others=others, obs_groups=obs_groups, logger=logger)
+    values["runner"] = RunnerConfig.from_dict(runner.to_dict())
     task = TaskConfig(**values)
     with user_errors():
         if chosen.teacher is not None:
