@@ -61,6 +61,7 @@ def configuration(env: wrapper_torch.RSLRLBraxWrapper, task: str, params: Any = 
     return cfg.to_dict()
 
 
+@pytest.mark.timeout(900)  # JAX compiles three programs.
 def test_the_steps_of_its_program(env: wrapper_torch.RSLRLBraxWrapper, tmp_path: Path) -> None:
     root = tmp_path / "logs"
     runner = OnPolicyRunner(env, configuration(env, TASK), str(root / "run"), device="cpu")

@@ -18,7 +18,7 @@ import types
 import typing
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import docstring_parser
 
@@ -67,12 +67,12 @@ def keys(configured: Any) -> Iterator[Key]:
         described = {}
         for base in reversed(configured.__mro__[:-1]):
             described |= _descriptions(docstring_parser.parse_from_object(base))
-        hints = typing.get_type_hints(configured)
+        hints = typing.get_type_hints(configured, include_extras=True)
         defaults = {field.name: _default_of(field) for field in dataclasses.fields(configured)}
     else:
         constructor: Callable[..., None] = configured.__init__
         described = _descriptions(docstring_parser.parse(constructor.__doc__ or ""))
-        hints = typing.get_type_hints(constructor)
+        hints = typing.get_type_hints(constructor, include_extras=True)
         parameters = list(inspect.signature(constructor).parameters.values())[1:]
         defaults = {parameter.name: parameter.default for parameter in parameters}
     for name, default in defaults.items():
@@ -85,6 +85,8 @@ def keys(configured: Any) -> Iterator[Key]:
 def words(hint: Any) -> str:
     """Return a type in the words of somebody who writes YAML."""
     origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return f"{words(arguments[0])} ({arguments[1]})"
     if origin in (Union, types.UnionType):
         return " or ".join(dict.fromkeys(words(option) for option in arguments))
     if origin is Literal:

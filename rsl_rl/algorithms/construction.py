@@ -16,7 +16,7 @@ from tensordict import TensorDict
 from rsl_rl.algorithms.algorithm import Algorithm
 from rsl_rl.checkpoint import read_checkpoint
 from rsl_rl.compat.checkpoints import modernize
-from rsl_rl.config import check_options, checked_algorithm, takes_option
+from rsl_rl.config import check_options, checked_algorithm, plain_config, takes_option
 from rsl_rl.env import VecEnv
 from rsl_rl.extensions import resolve_rnd_config, resolve_symmetry_config
 from rsl_rl.models import MLPModel
@@ -53,12 +53,13 @@ def construct_actor_critic(obs: TensorDict, env: VecEnv, cfg: dict[str, Any], de
     Raises:
         ValueError, TypeError: The configuration is wrong; says where.
     """
+    cfg = plain_config(cfg)
     algorithm_class, options = resolve_class(cfg["algorithm"])
     share_cnn_encoders = options.get("share_cnn_encoders", False)
     if not takes_option(algorithm_class, "share_cnn_encoders"):
         # A constructor of the user, which need not know what it does not do itself.
         options.pop("share_cnn_encoders", None)
-    check_options(algorithm_class, options, "algorithm")
+    options = check_options(algorithm_class, options, "algorithm")
     sets = ["actor", "critic", *(["rnd_state"] if options.get("rnd_cfg") is not None else [])]
     obs_groups = resolve_sets(obs, cfg, sets)
     models = build_models(
@@ -79,8 +80,9 @@ def construct_student_teacher(obs: TensorDict, env: VecEnv, cfg: dict[str, Any],
         FileNotFoundError: There is no such file as ``teacher_checkpoint`` names.
         ValueError, TypeError: The configuration is wrong, or that checkpoint does not fit the teacher; says where.
     """
+    cfg = plain_config(cfg)
     algorithm_class, options = resolve_class(cfg["algorithm"])
-    check_options(algorithm_class, options, "algorithm")
+    options = check_options(algorithm_class, options, "algorithm")
     obs_groups = resolve_sets(obs, cfg, ["student", "teacher"])
     models = build_models(obs, cfg, obs_groups, dict.fromkeys(("student", "teacher"), int(env.num_actions)), device)
     storage = build_storage("distillation", obs, env, cfg, device)
@@ -134,7 +136,7 @@ def build_models(
         # Not a test for MLPModel: programs bring models of their own.
         if is_class and not hasattr(model_class, "update_normalization"):
             raise ValueError(f"'{name}.class_name' must name a model, got {kind}.")
-        check_options(model_class, options, name)
+        options = check_options(model_class, options, name)
         if share_cnn_encoders and models:
             first_name, first = next(iter(models.items()))
             if not hasattr(first, "cnns"):

@@ -26,7 +26,8 @@ from rsl_rl.learning import GradientStep, Optimizer
 from rsl_rl.models import MLPModel
 from rsl_rl.modules import HiddenState, changed_state
 from rsl_rl.storage import RolloutStorage
-from rsl_rl.utils import check_choice, did_you_mean
+from rsl_rl.utils import check_choice, did_you_mean, takes_plain_options
+from rsl_rl.utils.ranges import Count, Limit, NonNegative
 
 _LOSSES = {"mse": functional.mse_loss, "huber": functional.huber_loss}
 
@@ -44,22 +45,23 @@ class Distillation(Algorithm):
     parts_to_load = ("student", "teacher", "optimizer", "iteration")
     counters = ("num_updates",)
 
+    @takes_plain_options
     def __init__(
         self,
         student: MLPModel,
         teacher: MLPModel,
         storage: RolloutStorage,
-        num_learning_epochs: int = 1,
-        gradient_length: int = 15,
-        learning_rate: float = 1e-3,
-        max_grad_norm: float | None = None,
+        num_learning_epochs: Count = 1,
+        gradient_length: Count = 15,
+        learning_rate: NonNegative = 1e-3,
+        max_grad_norm: Limit | None = None,
         loss_type: Literal["mse", "huber"] = "mse",
         optimizer: str = "adam",
         use_mixed_precision: bool = False,
         device: str = "cpu",
         multi_gpu_cfg: dict | None = None,
         grad_reduce_bucket_mb: float = 25,
-        max_bad_updates: int = 10,
+        max_bad_updates: Count = 10,
         **kwargs: Any,
     ) -> None:
         """Set up the algorithm.
@@ -71,7 +73,7 @@ class Distillation(Algorithm):
             num_learning_epochs: Passes over the rollout per iteration.
             gradient_length: Steps in time over which the loss is summed, and through which a recurrent student learns.
             learning_rate: Learning rate.
-            max_grad_norm: The student's gradient is clipped to this norm; None for no clipping.
+            max_grad_norm: The student's gradient is clipped to this norm; None or 0 for no clipping.
             loss_type: How the difference of the actions is measured.
             optimizer: adam, adamw, sgd, rmsprop, nadam, radam, adagrad, or a class such as torch.optim:Adamax.
             use_mixed_precision: Forward pass and loss in bfloat16.
@@ -92,8 +94,6 @@ class Distillation(Algorithm):
             if hint := did_you_mean(name, own, cutoff=0.85):
                 warnings.warn(f"Distillation ignores the option '{name}'.{hint}", stacklevel=2)
         check_choice("loss_type", loss_type, _LOSSES)
-        if num_learning_epochs < 1 or gradient_length < 1:
-            raise ValueError("num_learning_epochs and gradient_length must be at least 1.")
         super().__init__(device, multi_gpu_cfg)
         self.student, self.teacher = student.to(device), teacher.to(device)
         self.storage = storage  # pyright: ignore[reportIncompatibleVariableOverride] (never None here)
@@ -102,7 +102,7 @@ class Distillation(Algorithm):
         """Whether the teacher's weights were taken over from a checkpoint."""
         self.num_learning_epochs = num_learning_epochs
         self.gradient_length = gradient_length
-        self.max_grad_norm = max_grad_norm
+        self.max_grad_norm = max_grad_norm or None  # 0 as in release 5.5.1
         self.loss_type = loss_type
         self.loss_fn = _LOSSES[loss_type]
         self.use_mixed_precision = use_mixed_precision

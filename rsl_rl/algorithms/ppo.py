@@ -22,13 +22,14 @@ from rsl_rl.algorithms.algorithm import Algorithm, Metrics
 from rsl_rl.algorithms.construction import construct_actor_critic, fitting_mini_batches
 from rsl_rl.compat.names import names_of
 from rsl_rl.core import generalized_advantages, normalized
-from rsl_rl.env.finite_guard import final_observations
+from rsl_rl.env.finite_guard import FINAL, final_observations
 from rsl_rl.extensions import Extension, RandomNetworkDistillation, Symmetry
 from rsl_rl.learning import GradientStep, Optimizer
 from rsl_rl.models import MLPModel
 from rsl_rl.modules import changed_state
 from rsl_rl.storage import RolloutStorage
-from rsl_rl.utils import check_choice
+from rsl_rl.utils import check_choice, takes_plain_options
+from rsl_rl.utils.ranges import Count, Finite, Fraction, Limit, NonNegative, WholeNumber
 
 
 class PPO(Algorithm):
@@ -43,24 +44,25 @@ class PPO(Algorithm):
     gradient_step: GradientStep
     parts_to_load = ("actor", "critic", "optimizer", "iteration", "rnd")
 
+    @takes_plain_options
     def __init__(
         self,
         actor: MLPModel,
         critic: MLPModel,
         storage: RolloutStorage,
-        num_learning_epochs: int = 5,
-        num_mini_batches: int = 4,
-        clip_param: float = 0.2,
-        gamma: float = 0.99,
-        lam: float = 0.95,
-        value_loss_coef: float = 1.0,
-        entropy_coef: float = 0.01,
-        learning_rate: float = 1e-3,
-        max_grad_norm: float = 1.0,
+        num_learning_epochs: Count = 5,
+        num_mini_batches: Count = 4,
+        clip_param: Limit = 0.2,
+        gamma: Fraction = 0.99,
+        lam: Fraction = 0.95,
+        value_loss_coef: NonNegative = 1.0,
+        entropy_coef: Finite = 0.01,
+        learning_rate: NonNegative = 1e-3,
+        max_grad_norm: Limit = 1.0,
         optimizer: str = "adam",
         use_clipped_value_loss: bool = True,
         schedule: Literal["adaptive", "fixed"] = "adaptive",
-        desired_kl: float | None = 0.01,
+        desired_kl: NonNegative | None = 0.01,
         normalize_advantage_per_mini_batch: bool = False,
         use_mixed_precision: bool = False,
         device: str = "cpu",
@@ -69,9 +71,9 @@ class PPO(Algorithm):
         multi_gpu_cfg: dict | None = None,
         grad_reduce_bucket_mb: float = 25,
         share_cnn_encoders: bool = False,
-        critic_warmup_iterations: int = 0,
+        critic_warmup_iterations: WholeNumber = 0,
         shared_encoders_twice: bool = False,
-        max_bad_updates: int = 10,
+        max_bad_updates: Count = 10,
     ) -> None:
         """Set up the algorithm.
 
@@ -87,11 +89,11 @@ class PPO(Algorithm):
             value_loss_coef: Weight of the value loss.
             entropy_coef: Weight of the entropy bonus.
             learning_rate: Initial learning rate.
-            max_grad_norm: Actor's and critic's gradients are each clipped to this norm.
+            max_grad_norm: Actor's and critic's gradients are each clipped to this norm; 0 leaves none of them.
             optimizer: adam, adamw, sgd, rmsprop, nadam, radam, adagrad, or a class such as torch.optim:Adamax.
             use_clipped_value_loss: Clip the value's change like the policy's.
             schedule: adaptive: the learning rate follows the policy's KL divergence per mini-batch.
-            desired_kl: KL divergence per mini-batch, in nats, that the adaptive schedule aims at.
+            desired_kl: KL divergence per mini-batch, in nats, that the adaptive schedule aims at. None keeps the rate.
             normalize_advantage_per_mini_batch: Normalize advantages over each mini-batch rather than over the rollout.
             use_mixed_precision: Forward pass and loss in bfloat16.
             device: Where models and storage live.
@@ -109,10 +111,6 @@ class PPO(Algorithm):
             ValueError: An option is out of range or not available.
         """
         check_choice("schedule", schedule, ("adaptive", "fixed"))
-        if schedule == "adaptive" and not (desired_kl is not None and desired_kl > 0):
-            raise ValueError(f"The adaptive schedule needs a positive desired_kl, got {desired_kl}.")
-        if num_learning_epochs < 1 or num_mini_batches < 1:
-            raise ValueError("num_learning_epochs and num_mini_batches must be at least 1.")
         self.is_recurrent = actor.is_recurrent or critic.is_recurrent
         if symmetry_cfg is not None and self.is_recurrent:
             raise ValueError("symmetry_cfg needs feed-forward models: the hidden state of a mirror image is not known.")
@@ -201,11 +199,11 @@ class PPO(Algorithm):
         Limits in Reinforcement Learning", 2018): from the true last observation where the environment gives it, else
         from the observation before.
         """
-        time_outs_N = extras["time_outs"].to(self.device).bool().view(-1)
+        time_outs_N = torch.as_tensor(extras["time_outs"], device=self.device).bool().view(-1)
         values_N = self.transition.values.view(-1)
         env_ids = final_obs = None
-        if "final_obs" in extras or "terminal" in extras:
-            env_ids, final_obs = final_observations(extras, self.device)
+        if not FINAL.isdisjoint(extras):
+            env_ids, final_obs = final_observations(extras, self.device, self.transition.observations)
         if final_obs is not None and self._critic_can_see(final_obs):
             final_values = self._value_without_memory(final_obs, env_ids).view(-1)
             values_N = final_values if env_ids is None else values_N.index_copy(0, env_ids, final_values)

@@ -54,7 +54,7 @@ def parsed(kind: type[Options], arguments: Sequence[str], prog: str, description
     options["description"] = "\n\n".join(
         textwrap.fill(text, width, subsequent_indent="  ", **whole_words) for text in paragraphs
     )
-    # tyro cuts what is longer than a line, such as the path of a file.
+    # tyro cuts words that are longer than a line, such as the path of a file.
     values = flattened(dataclasses.asdict(default)) if default is not None else {}
     longest = max((len(word) for value in values.values() for word in str(value).split()), default=0)
     help_width = width if longest + _LEAST_BESIDE <= width else longest + _MOST_BESIDE

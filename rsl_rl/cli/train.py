@@ -30,7 +30,16 @@ from rsl_rl.cli.signals import StopSignals
 from rsl_rl.cli.startup import load_pytorch
 from rsl_rl.cli.warning_log import WarningLog
 from rsl_rl.compat.configurations import default_sets
-from rsl_rl.config.task import DEFAULT_TASK, TaskConfig, load_task, read_document, task_file, task_names, task_text
+from rsl_rl.config.task import (
+    DEFAULT_TASK,
+    TaskConfig,
+    check_task,
+    load_task,
+    read_document,
+    task_file,
+    task_names,
+    task_text,
+)
 from rsl_rl.telemetry.provenance import record_start
 from rsl_rl.utils import listed, resolve_callable
 from rsl_rl.utils.yaml_text import parse_yaml_text
@@ -199,16 +208,13 @@ def _prepared(
             raise ValueError("No environment is given: name one with --env, for example --env gym:Ant-v5.")
         if task.runner.student is not None and checkpoint is None and task.runner.teacher_checkpoint is None:
             raise ValueError(f"'{task.name}' is a student and needs a teacher: add --teacher RUN.")
-        if task.iterations < 1:
-            raise ValueError(f"iterations must be at least 1, got {task.iterations}.")
+        check_task(task)
         seed = environment_seed(task.seed, rank)
         env = make_env(task.env, num_envs=task.num_envs, seed=seed, device=task.device, **task.env_options)
         task = with_observation_groups(task, env)
         # Everything that can be wrong is found before a folder is made.
         runner = make_runner(task, env, None, checkpoint_follows=checkpoint is not None)
         if task.eval_interval is not None:
-            if task.eval_num_envs is not None and task.eval_num_envs < 1:
-                raise ValueError(f"eval_num_envs must be at least 1, got {task.eval_num_envs}.")
             # The same seed in every run: policies are compared from the same starts.
             num_envs = min(task.eval_num_envs or MOST_EVALUATED_AT_ONCE, task.eval_episodes)
             options = dict(num_envs=num_envs, seed=EVALUATION_SEED, device=task.device, **task.env_options)

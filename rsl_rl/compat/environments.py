@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The RSL-RL Independent Authors
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""Environments that were written for rsl_rl 1.x and 2.x, and those that return plain dictionaries."""
+"""Environments written for rsl_rl 1.x and 2.x, and those that return plain dictionaries."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from rsl_rl.config.options import (
     check_options,
     check_type,
     checked_algorithm,
+    plain_config,
     resolve_runner_config,
     takes_option,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "check_options",
     "check_type",
     "checked_algorithm",
+    "plain_config",
     "resolve_runner_config",
     "takes_option",
 ]

@@ -5,26 +5,40 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
-import numbers
-import types
 import typing
 import warnings
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Literal, Union, get_args, get_origin
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from rsl_rl.compat.configurations import legacy_message, modernize_config
 from rsl_rl.config.schema import RunnerConfig, options_of, types_of
 from rsl_rl.utils import check_compile_mode, did_you_mean, listed, resolve_callable
+from rsl_rl.utils.option_types import check_type, describe, has_type
+from rsl_rl.utils.option_values import entries_of, plain
+
+__all__ = [
+    "check_kind",
+    "check_options",
+    "check_type",
+    "checked_algorithm",
+    "describe",
+    "has_type",
+    "plain_config",
+    "resolve_runner_config",
+    "takes_option",
+]
 
 # Options of a section that its class need not take: its models are built with them.
 _BUILT_WITH = {"algorithm": ("share_cnn_encoders",)}
 _REQUIRED = ("num_steps_per_env", "obs_groups", "save_interval")
+_SECTIONS = ("algorithm", "actor", "critic", "student", "teacher")
+# The classes of sections that name none.
+_CONFIGURED = {"rnd_cfg": "RandomNetworkDistillation", "symmetry_cfg": "Symmetry", "cnn_cfg": "CNN"}
 
 
-def check_options(configured: Any, options: Mapping[str, Any], where: str) -> None:
-    """Raise unless every option is a constructor argument of the class and has the declared type.
+def check_options(configured: Any, options: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return the options as plain values if every one is a constructor argument of the class and fits its declaration.
 
     Args:
         configured: The class (or factory function) that the section configures.
@@ -32,7 +46,7 @@ def check_options(configured: Any, options: Mapping[str, Any], where: str) -> No
         where: The section's place in the configuration, e.g. ``"actor.distribution_cfg"``.
 
     Raises:
-        ValueError: An option is unknown; names it, the class, its valid options and the closest match.
+        ValueError: An option is out of range, or unknown; names it, the class, its valid options and the closest match.
         TypeError: An option has the wrong type.
     """
     valid, accepts_any = options_of(configured)
@@ -45,9 +59,11 @@ def check_options(configured: Any, options: Mapping[str, Any], where: str) -> No
                 f"{name} has no option '{key}' (in '{where}').{did_you_mean(key, valid)} Options: {listed(valid)}."
             )
     declared = types_of(configured)
+    options = {key: plain(value, declared.get(key, Any), f"{where}.{key}") for key, value in options.items()}
     for key, value in options.items():
         if key in declared:
             check_type(value, declared[key], f"{where}.{key}")
+    return options
 
 
 def check_kind(configured: Any, kind: type, where: str) -> None:
@@ -60,16 +76,6 @@ def takes_option(configured: Any, option: str) -> bool:
     """Return whether a class, or factory function, has a constructor argument of this name."""
     valid, accepts_any = options_of(configured)
     return accepts_any or option in valid
-
-
-def check_type(value: Any, expected: Any, where: str) -> None:
-    """Raise TypeError unless ``value`` fits the annotation ``expected``."""
-    if has_type(value, expected):
-        return
-    hint = ""
-    if isinstance(value, str) and has_type(1.0, expected):
-        hint = " A number is expected, not text: YAML reads 1e-3 as text, write 1.0e-3."
-    raise TypeError(f"'{where}' must be {describe(expected)}, got {type(value).__name__}: {value!r}.{hint}")
 
 
 def resolve_runner_config(
@@ -88,12 +94,11 @@ def resolve_runner_config(
         ValueError: A required key is missing or a value is out of range.
         TypeError: A value has the wrong type.
     """
-    if not isinstance(train_cfg, Mapping):
-        raise TypeError(f"The runner's configuration must be a dict, got {type(train_cfg).__name__}.")
-    given, (train_cfg, changes) = train_cfg, modernize_config(train_cfg, obs_group_names)
+    declared = typing.get_type_hints(RunnerConfig, include_extras=True)
+    given = _plain_entries(train_cfg, declared)
+    train_cfg, changes = modernize_config(given, obs_group_names)
     if changes:
         warnings.warn(legacy_message(given, train_cfg, changes), stacklevel=3)
-    declared = typing.get_type_hints(RunnerConfig)
     for key in _REQUIRED:
         if key not in train_cfg:
             close = did_you_mean(key, [str(option) for option in train_cfg], limit=1)
@@ -106,10 +111,47 @@ def resolve_runner_config(
             check_type(value, declared[key], key)
         elif hint := did_you_mean(key, declared, cutoff=0.85):
             warnings.warn(f"The runner does not use the configuration key '{key}'.{hint}", stacklevel=3)
-    for key in ("num_steps_per_env", "save_interval"):
-        if train_cfg[key] < 1:
-            raise ValueError(f"'{key}' must be at least 1, got {train_cfg[key]}.")
     return train_cfg
+
+
+def plain_config(cfg: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a runner's configuration with plain values, in sections those that the constructors of their classes take.
+
+    Nothing is checked; a section whose class is not found stays as it is.
+    """
+    cfg = _plain_entries(cfg, typing.get_type_hints(RunnerConfig, include_extras=True))
+    return {key: _plain_section(value, key) if key in _SECTIONS else value for key, value in cfg.items()}
+
+
+def _plain_entries(cfg: Any, declared: Mapping[str, Any]) -> dict[str, Any]:
+    if (entries := entries_of(cfg)) is None:
+        raise TypeError(f"The runner's configuration must be a dict, got {type(cfg).__name__}.")
+    found: dict[str, Any] = {}
+    for key, read in entries.items():
+        try:
+            found[plain(key)] = plain(read(), declared.get(key, Any), str(key))
+        except ValueError as error:
+            if key in declared or key in ("policy", "runner"):
+                raise
+            warnings.warn(f"{error}. The runner does not use it, and leaves it out.", stacklevel=4)
+    return found
+
+
+def _plain_section(section: Any, where: str, configured: Any = None) -> Any:
+    """Return a section, and those in it, with plain values; ``configured`` is its class where it names none."""
+    if not isinstance(section, dict):
+        return section
+    if (name := section.get("class_name", configured)) is not None:
+        try:
+            configured = resolve_callable(name)
+        except (TypeError, ImportError, AttributeError, ValueError):  # Reported when it is built.
+            configured = None
+    declared = types_of(configured)
+    found = {key: plain(value, declared.get(key, Any), f"{where}.{key}") for key, value in section.items()}
+    # Options of a CNN may be given by image group.
+    return {
+        key: _plain_section(value, f"{where}.{key}", _CONFIGURED.get(key, configured)) for key, value in found.items()
+    }
 
 
 def checked_algorithm(cfg: Mapping[str, Any]) -> Any:
@@ -120,53 +162,3 @@ def checked_algorithm(cfg: Mapping[str, Any]) -> Any:
     options = {key: value for key, value in algorithm.items() if key != "class_name"}
     check_options(resolve_callable(algorithm["class_name"]), options, "algorithm")
     return algorithm["class_name"]
-
-
-def has_type(value: Any, expected: Any) -> bool:
-    """Return whether ``value`` may stand for a field annotated with ``expected``.
-
-    Lists and tuples are alike, an integer may stand for a float, a mapping for a nested dataclass.
-    """
-    if expected is Any:
-        return True
-    origin, arguments = get_origin(expected), get_args(expected)
-    if origin in (Union, types.UnionType):
-        return any(has_type(value, option) for option in arguments)
-    if origin is Literal:
-        return any(value == option and type(value) is type(option) for option in arguments)
-    if origin in (list, tuple, Sequence):
-        if not isinstance(value, (list, tuple)):
-            return False
-        if origin is not tuple or arguments[-1] is Ellipsis:
-            return all(has_type(item, arguments[0]) for item in value)
-        return len(value) == len(arguments) and all(map(has_type, value, arguments))
-    if origin is dict:
-        return isinstance(value, Mapping) and all(
-            has_type(key, arguments[0]) and has_type(item, arguments[1]) for key, item in value.items()
-        )
-    if dataclasses.is_dataclass(expected):
-        return isinstance(value, (Mapping, expected))  # type: ignore[arg-type]
-    if expected in (int, float):
-        kind = numbers.Integral if expected is int else numbers.Real
-        return isinstance(value, kind) and not isinstance(value, bool)
-    return isinstance(value, expected)
-
-
-def describe(expected: Any) -> str:
-    """Return an annotation in words, for an error message."""
-    origin, arguments = get_origin(expected), get_args(expected)
-    if origin in (Union, types.UnionType):
-        return " or ".join(dict.fromkeys(describe(option) for option in arguments))
-    if origin is Literal:
-        return " or ".join(repr(option) for option in arguments)
-    if origin in (list, tuple, Sequence):
-        if origin is not tuple or arguments[-1] is Ellipsis:
-            return f"a list of {describe(arguments[0])}"
-        return f"a list of {len(arguments)} x {describe(arguments[0])}"
-    if origin is dict and arguments[1] is not Any:
-        return f"a mapping of {describe(arguments[0])} to {describe(arguments[1])}"
-    if origin is dict or dataclasses.is_dataclass(expected):
-        return "a mapping"
-    if expected is type(None):
-        return "None"
-    return getattr(expected, "__name__", str(expected))

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from rsl_rl.utils import resolve_callable
+from rsl_rl.utils.ranges import Count, WholeNumber
 
 # The classes of the library whose sections are dataclasses: those of PPO are PPOConfig.
 CONFIGURABLE = (
@@ -66,7 +67,7 @@ def types_of(configured: Any) -> dict[str, Any]:
     """Return the types that the library declares for a class's options; annotations of a user's are not relied on."""
     for base in getattr(configured, "__mro__", ()):
         if base.__module__.startswith("rsl_rl.") and "__init__" in vars(base):
-            return typing.get_type_hints(base.__init__)
+            return typing.get_type_hints(base.__init__, include_extras=True)
     return {}
 
 
@@ -114,9 +115,9 @@ def __getattr__(name: str) -> Any:
 class RunnerConfig:
     """A training run: rollout, logging, algorithm and models."""
 
-    num_steps_per_env: int
+    num_steps_per_env: Count
     """Steps per environment and iteration."""
-    save_interval: int
+    save_interval: Count
     """A checkpoint is written every so many iterations, and at the end."""
     obs_groups: dict[str, list[str]] = field(default_factory=dict)
     """For every observation set (actor, critic ...) the observation groups it consists of."""
@@ -128,7 +129,7 @@ class RunnerConfig:
     nonfinite: Literal["raise", "recover"] = "raise"
     """raise: save a checkpoint and the offending step, and stop. recover: cut the environments concerned, leave these
     steps out of the update, and go on."""
-    keep_checkpoints: int | None = None
+    keep_checkpoints: WholeNumber | None = None
     """How many of the newest checkpoints are kept, beside the best one; None for all."""
     torch_compile_mode: Literal["default", "max-autotune-no-cudagraphs"] | None = None
     """Compile the update with this mode of torch.compile."""

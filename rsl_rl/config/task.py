@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import re
 import typing
@@ -18,6 +19,8 @@ from rsl_rl.config.options import check_options, check_type, resolve_runner_conf
 from rsl_rl.config.schema import RunnerConfig, schema_of
 from rsl_rl.utils import did_you_mean, listed, resolve_callable
 from rsl_rl.utils.atomic_files import write_whole
+from rsl_rl.utils.option_values import plain
+from rsl_rl.utils.ranges import Count, WholeNumber
 from rsl_rl.utils.yaml_text import as_yaml, yaml_file
 
 DEFAULT_TASK = "go1-walk"
@@ -34,26 +37,26 @@ class TaskConfig:
     """Environment: envpool:ID, gym:ID or package.module:factory."""
     runner: RunnerConfig
     """How it is trained."""
-    num_envs: int = 64
+    num_envs: Count = 64
     """Environments that are simulated at once."""
-    iterations: int = 500
+    iterations: Count = 500
     """Rollouts to collect and learn from."""
-    seed: int = 1
+    seed: WholeNumber = 1
     """Seed of everything; the same seed gives the same run."""
     device: str = "cpu"
     """Where to learn: cpu, cuda:0 ..."""
-    threads: int = 1
+    threads: WholeNumber = 1
     """CPU threads for learning; next to EnvPool's threads the policy acts on one. To repeat a run, keep this number."""
     env_options: dict[str, Any] = field(default_factory=dict)
     """Options of the environment."""
     init_at_random_ep_len: bool = False
     """Let the first episodes time out at different moments, so that later ones do not end all at once."""
-    eval_interval: int | None = None
+    eval_interval: Count | None = None
     """Play the policy without exploration in iterations 0, N, 2 N ... and the last one, in separate environments;
     best.pt then is the checkpoint with the highest return there. None to evaluate nothing."""
-    eval_episodes: int = 16
+    eval_episodes: Count = 16
     """Episodes of each of these evaluations."""
-    eval_num_envs: int | None = None
+    eval_num_envs: Count | None = None
     """Environments of these evaluations; None for one per episode, 64 at most."""
     checkpoint: str | None = None
     """Start from the models and the optimizer of this checkpoint; None to start from the beginning."""
@@ -139,13 +142,13 @@ def read_task(path: str | os.PathLike[str], check: Check | None = None) -> TaskC
     section = resolve_runner_config({"obs_groups": {}, **document["runner"]})
     for part in ("algorithm", "actor", "critic", "student", "teacher"):
         if isinstance(section.get(part), Mapping):
-            _check_section(section[part], part)
+            section[part] = _checked_section(section[part], part)
     values: dict[str, Any] = {**document, "runner": RunnerConfig.from_dict(section)}
     # Files of runners keep these in the runner's section.
     for key, name_there in (("iterations", "max_iterations"), ("seed", "seed")):
         if key not in values and name_there in section:
-            check_type(section[name_there], typing.get_type_hints(TaskConfig)[key], f"runner.{name_there}")
-            values[key] = section[name_there]
+            values[key] = plain(section[name_there], _types()[key])
+            check_type(values[key], _types()[key], f"runner.{name_there}")
     # An environment may still be named on the command line.
     return TaskConfig(**{"name": path.stem, "env": "", **values})
 
@@ -162,13 +165,14 @@ def read_document(path: str | os.PathLike[str], check: Check | None = None) -> d
         document = {"runner": document}
     if not isinstance(document, Mapping) or not isinstance(document.get("runner"), Mapping):
         raise ValueError(f"'{path}' is not a task: it needs a section 'runner' at the top.")
-    types = typing.get_type_hints(TaskConfig)
+    document = {key: plain(value, _types().get(key, Any)) for key, value in document.items()}
     for key, value in document.items():
-        if key not in types:
-            raise ValueError(f"'{path}' has an unknown key '{key}'.{did_you_mean(key, types)} Keys: {listed(types)}.")
+        if key not in _types():
+            hint = did_you_mean(key, _types())
+            raise ValueError(f"'{path}' has an unknown key '{key}'.{hint} Keys: {listed(_types())}.")
         if key != "runner":
-            check_type(value, types[key], key)
-    return dict(document)
+            check_type(value, _types()[key], key)
+    return document
 
 
 def task_text(task: TaskConfig) -> str:
@@ -181,11 +185,24 @@ def write_task(task: TaskConfig, path: str | os.PathLike[str]) -> None:
     write_whole(path, task_text(task))
 
 
-def _check_section(section: Mapping[str, Any], where: str) -> None:
+def check_task(task: TaskConfig) -> None:
+    """Raise ValueError or TypeError unless the fields of a task beside ``runner`` have their types and ranges."""
+    for key, expected in _types().items():
+        if key != "runner":
+            check_type(getattr(task, key), expected, key)
+
+
+@functools.cache
+def _types() -> dict[str, Any]:
+    return typing.get_type_hints(TaskConfig, include_extras=True)
+
+
+def _checked_section(section: Mapping[str, Any], where: str) -> dict[str, Any]:
     if "class_name" not in section:
         raise ValueError(f"The section '{where}' names no class: the key 'class_name' is missing.")
     options = {key: value for key, value in section.items() if key != "class_name"}
-    check_options(resolve_callable(section["class_name"]), options, where)
+    options = check_options(resolve_callable(section["class_name"]), options, where)
     for key, value in options.items():
         if isinstance(value, Mapping) and "class_name" in value:
-            _check_section(value, f"{where}.{key}")
+            options[key] = _checked_section(value, f"{where}.{key}")
+    return {"class_name": section["class_name"], **options}

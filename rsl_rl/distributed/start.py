@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import secrets
 import socket
@@ -198,4 +199,5 @@ def _check(world: World, device: torch.device, backend: str) -> None:
         )
     if world.rank == 0:
         lines = [f"  rank {rank}: {host}, {place}" for rank, (host, place, _) in enumerate(places)]
-        print(f"{world.size} processes, {backend}:", *lines, sep="\n", file=sys.stderr, flush=True)
+        with contextlib.suppress(OSError, ValueError):  # nobody may be there to read it
+            print(f"{world.size} processes, {backend}:", *lines, sep="\n", file=sys.stderr, flush=True)

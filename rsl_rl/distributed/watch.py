@@ -159,7 +159,8 @@ class Watch:
             if self._last_words is not None:
                 # It may wait for a device on which nothing happens any more.
                 _in_background(self._last_words).join(GRACE)
-            print(f"rank {self.rank} ends, because {text}", file=sys.stderr, flush=True)
+            with contextlib.suppress(OSError, ValueError):  # nobody may be there to read it
+                print(f"rank {self.rank} ends, because {text}", file=sys.stderr, flush=True)
             os._exit(1)
 
 

@@ -14,6 +14,11 @@ from typing import Any, NamedTuple
 import torch
 from tensordict import TensorDict
 
+from rsl_rl.env.infos import ends_of_infos
+
+FINAL = frozenset({"final_obs", "final_observation", "terminal"})
+"""Extras that may hold the true last observations of episodes."""
+
 
 class Offence(NamedTuple):
     """What was not finite in a rollout."""
@@ -37,14 +42,18 @@ class StepOutcome(NamedTuple):
     extras: Mapping[str, Any]
 
 
-def final_observations(extras: Mapping[str, Any], device: Any) -> tuple[torch.Tensor | None, TensorDict | None]:
+def final_observations(
+    extras: Mapping[str, Any], device: Any, obs: Mapping[str, torch.Tensor]
+) -> tuple[torch.Tensor | None, TensorDict | None]:
     """Return the true last observations of the episodes that ended in a step, where the environment gives them.
 
-    Programs use the names in other ways, too; what has not the documented form is not taken for observations.
+    Programs use the names in other ways, too; what has neither the documented form nor that of Gymnasium's infos, see
+    :func:`rsl_rl.env.infos.ends_of_infos`, is not taken for observations.
 
     Args:
         extras: What :meth:`rsl_rl.env.VecEnv.step` returned, with ``final_obs`` or ``terminal``.
         device: Where the observations go.
+        obs: Example observation groups, each [N, ...].
 
     Returns:
         The environments [k] they come from, None for all N; and the groups, each [k, ...] or [N, ...], or None.
@@ -53,9 +62,23 @@ def final_observations(extras: Mapping[str, Any], device: Any) -> tuple[torch.Te
     if not hasattr(final_obs, "keys") and isinstance(terminal, Mapping) and {*terminal} >= {"env_ids", "observations"}:
         final_obs = terminal["observations"]
         env_ids = torch.as_tensor(terminal["env_ids"], device=device, dtype=torch.long)
-    if final_obs is None or not hasattr(final_obs, "keys"):
+    if final_obs is None and "final_observation" not in extras:
         return None, None
-    groups = {str(group): value.to(device) for group, value in final_obs.items()}
+    if isinstance(final_obs, torch.Tensor):
+        fitting = [str(group) for group, value in obs.items() if value.shape[1:] == final_obs.shape[1:]]
+        groups = {fitting[0]: final_obs.to(device)} if len(fitting) == 1 else {}
+    elif isinstance(final_obs, Mapping) and all(hasattr(value, "to") for value in final_obs.values()):
+        groups = {str(group): value.to(device) for group, value in final_obs.items()}
+    elif (found := ends_of_infos(extras if env_ids is None else {"final_obs": final_obs}, obs)) is not None:
+        ended, rows = found
+        if env_ids is None and ended is not None:
+            env_ids = torch.as_tensor(ended, device=device)
+        dtypes = {group: obs[group].dtype if group in obs.keys() else torch.float32 for group in rows}  # noqa: SIM118
+        groups = {group: torch.as_tensor(value, device=device, dtype=dtypes[group]) for group, value in rows.items()}
+    else:
+        groups = {}
+    if not groups:
+        return None, None
     return env_ids, TensorDict(groups, batch_size=[len(next(iter(groups.values())))], device=device)
 
 
@@ -84,8 +107,8 @@ class FiniteGuard:
         """
         slots, num_envs = self._slots[self._step], len(self.is_lost_N)
         env_ids = final_obs = None
-        if "final_obs" in extras or "terminal" in extras:
-            env_ids, final_obs = final_observations(extras, self._sums_QTN.device)
+        if not FINAL.isdisjoint(extras):
+            env_ids, final_obs = final_observations(extras, self._sums_QTN.device, obs)
         for index, group in enumerate(self._groups):
             torch.sum(obs[group].reshape(num_envs, -1), dim=1, dtype=torch.float64, out=slots[index])
             slot = slots[len(self._groups) + index]
@@ -115,11 +138,13 @@ class FiniteGuard:
         obs, rewards, dones, extras = outcome
         extras = dict(extras)
         if "time_outs" in extras:
-            extras["time_outs"] = extras["time_outs"].view(-1).to(invalid_N.device).bool() & ~invalid_N
-        env_ids, final_obs = final_observations(extras, invalid_N.device)
+            time_outs = torch.as_tensor(extras["time_outs"], device=invalid_N.device)
+            extras["time_outs"] = time_outs.view(-1).bool() & ~invalid_N
+        env_ids, final_obs = final_observations(extras, invalid_N.device, obs)
         if final_obs is not None and env_ids is None:
             extras["final_obs"] = self.blanked(final_obs, invalid_N)
         elif final_obs is not None:
+            extras.pop("final_obs", None)  # What it held is here now.
             extras["terminal"] = {"env_ids": env_ids, "observations": self.blanked(final_obs, invalid_N[env_ids])}
         rewards = torch.where(invalid_N, 0.0, rewards.view(-1))
         return StepOutcome(self.blanked(obs, is_blind_N), rewards, (dones.view(-1) != 0) | invalid_N, extras)

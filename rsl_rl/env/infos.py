@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,61 @@ def _ends_in_place(infos: Mapping[str, Any], finals: Mapping[str, Any], dones: n
             merged[key] = np.where(where, final, value)
         merged[f"_{key}"] = np.where(dones, finals.get(f"_{key}", nowhere), infos.get(f"_{key}", nowhere))
     return merged
+
+
+def ends_of_infos(
+    infos: Mapping[str, Any], groups: Mapping[str, Any]
+) -> tuple[np.ndarray | None, dict[str, np.ndarray]] | None:
+    """Return the last observations that Gymnasium's infos hold, and the environments [k] that they come from.
+
+    Gymnasium gives one entry per environment, None where no episode ended: an array, or a dictionary of them; or one
+    array for all, or a dictionary of arrays. Before release 1.0 it called them ``final_observation``.
+
+    Args:
+        infos: The infos of a step, with the mask ``_final_obs`` [N] or without.
+        groups: Example observation groups, each [N, ...]; a bare array is taken for the only group of its shape.
+
+    Returns:
+        The environments, None for all N, and their groups, each [k, ...]; None where there are none in such a form.
+    """
+    key = next((key for key in ("final_obs", "final_observation") if infos.get(key) is not None), None)
+    if key is None:
+        return None
+    finals, mask = infos[key], infos.get(f"_{key}")
+    if isinstance(finals, Mapping):
+        columns = {str(name): _on_host(rows) for name, rows in finals.items()}
+        finals = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=False)]
+    if not isinstance(finals, Sequence) and not np.ndim(finals):  # a number, for example
+        return None
+    rows = list(_on_host(finals)) if hasattr(finals, "shape") else list(finals)
+    ended = [index for index in range(len(rows)) if _is_given(rows[index])]
+    if mask is not None:
+        ended = [index for index in ended if _on_host(mask)[index]]
+    if not ended:
+        return None
+    first = rows[ended[0]]
+    if isinstance(first, Mapping):
+        last = {str(name): _stacked([rows[index].get(name) for index in ended]) for name in first}
+    else:
+        values = _stacked([rows[index] for index in ended])
+        fitting = [name for name, group in groups.items() if tuple(group.shape[1:]) == values.shape[1:]]
+        last = dict.fromkeys(map(str, fitting), values) if len(fitting) == 1 else {}
+    numbers = {name: value for name, value in last.items() if value.dtype.kind in "fiub"}
+    return (None if len(ended) == len(rows) else np.array(ended), numbers) if numbers else None
+
+
+def _on_host(values: Any) -> np.ndarray:
+    return np.asarray(values.cpu() if hasattr(values, "cpu") else values)
+
+
+def _is_given(row: Any) -> bool:
+    return all(value is not None for value in row.values()) if isinstance(row, Mapping) else row is not None
+
+
+def _stacked(rows: list[Any]) -> np.ndarray:
+    """Return rows as one array; those of several shapes, and what is no number, as one of objects."""
+    arrays = [_on_host(row) for row in rows]
+    return np.stack(arrays) if len({array.shape for array in arrays}) == 1 else np.empty(len(arrays), dtype=object)
 
 
 def numbers_of_infos(infos: Mapping[str, Any], num_envs: int) -> Iterator[tuple[str, np.ndarray, np.ndarray | None]]:

@@ -141,7 +141,7 @@ class ManagerBasedVecEnv(VecEnv):
         if "time_outs" in extras:
             extras["time_outs"] = extras["time_outs"].clone()
         groups, reset_extras = self.unwrapped.reset(env_ids=env_ids)  # wrappers may not know env_ids
-        extras["log"] = {**extras.get("log", {}), **reset_extras.get("log", {})}
+        extras["log"] = {**(extras.get("log") or {}), **(reset_extras.get("log") or {})}
         return self._tensordict(groups), extras
 
     def _tensordict(self, groups: Mapping[str, Any]) -> TensorDict:

@@ -16,6 +16,7 @@ from rsl_rl.config import check_options
 from rsl_rl.learning import Optimizer
 from rsl_rl.storage import RolloutStorage
 from rsl_rl.utils import listed
+from rsl_rl.utils.option_values import plain
 
 
 class ExtensionLoss(NamedTuple):
@@ -78,8 +79,8 @@ def checked_options(
     options, where = alg_cfg.get(section), f"algorithm.{section}"
     if options is None:
         return None
-    check_options(extension, options, where)
+    options = check_options(extension, plain(options, dict[str, Any]), where)
     for name, parameter in inspect.signature(extension).parameters.items():
         if parameter.default is parameter.empty and name not in {*options, *given}:
             raise ValueError(f"'{where}' lacks the option '{name}'. It has: {listed(options)}.")
-    return dict(options)
+    return options

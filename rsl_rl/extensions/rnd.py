@@ -23,7 +23,8 @@ from rsl_rl.extensions.extension import Extension, ExtensionLoss, checked_option
 from rsl_rl.learning import Optimizer
 from rsl_rl.modules import MLP, EmpiricalDiscountedVariationNormalization, EmpiricalNormalization
 from rsl_rl.storage import RolloutStorage
-from rsl_rl.utils import check_choice, listed
+from rsl_rl.utils import check_choice, listed, takes_plain_options
+from rsl_rl.utils.ranges import Count, Finite, NonNegative
 
 _SCHEDULE_OPTIONS = {
     "constant": (),
@@ -38,19 +39,20 @@ class RandomNetworkDistillation(nn.Module, Extension):
     loss_name = "rnd"
     counters = ("update_counter",)
 
+    @takes_plain_options
     def __init__(
         self,
         num_states: int,
         obs_groups: Mapping[str, Sequence[str]],
-        num_outputs: int,
+        num_outputs: Count,
         predictor_hidden_dims: Sequence[int],
         target_hidden_dims: Sequence[int],
         activation: str = "elu",
         state_normalization: bool = False,
         reward_normalization: bool = False,
-        weight: float = 0.0,
-        weight_schedule: dict[str, Any] | None = None,
-        learning_rate: float = 1e-3,
+        weight: Finite = 0.0,
+        weight_schedule: dict[str, str | float] | None = None,
+        learning_rate: NonNegative = 1e-3,
         device: str = "cpu",
     ) -> None:
         """Build both networks and the predictor's optimizer.
@@ -218,5 +220,5 @@ def _checked_schedule(schedule: Mapping[str, Any] | None) -> dict[str, Any]:
     for option in _SCHEDULE_OPTIONS[mode]:
         if option not in schedule:
             raise ValueError(f"rnd_cfg.weight_schedule of mode '{mode}' lacks '{option}'. It has: {listed(schedule)}.")
-        check_type(schedule[option], float, f"algorithm.rnd_cfg.weight_schedule.{option}")
+        check_type(schedule[option], Finite, f"algorithm.rnd_cfg.weight_schedule.{option}")
     return schedule

@@ -23,7 +23,8 @@ from rsl_rl.compat.names import names_of
 from rsl_rl.env import VecEnv
 from rsl_rl.extensions.extension import Extension, ExtensionLoss, checked_options
 from rsl_rl.storage import RolloutStorage
-from rsl_rl.utils import listed, resolve_callable
+from rsl_rl.utils import listed, resolve_callable, takes_plain_options
+from rsl_rl.utils.ranges import NonNegative
 
 
 class Symmetry(Extension):
@@ -31,13 +32,14 @@ class Symmetry(Extension):
 
     loss_name = "symmetry"
 
+    @takes_plain_options
     def __init__(
         self,
         env: VecEnv,
         data_augmentation_func: str | Callable,
         use_data_augmentation: bool = False,
         use_mirror_loss: bool = False,
-        mirror_loss_coeff: float = 0.0,
+        mirror_loss_coeff: NonNegative = 0.0,
     ) -> None:
         """Take over the user's mirror.
 

@@ -58,12 +58,7 @@ class GradientStep:
             max_bad_updates: So many bad mini-batches in a row restore the last good state and halve the learning rate.
             unclipped_groups: Groups whose norm is only measured, e.g. those of extensions.
             stepped_twice: Parameters that the first optimizer steps once more, as release 5.5.1 did with shared ones.
-
-        Raises:
-            ValueError: ``max_bad_updates`` is not positive.
         """
-        if max_bad_updates < 1:
-            raise ValueError(f"max_bad_updates must be at least 1, got {max_bad_updates}.")
         # On Linux, freed memory goes back to the system, and the next mini-batch fetches it again page by page, until a
         # large block has been freed once. This one is freed at once, and never written to.
         torch.empty(_LARGE_BLOCK, dtype=torch.uint8)
@@ -111,7 +106,7 @@ class GradientStep:
         """Start an update in which ``frozen`` parameters do not learn; return the function that makes a step."""
         self._frozen = list(frozen)
         # Asked here: in a captured step the norm is a tensor, and to ask it would wait for the device.
-        self._clips = bool(self._law.max_grad_norm)
+        self._clips = self._law.max_grad_norm is not None
         self.optimizers[0].adopt_rate()
         optimized = [p for o in self.optimizers for group in o.torch_optimizer.param_groups for p in group["params"]]
         # A program may freeze, unfreeze or add some between two updates.

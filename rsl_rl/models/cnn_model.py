@@ -18,7 +18,7 @@ from rsl_rl.core.trajectories import unpad_trajectories
 from rsl_rl.export.inference import VisionOnnxPolicy, VisionTorchPolicy
 from rsl_rl.models.mlp_model import MLPModel, Observations
 from rsl_rl.modules import CNN, HiddenState
-from rsl_rl.utils import listed
+from rsl_rl.utils import listed, takes_plain_options
 
 
 class CNNModel(MLPModel):
@@ -27,6 +27,7 @@ class CNNModel(MLPModel):
     Images are [N, C, H, W]; those of type uint8 are divided by 255. Images are not normalized otherwise.
     """
 
+    @takes_plain_options
     def __init__(
         self,
         obs: TensorDict,
@@ -97,7 +98,7 @@ class CNNModel(MLPModel):
             )
         for group, values in options.items():
             where = f"cnn_cfg.{group}" if by_group else "cnn_cfg"
-            check_options(CNN, values, where)
+            options[group] = values = check_options(CNN, values, where)
             if missing := [name for name in ("output_channels", "kernel_size") if name not in values]:
                 raise ValueError(f"'{where}' lacks {listed(missing)}. It has: {listed(values)}.")
         shapes = zip(self.obs_groups_2d, self.obs_dims_2d, self.obs_channels_2d, strict=True)

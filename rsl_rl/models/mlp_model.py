@@ -18,7 +18,7 @@ from rsl_rl.core.trajectories import unpad_trajectories
 from rsl_rl.export.inference import OnnxPolicy, TorchPolicy
 from rsl_rl.modules import MLP, Distribution, EmpiricalNormalization, HiddenState
 from rsl_rl.modules.distribution_values import OutputDistribution
-from rsl_rl.utils import listed, resolve_class, resolve_obs_groups
+from rsl_rl.utils import listed, resolve_class, resolve_obs_groups, takes_plain_options
 
 Observations: TypeAlias = TensorDict | Mapping[str, torch.Tensor]
 """Observation groups by name."""
@@ -50,6 +50,7 @@ class MLPModel(nn.Module):
         asked = ("forward", *_ANSWERS.values())
         cls._answers_itself = any(getattr(cls, name) is not getattr(MLPModel, name) for name in asked)
 
+    @takes_plain_options
     def __init__(
         self,
         obs: TensorDict,
@@ -91,7 +92,7 @@ class MLPModel(nn.Module):
             return
         distribution_class, options = resolve_class(distribution_cfg)
         check_kind(distribution_class, Distribution, f"{obs_set}.distribution_cfg")
-        check_options(distribution_class, options, f"{obs_set}.distribution_cfg")
+        options = check_options(distribution_class, options, f"{obs_set}.distribution_cfg")
         self.distribution = distribution = distribution_class(output_dim, **options)
         self.mlp = MLP(self._get_latent_dim(), distribution.input_dim, hidden_dims, activation)
         distribution.init_mlp_weights(self.mlp)

@@ -16,6 +16,8 @@ from rsl_rl.compat.names import names_of
 from rsl_rl.export.inference import RecurrentOnnxPolicy, RecurrentTorchPolicy
 from rsl_rl.models.mlp_model import MLPModel, Observations
 from rsl_rl.modules import RNN, HiddenState
+from rsl_rl.utils import takes_plain_options
+from rsl_rl.utils.ranges import Count
 
 
 class RNNModel(MLPModel):
@@ -26,6 +28,7 @@ class RNNModel(MLPModel):
 
     is_recurrent: bool = True
 
+    @takes_plain_options
     def __init__(
         self,
         obs: TensorDict,
@@ -37,8 +40,8 @@ class RNNModel(MLPModel):
         obs_normalization: bool = False,
         distribution_cfg: dict[str, Any] | None = None,
         rnn_type: str = "lstm",
-        rnn_hidden_dim: int = 256,
-        rnn_num_layers: int = 1,
+        rnn_hidden_dim: Count = 256,
+        rnn_num_layers: Count = 1,
     ) -> None:
         """Build the model; arguments that are not listed are those of :class:`MLPModel`.
 

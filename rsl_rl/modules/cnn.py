@@ -12,7 +12,7 @@ from typing import Any
 from torch import nn
 
 from rsl_rl.compat.names import names_of
-from rsl_rl.utils import check_choice, get_param, listed, resolve_nn_activation
+from rsl_rl.utils import check_choice, get_param, listed, resolve_nn_activation, takes_plain_options
 
 _GLOBAL_POOLS = {"none": None, "max": nn.AdaptiveMaxPool2d, "avg": nn.AdaptiveAvgPool2d}
 
@@ -20,6 +20,7 @@ _GLOBAL_POOLS = {"none": None, "max": nn.AdaptiveMaxPool2d, "avg": nn.AdaptiveAv
 class CNN(nn.Sequential):
     """Convolutions, each followed by an optional normalization, an activation and an optional pooling."""
 
+    @takes_plain_options
     def __init__(
         self,
         input_dim: tuple[int, int],

@@ -20,7 +20,8 @@ from torch.nn import functional
 
 from rsl_rl.compat.names import names_of
 from rsl_rl.modules.distribution_values import DiagGaussian, OutputDistribution, ScaledBeta
-from rsl_rl.utils import check_choice
+from rsl_rl.utils import check_choice, takes_plain_options
+from rsl_rl.utils.ranges import Finite, NonNegative
 
 _SMALLEST_STD = 1e-6
 _ANSWERS = {"update", "sample", "mean", "std", "entropy", "params", "log_prob"}
@@ -162,7 +163,7 @@ class _OfTorch(NamedTuple):
 
 
 class _TwoRows(Distribution):
-    """A distribution of which the network gives both parameters; the second starts as the same for all observations."""
+    """A distribution whose parameters both come from the network; at first the second is the same everywhere."""
 
     _second_output = 0.0
 
@@ -185,10 +186,11 @@ class GaussianDistribution(Distribution):
 
     value_of = DiagGaussian
 
+    @takes_plain_options
     def __init__(
         self,
         output_dim: int,
-        init_std: float = 1.0,
+        init_std: NonNegative = 1.0,
         std_range: tuple[float, float] = (1e-6, 1e6),
         std_type: Literal["scalar", "log"] = "scalar",
         learn_std: bool = True,
@@ -244,10 +246,11 @@ class HeteroscedasticGaussianDistribution(_TwoRows):
 
     value_of = DiagGaussian
 
+    @takes_plain_options
     def __init__(
         self,
         output_dim: int,
-        init_std: float = 1.0,
+        init_std: NonNegative = 1.0,
         std_range: tuple[float, float] = (1e-6, 1e6),
         std_type: Literal["scalar", "log"] = "scalar",
     ) -> None:
@@ -285,7 +288,8 @@ class BetaDistribution(_TwoRows):
     Reinforcement Learning using the Beta Distribution", 2017.
     """
 
-    def __init__(self, output_dim: int, action_range: tuple[float, float] = (-1.0, 1.0)) -> None:
+    @takes_plain_options
+    def __init__(self, output_dim: int, action_range: tuple[Finite, Finite] = (-1.0, 1.0)) -> None:
         """Remember the range.
 
         Args:
@@ -369,8 +373,6 @@ def _checked_std(
     high = high if high <= largest else math.inf  # Clamp takes infinity, but not what overflows.
     if not low <= high:
         raise ValueError(f"std_range needs low <= high, high at least {_SMALLEST_STD:g}, got {tuple(std_range)}.")
-    if not 0 <= init_std <= largest:
-        raise ValueError(f"init_std must be positive or 0, and a float32 number, got {init_std}.")
     check_choice("std_type", std_type, ("scalar", "log"))
     is_log = std_type == "log"
     ends = torch.tensor([low, high], dtype=torch.float64).clamp(max=largest)

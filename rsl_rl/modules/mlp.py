@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from torch import nn
 
 from rsl_rl.compat.names import names_of
-from rsl_rl.utils import resolve_nn_activation
+from rsl_rl.utils import resolve_nn_activation, takes_plain_options
 
 
 class MLP(nn.Sequential):
@@ -22,6 +22,7 @@ class MLP(nn.Sequential):
     ``output_dim`` has several dimensions, then the last activation.
     """
 
+    @takes_plain_options
     def __init__(
         self,
         input_dim: int,

@@ -9,6 +9,8 @@ import torch
 from torch import nn
 
 from rsl_rl.distributed import current
+from rsl_rl.utils import takes_plain_options
+from rsl_rl.utils.ranges import Fraction, NonNegative, WholeNumber
 
 
 class EmpiricalNormalization(nn.Module):
@@ -23,7 +25,8 @@ class EmpiricalNormalization(nn.Module):
     _std: torch.Tensor
     count: torch.Tensor
 
-    def __init__(self, shape: int | Sequence[int], eps: float = 1e-2, until: int | None = None) -> None:
+    @takes_plain_options
+    def __init__(self, shape: int | Sequence[int], eps: NonNegative = 1e-2, until: WholeNumber | None = None) -> None:
         """Start with mean 0 and standard deviation 1.
 
         Args:
@@ -88,8 +91,13 @@ class EmpiricalDiscountedVariationNormalization(nn.Module):
     After Burda et al., "Exploration by Random Network Distillation", 2018, section 2.4.
     """
 
+    @takes_plain_options
     def __init__(
-        self, shape: int | Sequence[int], eps: float = 1e-2, gamma: float = 0.99, until: int | None = None
+        self,
+        shape: int | Sequence[int],
+        eps: NonNegative = 1e-2,
+        gamma: Fraction = 0.99,
+        until: WholeNumber | None = None,
     ) -> None:
         """Start with a standard deviation of 1.
 

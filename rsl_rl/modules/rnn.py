@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from rsl_rl.core.trajectories import unpad_trajectories
-from rsl_rl.utils.suggest import check_choice
+from rsl_rl.utils import check_choice, takes_plain_options
 
 HiddenState: TypeAlias = Optional[Union[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]]  # noqa: UP007, UP045
 """Hidden state of a recurrent model: a GRU's [layers, N, hidden], an LSTM's pair of them, None without recurrence."""
@@ -37,6 +37,7 @@ def changed_state(
 class RNN(nn.Module):
     """An LSTM or GRU, step by step over a batch of environments or over whole padded trajectories."""
 
+    @takes_plain_options
     def __init__(self, input_size: int, hidden_dim: int = 256, num_layers: int = 1, type: str = "lstm") -> None:
         """Build the layers, an ``lstm`` or a ``gru``; the hidden state starts empty.
 

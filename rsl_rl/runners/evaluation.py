@@ -33,7 +33,7 @@ _TAGS = {"return": EVALUATED_RETURN, "length": "Eval/mean_episode_length"}
 
 
 class Evaluation(Callback):
-    """Plays the deterministic policy now and then, see :meth:`OnPolicyRunner.evaluate_with`.
+    """Plays the deterministic policy at intervals, see :meth:`OnPolicyRunner.evaluate_with`.
 
     A copy of the policy acts, and the random generators of the process are put back. Environments that can save their
     state go back to their start, others are made anew where they came from a function; one that can do neither goes on

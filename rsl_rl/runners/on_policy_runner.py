@@ -21,7 +21,7 @@ from rsl_rl.algorithms.construction import construct_algorithm
 from rsl_rl.checkpoint import CheckpointFolder, locked, newest_checkpoint, read_checkpoint, read_from, write_checkpoint
 from rsl_rl.compat.checkpoints import layout_of
 from rsl_rl.compat.names import names_of
-from rsl_rl.config import resolve_runner_config
+from rsl_rl.config import plain_config, resolve_runner_config
 from rsl_rl.distributed import Watch, join_world
 from rsl_rl.env import VecEnv, as_vec_env
 from rsl_rl.env.contract import ATTRIBUTES, Contract, check_attributes
@@ -62,7 +62,8 @@ class OnPolicyRunner:
         """
         self.env = env = as_vec_env(env)
         first = env.get_observations()
-        self.cfg = resolve_runner_config(train_cfg, [str(group) for group in first.keys()])  # noqa: SIM118 (a TensorDict)
+        groups = [str(group) for group in first.keys()]  # noqa: SIM118 (a TensorDict)
+        self.cfg = plain_config(resolve_runner_config(train_cfg, groups))
         self.device = device
         self._contract = Contract(env, device, self.cfg.get("obs_groups"))
         obs = self._contract.check(first, "get_observations").obs
@@ -95,9 +96,8 @@ class OnPolicyRunner:
         """Why the last checkpoint holds no state of the environments, once that was said."""
         self.is_between_iterations = False
         """Whether the current iteration has been made."""
-        self._is_updating = False
+        self._is_updating, self._policy_is_lent = False, False
         self._start = 0
-        self._policy_is_lent = False
         self._resumed: ResumedRun | None = None
         self.callbacks: list[Callback] = [RunawayWatch(), Checkpointing()]
         """The parts that the loop calls, in their order; the program's own come before the checkpoints."""
@@ -287,8 +287,7 @@ class OnPolicyRunner:
     def save_last_iteration(self) -> str | None:
         """Save the last whole iteration unless it is saved; return its file, None without one. Raises no exception.
 
-        For the end of a training that was not planned, also from another thread. What an interrupted iteration has
-        begun is taken back.
+        For an unplanned end, also from another thread. What an interrupted iteration has begun is undone.
         """
         with _SAVING:
             iteration, in_progress = self.completed_iterations - 1, self.current_learning_iteration

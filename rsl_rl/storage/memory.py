@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The RSL-RL Independent Authors
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""What a rollout will take, before it is taken.
+"""The memory that a rollout will need, checked before it is allocated.
 
 Legend: T steps, N environments.
 """
@@ -22,7 +22,7 @@ _MUCH, _SHARE = 2**30, 0.25
 def check_memory(specs: Specs, device: str, copied: Collection[str] = ()) -> str:
     """Return what a rollout takes, such as ``rollout: 4.2 GiB (camera 3.9 GiB ...), 30 MiB more while learning``.
 
-    The text is empty for less than 1 GiB and a quarter of what is free: nobody has to think of that.
+    The text is empty for less than 1 GiB and a quarter of what is free: it then matters to nobody.
 
     Args:
         specs: The buffers.

@@ -18,7 +18,7 @@ from rsl_rl.compat.names import names_of
 from rsl_rl.modules import HiddenState
 from rsl_rl.storage.memory import Specs, check_memory
 from rsl_rl.storage.mini_batches import Batch, Transition, padded_mini_batches, shuffled_mini_batches
-from rsl_rl.utils import check_choice
+from rsl_rl.utils import check_choice, takes_plain_options
 
 # Copies are spread over the rollout without drawing from the random state: a prime, far from any number of steps.
 _STRIDE = 7919
@@ -39,6 +39,7 @@ class RolloutStorage:
     advantages: torch.Tensor
     privileged_actions: torch.Tensor
 
+    @takes_plain_options
     def __init__(
         self,
         training_type: str,

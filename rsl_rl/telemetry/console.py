@@ -156,7 +156,7 @@ class LiveConsole(SilentConsole):
 
 
 class _WithinWidth:
-    """What is redrawn breaks its lines at the width of the terminal, whatever the console does with other text."""
+    """Wraps the redrawn part at the width of the terminal, whatever the console does with other text."""
 
     def __init__(self, content: Any) -> None:
         self._content = content

@@ -137,10 +137,14 @@ class Logger(LoggerNames):
         self._others, self._is_open = writers, True
         self._tell("store_config", self.env_cfg, self.cfg)
         try:
-            for path in store_git_state(self.git_status_repos, os.path.join(self.log_dir, "git")):
+            for path in self._store_code_state():
                 self._tell("save_file", path)
         except OSError as error:
             _warn(f"The state of the code could not be kept with the run, training goes on: {error!r}")
+
+    def _store_code_state(self) -> list[str]:
+        """Write the state of the code to the run's folder; return the files. Programs of release 5.5.1 replace it."""
+        return store_git_state(self.git_status_repos, os.path.join(str(self.log_dir), "git"))
 
     def process_env_step(
         self,

@@ -9,7 +9,6 @@ Legend: T steps, N environments, S summed quantities of an episode, E episodes, 
 from __future__ import annotations
 
 import contextlib
-import copy
 import math
 import reprlib
 import sys
@@ -198,9 +197,11 @@ def logged_by(extras: Mapping[str, Any]) -> Any:
 
 def _copied(value: Any) -> Any:
     """Return a value that stays as it is when the environment overwrites its buffers."""
-    if isinstance(value, Collection) and not isinstance(value, (str, bytes)):
-        with contextlib.suppress(Exception):  # it holds what cannot be copied, and is no number
-            return copy.deepcopy(value)
+    if isinstance(value, (torch.Tensor, np.ndarray)):
+        return value.detach().clone() if isinstance(value, torch.Tensor) else value.copy()
+    if isinstance(value, (list, tuple)):
+        with contextlib.suppress(RecursionError):  # it holds itself, and is no number
+            return [_copied(item) for item in value]
     return value
 
 

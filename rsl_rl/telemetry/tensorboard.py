@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import warnings
 import weakref
@@ -147,4 +148,5 @@ class _Nowhere:
 
 def _close(files: dict[str, Any]) -> None:
     for file in files.values():
-        file.close()
+        with contextlib.suppress(Exception):  # a full disk has been told of
+            file.close()

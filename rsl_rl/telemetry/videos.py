@@ -16,7 +16,7 @@ _SETTLED = 2.0
 
 
 class VideoFolder:
-    """Tells of each video in ``<log_dir>/videos`` once. It is asked when a checkpoint is saved, and at the end."""
+    """Reports each video in ``<log_dir>/videos`` once. It is asked when a checkpoint is saved, and at the end."""
 
     def __init__(self, log_dir: str) -> None:
         """Remember the folder; it need not exist."""

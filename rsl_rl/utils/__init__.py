@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rsl_rl.compat.names import names_of
 from rsl_rl.utils.checks import check_compile_mode, check_nan, check_optimizer_state, check_state_dict, compile_model
+from rsl_rl.utils.option_values import takes_plain_options
 from rsl_rl.utils.resolve import (
     get_param,
     resolve_callable,
@@ -40,6 +41,7 @@ __all__ = [
     "resolve_obs_groups",
     "resolve_optimizer",
     "split_and_pad_trajectories",
+    "takes_plain_options",
     "unpad_trajectories",
 ]
 

@@ -76,7 +76,8 @@ def check_state_dict(module: nn.Module, state: Mapping[str, torch.Tensor], name:
     """
     import torch
 
-    rounded, expected = (torch.float16, torch.bfloat16), module.state_dict()
+    rounded = (torch.float16, torch.bfloat16)
+    expected = module.state_dict()
     problems = []
     for key, needed in expected.items():
         value = state.get(key, needed)

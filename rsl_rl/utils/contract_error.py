@@ -59,14 +59,10 @@ def described(value: Any) -> str:
 
 
 def check_extras(env: Any, extras: Any) -> None:
-    """Raise ContractError unless the extras of a step are a dictionary, and what is to be logged one within it."""
+    """Raise ContractError unless the extras of a step are a dictionary."""
     if not isinstance(extras, Mapping):
         rule = "Expected a dict, {} where there is nothing to say."
         raise breach(env, "step", f"returned {described(extras)} as extras", rule)
-    for key in ("log", "episode"):
-        if extras.get(key) is not None and not isinstance(extras[key], Mapping):
-            found = f"returned {described(extras[key])} as extras['{key}']"
-            raise breach(env, "step", found, "Expected a dict of numbers by name.")
 
 
 def observation_groups(groups: Mapping[str, Any], num_envs: int, device: Any = None) -> TensorDict:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The RSL-RL Independent Authors
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""How to install what is optional."""
+"""The lines that install optional packages."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from rsl_rl.utils.option_values import plain
 from rsl_rl.utils.suggest import check_choice, did_you_mean, listed
 
 if TYPE_CHECKING:  # The command line looks up names before it loads torch, which takes seconds.
@@ -76,6 +77,7 @@ def resolve_callable(callable_or_name: type | Callable | str) -> Callable:
     """
     if callable(callable_or_name):
         return callable_or_name
+    callable_or_name = plain(callable_or_name, str)
     if not isinstance(callable_or_name, str):
         raise TypeError(f"Expected a callable or its name, got {type(callable_or_name).__name__}: {callable_or_name!r}")
     name = callable_or_name
@@ -137,6 +139,7 @@ def resolve_class(cfg: Mapping[str, Any]) -> tuple[Callable, dict[str, Any]]:
     Raises:
         ValueError: The section has no ``class_name``.
     """
+    cfg = plain(cfg, dict[str, Any])
     if not isinstance(cfg, Mapping):
         raise TypeError(f"A configuration section with a 'class_name' was expected, got {cfg!r}.")
     if "class_name" not in cfg:
@@ -147,6 +150,7 @@ def resolve_class(cfg: Mapping[str, Any]) -> tuple[Callable, dict[str, Any]]:
 
 def resolve_nn_activation(act_name: str) -> nn.Module:
     """Return a new activation module for a case-insensitive name; an unknown one raises ValueError."""
+    act_name = plain(act_name, str)
     if not isinstance(act_name, str) or act_name.lower() not in _ACTIVATIONS:
         check_choice("activation", act_name, _ACTIVATIONS)
     return resolve_callable(f"torch.nn:{_ACTIVATIONS[act_name.lower()]}")()
@@ -158,6 +162,7 @@ def resolve_optimizer(optimizer_name: str) -> type[torch.optim.Optimizer]:
     Raises:
         ValueError: The name is unknown.
     """
+    optimizer_name = plain(optimizer_name, str)
     if isinstance(optimizer_name, str) and ("." in optimizer_name or ":" in optimizer_name):
         return resolve_callable(optimizer_name)  # type: ignore[return-value]
     if not isinstance(optimizer_name, str) or optimizer_name.lower() not in _OPTIMIZERS:
@@ -184,6 +189,7 @@ def resolve_obs_groups(
     Raises:
         ValueError: A set is empty, names a group that the environment does not give, or cannot be filled.
     """
+    obs_groups = plain(obs_groups, dict[str, list[str]])
     available = [str(group) for group in obs.keys()]  # noqa: SIM118 (a TensorDict iterates over its batch)
     resolved: dict[str, list[str]] = {}
     for set_name, groups in obs_groups.items():

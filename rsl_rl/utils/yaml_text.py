@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import enum
 import os
-import re
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from rsl_rl.utils.limits import DEEPEST_NESTING, LONGEST_NUMBER, LONGEST_YAML, MIB, MOST_VALUES, read_bytes_limited
+from rsl_rl.utils.option_values import EXPONENTIAL
 from rsl_rl.utils.recognition import found_instead
 
 _LIST = "tag:yaml.org,2002:seq"
 # YAML 1.1 takes 1e-3 for text; here it is a number, so that text of this form needs quotes.
-_FLOAT = ("tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789"))
+_FLOAT = ("tag:yaml.org,2002:float", EXPONENTIAL, list("-+.0123456789"))
 
 
 def as_yaml(section: Mapping[str, Any], strict: bool = False) -> str:
@@ -48,18 +48,20 @@ def yaml_file(path: str | os.PathLike[str]) -> tuple[str, Any]:
 
     A mark of the byte order at its beginning, as editors of Windows write it, is passed over.
     """
+    reason = found_instead(path)
+    if reason not in (None, "it is plain text") and os.path.lexists(path):
+        raise ValueError(f"'{path}' is not a readable YAML file: {reason}.")
+    content = b""
     try:
         content = read_bytes_limited(path, LONGEST_YAML)
-        if (other := found_instead(path)) not in (None, "it is plain text"):
-            raise ValueError(f"{other}.")
         text = content.decode("utf-8-sig").replace("\r\n", "\n")
         return text, parse_yaml_text(text)
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        reason = f"it is not encoded as UTF-8, line {line} has the byte 0x{content[error.start]:02x}"
+        raise ValueError(f"'{path}' is not a readable YAML file: {reason}.") from error
     except ValueError as error:
-        reason: object = error
-        if isinstance(error, UnicodeDecodeError):
-            line = error.object.count(b"\n", 0, error.start) + 1
-            reason = f"it is not encoded as UTF-8, line {line} has the byte 0x{error.object[error.start]:02x}."
-        raise ValueError(f"'{path}' is no readable YAML file: {reason}") from error
+        raise ValueError(f"'{path}' is not a readable YAML file: {error}") from error
 
 
 def parse_yaml_text(text: str) -> Any:
@@ -69,12 +71,17 @@ def parse_yaml_text(text: str) -> Any:
     classes as text.
 
     Raises:
-        ValueError: It is no YAML, or holds an object that only code could make.
+        ValueError: It is no YAML, holds a key twice, or an object that only code could make; names the line.
     """
     import yaml
 
     class Loader(yaml.SafeLoader):
-        """Knows the tags of Python programs."""
+        """Knows the tags of Python programs, and takes no key twice."""
+
+        def compose_mapping_node(self, anchor: Any) -> Any:
+            node = super().compose_mapping_node(anchor)
+            _refuse_repeated_keys(node)
+            return node
 
     Loader.add_implicit_resolver(*_FLOAT)
     Loader.add_constructor("tag:yaml.org,2002:python/tuple", Loader.construct_sequence)
@@ -133,6 +140,18 @@ def _check_bounds(node: Any, parents: tuple[Any, ...], counted: dict[int, int]) 
         raise ValueError(f"{line}with its aliases (*) written out it would hold more than {MOST_VALUES:,} values")
     counted[id(node)] = count
     return count
+
+
+def _refuse_repeated_keys(node: Any) -> None:
+    first: dict[tuple[str, str], int] = {}
+    for key, _ in node.value:
+        if key.id == "scalar":
+            line = key.start_mark.line + 1
+            if (name := (key.tag, key.value)) in first:
+                raise ValueError(
+                    f"line {line} holds the key '{key.value}' again, which is in line {first[name]} already"
+                )
+            first[name] = line
 
 
 def _refuse_python_object(loader: Any, suffix: str, node: Any) -> Any:

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import copy
 import math
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from tensordict import TensorDict
 
 from rsl_rl.algorithms import PPO
+from rsl_rl.env.finite_guard import FiniteGuard, StepOutcome
 from rsl_rl.models import MLPModel
+from rsl_rl.runners import OnPolicyRunner
 from tests.envs import PointEnv, point_config
 
 
@@ -75,6 +79,84 @@ def test_time_out_bootstraps_with_the_terminal_observation_of_the_finished_envir
     # Environment 0 timed out too, but its last observation was not given.
     expected = torch.tensor([1.0 + 0.99 * values[0], 1.0, 1.0 + 0.99 * final_values[2], 1.0])
     torch.testing.assert_close(stored, expected)
+
+
+def objects(rows: list[Any]) -> np.ndarray:
+    array = np.empty(len(rows), dtype=object)
+    array[:] = rows
+    return array
+
+
+def infos_of_gymnasium(form: str) -> dict[str, Any]:
+    """Return the last observations of the environments 0 and 2, as Gymnasium's infos have them, in float64."""
+    final_obs: Any = {
+        str(name): value.double().numpy() for name, value in PointEnv(4, seed=2).get_observations().items()
+    }
+    privileged, ended = final_obs["privileged"], np.array([True, False, True, False])
+    rows = [{name: value[index] for name, value in final_obs.items()} if ended[index] else None for index in range(4)]
+    bare = [privileged[index] if ended[index] else None for index in range(4)]
+    garbage = np.where(ended[:, None], privileged, np.nan)
+    return {
+        "rows": {"final_obs": objects(rows), "_final_obs": ended},
+        "rows of release 0.29": {"final_observation": objects(rows), "_final_observation": ended},
+        "rows without a mask": {"final_obs": objects(rows), "final_info": objects([{}, None, {}, None])},
+        "a list": {"final_obs": rows},
+        "bare rows": {"final_obs": objects(bare)},
+        "an array": {"final_obs": garbage},
+        "an array with a mask": {"final_obs": garbage, "_final_obs": torch.from_numpy(ended)},
+        "a tensor": {"final_obs": torch.from_numpy(garbage).float()},
+        "arrays": {"final_obs": final_obs, "_final_obs": ended},
+        "columns of objects": {"final_obs": {"privileged": objects(bare)}},
+        "one tensor": {"final_obs": {"privileged": torch.from_numpy(garbage), "policy": final_obs["policy"]}},
+        "terminal": {
+            "terminal": {"env_ids": np.array([0, 2]), "observations": {n: v[ended] for n, v in final_obs.items()}}
+        },
+    }[form]
+
+
+FORMS = [
+    *("rows", "rows of release 0.29", "rows without a mask", "a list", "bare rows", "an array", "an array with a mask"),
+    *("a tensor", "arrays", "columns of objects", "one tensor", "terminal"),
+]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("is_watched", [False, True])
+def test_time_out_bootstraps_with_the_final_observation_of_gymnasiums_infos(form: str, is_watched: bool) -> None:
+    env = PointEnv(4)
+    config = point_config()
+    config["obs_groups"]["critic"] = ["privileged"]
+    torch.manual_seed(0)
+    alg: Any = OnPolicyRunner(env, config).alg
+    obs, extras = env.get_observations(), {"time_outs": TIME_OUTS.numpy(), **infos_of_gymnasium(form)}
+    outcome = StepOutcome(obs, torch.ones(4), TIME_OUTS.clone(), extras)
+    alg.act(obs)
+    if is_watched:
+        guard = FiniteGuard(obs, 1, 4, "cpu")
+        guard.record(*outcome)
+        outcome = guard.cleaned(outcome)
+        assert guard.check() is None
+    alg.process_env_step(*outcome)
+    final_values = alg.critic(PointEnv(4, seed=2).get_observations()).flatten().detach()
+    torch.testing.assert_close(alg.storage.rewards[0, :, 0], torch.where(TIME_OUTS, 1.0 + 0.99 * final_values, 1.0))
+
+
+@pytest.mark.parametrize(
+    "final",
+    [
+        *(None, "x", 3, objects([None] * 4), [], {}, objects(["a"] * 4), objects([np.zeros(9)] * 4)),
+        *(
+            objects([np.zeros(2), None, np.zeros(3), None]),
+            {"policy": np.array(["a"] * 4)},
+            objects([{"policy": {}}] * 4),
+        ),
+    ],
+    ids=str,
+)
+def test_what_is_no_final_observation_is_not_taken_for_one(final: Any) -> None:
+    alg, _ = build()
+    stored, values = step_with(alg, {"time_outs": TIME_OUTS, "final_obs": final})
+    torch.testing.assert_close(stored, 1.0 + 0.99 * values * TIME_OUTS)
 
 
 def test_final_observation_without_the_critics_groups_falls_back_and_says_so() -> None:
@@ -199,9 +281,9 @@ def test_state_without_a_part_is_refused() -> None:
     [
         ({"num_minibatches": 4}, ValueError, "PPO has no option 'num_minibatches'.*Did you mean 'num_mini_batches'"),
         ({"schedule": "adaptiv"}, TypeError, "'algorithm.schedule' must be 'adaptive' or 'fixed', got str: 'adaptiv'"),
-        ({"learning_rate": "1e-3"}, TypeError, "YAML reads 1e-3 as text"),
+        ({"learning_rate": "0.001"}, TypeError, "A number is expected, not text: write it without quotes"),
         ({"optimizer": "adamax"}, ValueError, "Unknown optimizer 'adamax'"),
-        ({"desired_kl": None}, ValueError, "needs a positive desired_kl"),
+        ({"desired_kl": -0.01}, ValueError, "'algorithm.desired_kl' must be finite and at least 0, got -0.01"),
         ({"num_learning_epochs": 0}, ValueError, "at least 1"),
         ({"share_cnn_encoders": True}, ValueError, "share_cnn_encoders needs CNN models, but the actor is a MLPModel"),
     ],

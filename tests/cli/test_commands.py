@@ -163,7 +163,7 @@ def test_a_file_in_the_layout_of_existing_users_works(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("mine.yaml").write_text(USER_FILE)
-    assert "give one with --env" in fails(capsys, "train", "mine.yaml")
+    assert "name one with --env" in fails(capsys, "train", "mine.yaml")
     main(["train", "mine.yaml", "--env", "gym:Drift-v0", "--num-envs", "4", "--run-dir", "run"])
     task = read_task("run/config.yaml")
     assert (task.iterations, task.seed, task.runner.algorithm.learning_rate) == (2, 7, 1e-3)

@@ -180,7 +180,7 @@ def test_classes_that_a_file_names_are_not_imported(
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.yaml", "a: [1", "is no readable YAML file"),
+        ("a.yaml", "a: [1", "is not a readable YAML file"),
         ("a.json", "{'a': 1}", "cannot be read"),
         ("a.yaml", "a: 1", "is not a runner's configuration"),
         ("a.yaml", "- 1", "is not a runner's configuration"),

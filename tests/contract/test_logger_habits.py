@@ -345,6 +345,22 @@ def test_a_writer_that_a_program_puts_in_its_place_gets_the_numbers(tmp_path: Pa
     assert numbers(tmp_path / "run")["iteration"] == 1
 
 
+def test_a_program_replaces_how_the_state_of_the_code_is_kept(tmp_path: Path) -> None:
+    class Kept(Logger):
+        def _store_code_state(self) -> list[str]:
+            return [__file__]
+
+    saved: list[str] = []
+
+    class Files(Own):
+        def save_file(self, path: str) -> None:
+            saved.append(path)
+
+    logger = Kept(str(tmp_path), {"num_steps_per_env": 2, "logger": Files}, {}, 4, False, 1, 0, "cpu")
+    logger.init_logging_writer()
+    assert saved == [__file__]
+
+
 def test_without_a_folder_there_is_no_writer() -> None:
     runner = OnPolicyRunner(PointEnv(), point_config())
     runner.learn(1)

@@ -140,7 +140,7 @@ def _parse_training(arguments: list[str]) -> None:
         arguments = _replaced(arguments, {"--device": "cpu"})
     code, said = _outcome(["train", *arguments])
     assert code == 2, f"{arguments}: {said}"
-    assert said.endswith("iterations must be at least 1, got 0.\n"), f"{arguments}: {said}"
+    assert said.endswith("'iterations' must be at least 1, got 0.\n"), f"{arguments}: {said}"
 
 
 def _succeeds(words: list[str]) -> None:

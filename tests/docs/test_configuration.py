@@ -84,7 +84,8 @@ def test_choices_are_listed() -> None:
     assert rows["schedule"] == "`adaptive` or `fixed`"
     assert rows["obs_groups"] == "mapping to list of text"
     assert rows["std_range"] == "2 x number"
-    assert rows["desired_kl"] == "number or null"
+    assert rows["desired_kl"] == "number (finite and at least 0) or null"
+    assert rows["gamma"] == "number (from 0 to 1)"
 
 
 def test_environment_variables_are_listed() -> None:

@@ -62,7 +62,7 @@ def other_loss(runner: OnPolicyRunner) -> None:
 
 
 def no_clipping(runner: OnPolicyRunner) -> None:
-    runner.alg.max_grad_norm = 0.0
+    runner.alg.max_grad_norm = None
 
 
 def load_own_state(runner: OnPolicyRunner) -> None:

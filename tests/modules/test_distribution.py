@@ -110,7 +110,7 @@ def test_asking_before_the_first_update_says_so() -> None:
     [
         ({"std_type": "scaler"}, "Did you mean 'scalar'"),
         ({"std_range": (1.0, 0.5)}, "low <= high"),
-        ({"init_std": -1.0}, "must be positive"),
+        ({"init_std": -1.0}, "must be finite and at least 0"),
     ],
 )
 def test_wrong_options_are_named(options: dict, message: str) -> None:

@@ -315,5 +315,5 @@ def test_the_command_line_evaluates_and_goes_on_evaluating(
     assert table(tmp_path / "whole") == table(tmp_path / "parts")
     assert differences(checkpoint(tmp_path / "whole", "best"), checkpoint(tmp_path / "parts", "best")) == []
     error = fails(capsys, "train", "gym:Drift-v0", *SMALL, "--eval-interval", "0", "--run-dir", "none")
-    assert "The interval of evaluations must be at least 1" in error
+    assert "'eval_interval' must be at least 1, got 0" in error
     assert not Path("none").exists()
