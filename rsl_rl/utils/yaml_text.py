@@ -48,18 +48,20 @@ def yaml_file(path: str | os.PathLike[str]) -> tuple[str, Any]:
 
     A mark of the byte order at its beginning, as editors of Windows write it, is passed over.
     """
+    reason = found_instead(path)
+    if reason not in (None, "it is plain text") and os.path.lexists(path):
+        raise ValueError(f"'{path}' is not a readable YAML file: {reason}.")
+    content = b""
     try:
         content = read_bytes_limited(path, LONGEST_YAML)
-        if (other := found_instead(path)) not in (None, "it is plain text"):
-            raise ValueError(f"{other}.")
         text = content.decode("utf-8-sig").replace("\r\n", "\n")
         return text, parse_yaml_text(text)
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        reason = f"it is not encoded as UTF-8, line {line} has the byte 0x{content[error.start]:02x}"
+        raise ValueError(f"'{path}' is not a readable YAML file: {reason}.") from error
     except ValueError as error:
-        reason: object = error
-        if isinstance(error, UnicodeDecodeError):
-            line = error.object.count(b"\n", 0, error.start) + 1
-            reason = f"it is not encoded as UTF-8, line {line} has the byte 0x{error.object[error.start]:02x}."
-        raise ValueError(f"'{path}' is not a readable YAML file: {reason}") from error
+        raise ValueError(f"'{path}' is not a readable YAML file: {error}") from error
 
 
 def parse_yaml_text(text: str) -> Any:
