@@ -90,7 +90,7 @@ def test_the_check_of_an_export_is_told_as_it_came_out(
     folder = make_run(tmp_path / "run", [1.0])
     (folder / "exports").mkdir()
     file = folder / "exports" / "policy.onnx"
-    file.write_bytes(b"policy")
+    file.write_bytes(b"\x08\x0apolicy\xff")
     report = ExportReport(path=str(file), format="onnx", max_difference=difference, num_samples=64)
     assert outcome(report) == printed
     record_check(report, "model_7.pt")
