@@ -40,7 +40,6 @@ class LegacyVecEnv:
     def __init__(self, env: Any) -> None:
         """Find out which layout the environment has; raise ContractError if it is none of these."""
         self.env = env
-        self._first_step = True
         self._has_privileged = False
         observed = env.get_observations()
         form = _form(env, observed)

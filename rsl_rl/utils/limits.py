@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -76,9 +78,8 @@ def read_archive(content: bytes) -> dict[str, bytes]:
         ValueError: It is no archive, is damaged, has two files of one name, or would become far larger than it is.
     """
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        with opened_archive(content) as archive:
             entries = archive.infolist()
-            check_expansion(entries, len(content))
             found = {entry.filename: archive.read(entry) for entry in entries}
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
         raise ValueError(f"it is no zip archive, or it is damaged: {error}") from error
@@ -87,9 +88,13 @@ def read_archive(content: bytes) -> dict[str, bytes]:
     return found
 
 
-def check_expansion(entries: list[zipfile.ZipInfo], size: int) -> None:
-    """Raise ValueError where the files in an archive of so many bytes would take far more memory than it."""
-    expanded = sum(entry.file_size for entry in entries)
-    if expanded > size + MOST_EXPANDED:
-        largest = max(entries, key=lambda entry: entry.file_size)
-        raise ValueError(f"its {size:,} bytes would become {expanded:,}, most of it '{largest.filename}'")
+@contextlib.contextmanager
+def opened_archive(content: bytes) -> Iterator[zipfile.ZipFile]:
+    """Open a zip archive; ValueError where the files in it would take far more memory than it does."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        entries, size = archive.infolist(), len(content)
+        expanded = sum(entry.file_size for entry in entries)
+        if expanded > size + MOST_EXPANDED:
+            largest = max(entries, key=lambda entry: entry.file_size)
+            raise ValueError(f"its {size:,} bytes would become {expanded:,}, most of it '{largest.filename}'")
+        yield archive

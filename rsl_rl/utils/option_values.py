@@ -62,9 +62,9 @@ def plain(value: Any, expected: Any = Any, where: str = "") -> Any:
         kinds = arguments if len(arguments) == 2 else (Any, Any)
         return _as_dict(value, *kinds, where, takes_objects=True)
     if origin is Literal:
-        return _as_scalar(value, str)
+        return as_scalar(value, str)
     if expected in (bool, int, float, str):
-        return _as_scalar(value, expected)
+        return as_scalar(value, expected)
     return _as_it_is(value, where) if expected is Any else value
 
 
@@ -133,7 +133,7 @@ def _loaded(*names: str) -> list[type]:
 
 def _as_it_is(value: Any, where: str) -> Any:
     if isinstance(value, np.generic) or (isinstance(value, enum.Enum) and isinstance(value, (str, int))):
-        return _as_scalar(value, Any)
+        return as_scalar(value, Any)
     if isinstance(value, UserString):
         return str(value)
     if type(value) is tuple or (
@@ -164,7 +164,7 @@ def _as_sequence(value: Any, origin: Any, arguments: tuple[Any, ...], where: str
     return tuple(plain_items) if isinstance(value, tuple) else plain_items
 
 
-def _as_scalar(value: Any, expected: Any) -> Any:
+def as_scalar(value: Any, expected: Any = Any) -> Any:
     """Return the one number or text that a value holds, and anything else as it is."""
     if callable(value):
         return value
