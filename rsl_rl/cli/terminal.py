@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 
-# Control characters, those that change the direction of text, and halves of characters that are no UTF-8.
+# Control characters, those that change the direction of text, and halves of characters that are not UTF-8.
 _CONTROLS = "\0-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff"
 _CONTROL = re.compile(f"[{_CONTROLS}]")
 # With the colors of a help text, which are shown on a terminal only.

@@ -120,7 +120,7 @@ class LegacyVecEnv:
             setattr(self.env, name, value)
 
     def _all_groups(self, observed: Any) -> dict[str, Any]:
-        """Return the groups of what ``get_observations`` returned, and entries that are no tensors."""
+        """Return the groups of what ``get_observations`` returned, and entries that are not tensors."""
         obs, extras = observed if isinstance(observed, tuple) else (observed, {})
         return self._groups(obs, extras, self.env.get_privileged_observations() if self._has_privileged else None)
 

@@ -61,7 +61,7 @@ def check_attributes(env: Any, names: Collection[str] = _ALWAYS) -> None:
                 " An environment of Gymnasium is made with rsl_rl.env.make_env('gym:ID', num_envs=...), and a vector "
                 "environment of it is wrapped by rsl_rl.env.GymnasiumVecEnv."
             )
-        raise ContractError(f"{named(env)} is no VecEnv: it lacks {listed(missing)}.{hint}")
+        raise ContractError(f"{named(env)} is not a VecEnv: it lacks {listed(missing)}.{hint}")
     for name in names:
         value = getattr(env, name)
         try:
@@ -175,7 +175,7 @@ class Contract:
         is_first = not self._specs
         for name, value in groups.items():
             if is_first and self._used is not None and name not in self._used and not isinstance(value, torch.Tensor):
-                self._say(name, f"the observation group '{name}' is no tensor and nothing reads it: it is left out")
+                self._say(name, f"the observation group '{name}' is not a tensor and nothing reads it: it is left out")
             elif is_first:
                 self._specs[name] = (getattr(value, "shape", torch.Size()), _taken_type(value))
             elif name not in self._specs:

@@ -95,7 +95,7 @@ def _is_given(row: Any) -> bool:
 
 
 def _stacked(rows: list[Any]) -> np.ndarray:
-    """Return rows as one array; those of several shapes, and what is no number, as one of objects."""
+    """Return rows as one array; those of several shapes, and what is not a number, as one of objects."""
     arrays = [_on_host(row) for row in rows]
     return np.stack(arrays) if len({array.shape for array in arrays}) == 1 else np.empty(len(arrays), dtype=object)
 

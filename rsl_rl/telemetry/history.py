@@ -31,8 +31,8 @@ EVENTS = "events.out.tfevents.*"
 # Names under which programs log the return and the length of episodes.
 RETURN_TAGS = ("Train/mean_reward", "rollout/ep_rew_mean", "charts/episodic_return")
 LENGTH_TAGS = ("Train/mean_episode_length", "rollout/ep_len_mean", "charts/episodic_length")
-# These programs log over environment steps, not over iterations.
 _LONGEST_CELL = 40
+# These programs log over environment steps, not over iterations.
 _LOGGED_OVER_STEPS = ("time/fps", "charts/SPS")
 
 
@@ -132,15 +132,15 @@ def read_history(folder: str | os.PathLike[str]) -> History:
 def read_metrics(folder: str | os.PathLike[str]) -> dict[str, list[float]]:
     """Return every column of a run's table, all of one length; an empty cell is NaN. Nothing for a table without rows.
 
-    A last line without its end, of a run that is being written or was killed, is left out. A cell that is no number is
-    a ValueError that says which.
+    An unfinished last line, of a run that is being written or was killed, is left out. A cell that is not a number is a
+    ValueError that says which.
     """
     return {name: column.tolist() for name, column in _read_table(Path(folder) / FILE_NAME).items()}
 
 
 def _read_table(path: Path) -> dict[str, array[float]]:
     if (other := why_no_text(path)) not in ("", "it is empty"):
-        raise ValueError(f"'{path}' is no table: {other}.")
+        raise ValueError(f"'{path}' is not a table: {other}.")
     line_number = uneven = infinite = 0
 
     def whole_lines(file: TextIO) -> Iterator[str]:
@@ -153,7 +153,7 @@ def _read_table(path: Path) -> dict[str, array[float]]:
             if line.endswith("\n"):
                 yield line
 
-    # A byte that is no UTF-8 becomes a mark that is no number either, and is found with its line.
+    # A byte that is not UTF-8 becomes a mark that is not a number either, and is found with its line.
     with path.open(encoding="utf-8-sig", errors="replace") as file:
         rows = csv.reader(whole_lines(file))
         try:
@@ -171,7 +171,7 @@ def _read_table(path: Path) -> dict[str, array[float]]:
                         column.append(float(cell or "nan"))
                     except ValueError:
                         cell = cell if len(cell) <= _LONGEST_CELL else f"{cell[:_LONGEST_CELL]}..."
-                        raise ValueError(f"'{cell}' in column '{name[:_LONGEST_CELL]}' is no number.") from None
+                        raise ValueError(f"'{cell}' in column '{name[:_LONGEST_CELL]}' is not a number.") from None
                     infinite += bool(cell) and not math.isfinite(column[-1])
         except (ValueError, csv.Error) as error:
             raise ValueError(f"'{path}', line {line_number}: {error}") from None

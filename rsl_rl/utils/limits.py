@@ -50,9 +50,9 @@ def read_bytes_limited(path: str | os.PathLike[str], most: int) -> bytes:
     return content
 
 
-def read_limited(path: str | os.PathLike[str], most: int = LONGEST_TEXT) -> str:
-    """Return the text of a file; ValueError for one that is too long, or no UTF-8."""
-    return read_bytes_limited(path, most).decode("utf-8-sig")
+def read_limited(path: str | os.PathLike[str]) -> str:
+    """Return the text of a file; ValueError for one that is too long, or not UTF-8."""
+    return read_bytes_limited(path, LONGEST_TEXT).decode("utf-8-sig")
 
 
 def parse_json(text: str) -> Any:
@@ -75,14 +75,14 @@ def read_archive(content: bytes) -> dict[str, bytes]:
     """Return the files in a zip archive by their names.
 
     Raises:
-        ValueError: It is no archive, is damaged, has two files of one name, or would become far larger than it is.
+        ValueError: It is not an archive, is damaged, has two files of one name, or would become far larger than it is.
     """
     try:
         with opened_archive(content) as archive:
             entries = archive.infolist()
             found = {entry.filename: archive.read(entry) for entry in entries}
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
-        raise ValueError(f"it is no zip archive, or it is damaged: {error}") from error
+        raise ValueError(f"it is not a zip archive, or it is damaged: {error}") from error
     if len(found) < len(entries):
         raise ValueError("it holds two files of the same name")
     return found

@@ -67,7 +67,7 @@ def parse_yaml_text(text: str) -> Any:
     classes as text.
 
     Raises:
-        ValueError: It is no YAML, holds a key twice, or an object that only code could make; names the line.
+        ValueError: It is not YAML, holds a key twice, or an object that only code could make; names the line.
     """
     import yaml
 

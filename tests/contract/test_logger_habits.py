@@ -466,7 +466,8 @@ def test_whatever_is_a_number_is_averaged_and_the_rest_said_once(tmp_path: Path)
     assert {tag for tag in found if tag.startswith("Episode/")} == {f"Episode/{name}" for name in MEANS}
     texts = [str(warning.message) for warning in said if "cannot be logged" in str(warning.message)]
     for name in NO_NUMBERS:
-        assert sum(text.startswith(f"'{name}' cannot be logged: it is no number but the ") for text in texts) == 1, name
+        begin = f"'{name}' cannot be logged: it is not a number but the "
+        assert sum(text.startswith(begin) for text in texts) == 1, name
     assert len(texts) == len(NO_NUMBERS)
     assert all(len(text) < 300 and "\n" not in text for text in texts)
 

@@ -302,9 +302,9 @@ def test_episode_lengths_are_asked_for_only_where_they_matter() -> None:
 def test_what_is_no_environment_at_all() -> None:
     with pytest.raises(ValueError, match=r"PointEnv is a class: expected an environment, PointEnv\(...\)"):
         OnPolicyRunner(PointEnv, config())  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="is no VecEnv: it lacks .*wrapped by rsl_rl.env.GymnasiumVecEnv"):
+    with pytest.raises(ValueError, match="is not a VecEnv: it lacks .*wrapped by rsl_rl.env.GymnasiumVecEnv"):
         OnPolicyRunner(SyncVectorEnv([Drift]), config())  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="str is no VecEnv: it lacks device, get_observations"):
+    with pytest.raises(ValueError, match="str is not a VecEnv: it lacks device, get_observations"):
         OnPolicyRunner("gym:Ant-v5", config())  # type: ignore[arg-type]
 
 
@@ -534,9 +534,9 @@ UNUSED: list[tuple[str, Change, bool, str]] = [
         "nested",
         lambda o: TensorDict({**o, "n": {"a": o["policy"]}}, [N]),
         False,
-        "group 'n' is no tensor and nothing reads it",
+        "group 'n' is not a tensor and nothing reads it",
     ),
-    ("text", lambda o: TensorDict({**o, "n": "name"}, [N]), False, "group 'n' is no tensor and nothing reads it"),
+    ("text", lambda o: TensorDict({**o, "n": "name"}, [N]), False, "group 'n' is not a tensor and nothing reads it"),
 ]
 
 

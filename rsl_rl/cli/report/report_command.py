@@ -56,7 +56,7 @@ def run(arguments: list[str]) -> None:
         load_pytorch()
         from rsl_rl.cli.report.facts import RunFacts
 
-        # Names of files and texts of a run may hold what is no character.
+        # Names of files and texts of a run may hold what is not a character.
         facts = RunFacts(folder)
         page = report_page(facts).encode(errors="replace")
         write_whole(path, page)

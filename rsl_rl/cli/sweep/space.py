@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from rsl_rl.config.schema import CONFIGURABLE
-from rsl_rl.config.task import TaskConfig, read_task, write_task
+from rsl_rl.config.task import TaskConfig, read_task, task_text
 from rsl_rl.telemetry.plain_values import flattened
 from rsl_rl.utils import did_you_mean, listed
 from rsl_rl.utils.yaml_text import as_yaml, parse_yaml_text
@@ -201,10 +201,7 @@ def value_at(document: Mapping[str, Any], name: str) -> Any:
 
 def task_document(task: TaskConfig) -> dict[str, Any]:
     """Return a task as plain data, as its file has it."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "task.yaml"
-        write_task(task, path)
-        return parse_yaml_text(path.read_text(encoding="utf-8"))
+    return parse_yaml_text(task_text(task))
 
 
 def task_of(document: Mapping[str, Any]) -> TaskConfig:
