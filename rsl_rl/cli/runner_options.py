@@ -114,11 +114,7 @@ def _of_class(section: dict[str, Any], name: str) -> dict[str, Any]:
 
 def _with_types(value: Any) -> Any:
     """Return a mapping as a dataclass of free options, where its keys can be names of options, else as it is."""
-    if (
-        not isinstance(value, dict)
-        or not value
-        or not all(isinstance(key, str) and key.isidentifier() for key in value)
-    ):
+    if not (isinstance(value, dict) and value and all(isinstance(key, str) and key.isidentifier() for key in value)):
         return value
     values = {key: _with_types(item) for key, item in value.items()}
     kinds: list[Any] = []

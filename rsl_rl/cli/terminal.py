@@ -18,10 +18,7 @@ _CONTROL_OR_COLOR = re.compile(f"(?P<color>\x1b\\[[0-9;]*m)|[{_CONTROLS}]")
 def printable(text: str, encoding: str = "utf-8", has_colors: bool = False) -> str:
     r"""Return a text in which everything that a terminal would obey, or cannot show, is written out, as in ``\x1b``.
 
-    Args:
-        text: Any text; line feeds and tabs stay.
-        encoding: That of the terminal.
-        has_colors: Leave colors as they are.
+    Line feeds and tabs stay, and colors if the terminal has them.
     """
 
     def written_out(found: re.Match[str]) -> str:

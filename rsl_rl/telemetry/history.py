@@ -275,22 +275,20 @@ def _told_by_tensorboard() -> Iterator[list[str]]:
     """Keep what TensorBoard only logs for its developers: that it stops before the end of a damaged file."""
     told: list[str] = []
 
-    class Handler(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            if "Truncated record" in record.msg:
-                told.append(record.getMessage())
+    def keep(record: logging.LogRecord) -> bool:
+        if "Truncated record" in record.msg:
+            told.append(record.getMessage())
+        return False
 
-    logger, handler = logging.getLogger("tensorboard"), Handler()
-    before = logger.level, logger.propagate
-    logger.addHandler(handler)
+    logger = logging.getLogger("tensorboard")
+    before = logger.level
+    logger.addFilter(keep)
     logger.setLevel(logging.DEBUG)
-    logger.propagate = False
     try:
         yield told
     finally:
-        logger.removeHandler(handler)
-        logger.setLevel(before[0])
-        logger.propagate = before[1]
+        logger.removeFilter(keep)
+        logger.setLevel(before)
 
 
 def _check_records(path: Path) -> None:

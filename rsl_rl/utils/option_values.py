@@ -38,17 +38,9 @@ EXPONENTIAL = re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$")
 def plain(value: Any, expected: Any = Any, where: str = "") -> Any:
     """Return a value as plain Python where something plain is expected: dict, list, tuple, str, number, bool or None.
 
-    Where nothing is known to be expected, containers and numbers become plain, and everything else stays as it is:
-    options of a program's own class may be anything. Functions and classes stay as they are, and so does what cannot be
-    taken as expected.
-
-    Args:
-        value: Anything; it is not changed.
-        expected: The annotation of the option.
-        where: Name of the option, for errors.
-
-    Raises:
-        ValueError: A value cannot be read, like one that is missing in a configuration of OmegaConf.
+    Without an annotation ``expected``, containers and numbers become plain, and everything else stays as it is: options
+    of a program's own class may be anything. So do functions and classes, and what cannot be taken as expected. A value
+    that cannot be read, such as a missing one of OmegaConf, is a ValueError with the name of the option, ``where``.
     """
     origin, arguments = get_origin(expected), get_args(expected)
     if origin is Annotated:
