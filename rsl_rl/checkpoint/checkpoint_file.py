@@ -142,7 +142,7 @@ def _check_entries(document: dict[str, Any], path: Path) -> None:
             raise ValueError(
                 f"'{path}' is damaged: its entry '{key}' is a {type(value).__name__} instead of a {named}."
             )
-        if key == "numbers" and any(type(item) not in (bool, int, float) for item in value.values()):
+        if key == "numbers" and any(type(item) not in (bool, int, float) for item in dict(value).values()):
             raise ValueError(f"'{path}' is damaged: its entry 'numbers' holds something else: {value}.")
         if key.endswith("_state_dict") and (bad := nonfinite_in(value)):
             shown = ", ".join(bad[:4]) + (" ..." if len(bad) > 4 else "")

@@ -17,6 +17,7 @@ from typing import Annotated, Any, TypeVar
 
 import tyro
 
+from rsl_rl.cli.key_value_options import as_words
 from rsl_rl.config import takes_option
 from rsl_rl.config.schema import CONFIGURABLE, RunnerConfig, Section, schema_of
 from rsl_rl.utils import resolve_callable
@@ -137,12 +138,6 @@ def _parsed_list(texts: list[str]) -> Any:
     return value if value is None or isinstance(value, list) else [value]
 
 
-def _shown(value: Any) -> list[str]:
-    if isinstance(value, dict):
-        return [f"{key}={item}" for key, item in value.items()]
-    return [str(item) for item in value] if isinstance(value, (list, tuple)) and value else [str(value)]
-
-
 def _free(parse: Callable[[list[str]], Any]) -> Any:
     """Return the type of an option that may be anything: ``tyro`` leaves it to ``parse``."""
     spec = tyro.constructors.PrimitiveConstructorSpec(
@@ -150,7 +145,7 @@ def _free(parse: Callable[[list[str]], Any]) -> Any:
         metavar="VALUE [VALUE ...]|[KEY=VALUE ...]",
         instance_from_str=parse,
         is_instance=lambda value: True,
-        str_from_instance=_shown,
+        str_from_instance=as_words,
     )
     return Annotated[Any, spec]
 

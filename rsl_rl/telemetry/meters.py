@@ -189,15 +189,16 @@ def logged_by(extras: Mapping[str, Any]) -> Any:
     logged = extras["episode"] if "episode" in extras else extras.get("log")
     if not isinstance(logged, Mapping):
         return logged
-    return {name: _copied(value) for name, value in logged.items()}
+    return {
+        name: value.detach().clone() if isinstance(value, torch.Tensor) else _copied(value)
+        for name, value in logged.items()
+    }
 
 
 def _copied(value: Any) -> Any:
     """Return a value that stays as it is when the environment overwrites its buffers."""
-    if isinstance(value, torch.Tensor):
-        return value.detach().clone()
-    if isinstance(value, np.ndarray):
-        return value.copy()
+    if isinstance(value, (torch.Tensor, np.ndarray)):
+        return value.detach().clone() if isinstance(value, torch.Tensor) else value.copy()
     if isinstance(value, (list, tuple)):
         with contextlib.suppress(RecursionError):  # it holds itself, and is not a number
             return [_copied(item) for item in value]

@@ -507,7 +507,7 @@ def test_what_is_no_dictionary_is_said_once(entry: Any, kind: str | None, key: s
         runner.learn(2)
     texts = [str(warning.message) for warning in said if "cannot be logged" in str(warning.message)]
     assert len(texts) == (kind is not None)
-    assert all("it is no dictionary of numbers by their names" in text and str(kind) in text for text in texts)
+    assert all("it is not a dictionary of numbers by their names" in text and str(kind) in text for text in texts)
     assert ("Episode/a" in numbers(tmp_path)) == isinstance(entry, TensorDict)
 
 

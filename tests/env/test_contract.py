@@ -150,11 +150,6 @@ ARITY: list[tuple[str, Change, str]] = [
     ("an array", lambda s: (s[0]["policy"].numpy(), *s[1:]), "a ndarray of NumPy of .* as observations. Expected"),
     ("no extras", lambda s: (*s[:3], None), "returned None as extras. Expected a dict, {} where there is nothing"),
     ("a list of extras", lambda s: (*s[:3], []), "returned a list of 0 entries as extras. Expected a dict"),
-    (
-        "a log of numbers",
-        lambda s: (*s[:3], {"log": [1.0]}),
-        r"a list of 1 entries as extras\['log'\]. Expected a dict",
-    ),
 ]
 
 
@@ -211,7 +206,7 @@ def test_what_was_refused_once_is_refused_again() -> None:
 
 
 def test_what_is_right_at_first_and_wrong_later() -> None:
-    for wrong in ({"log": [1.0]}, {"time_outs": None}, {"time_outs": np.zeros(N, bool)}, None):
+    for wrong in ({"time_outs": None}, {"time_outs": np.zeros(N, bool)}, None):
         steps = iter(range(100))
         env = Changed(EXTRAS, lambda extras, wrong=wrong, steps=steps: extras if next(steps) < 3 else wrong)
         with pytest.raises(ContractError, match="extras"):
