@@ -102,7 +102,9 @@ class Run:
             self.file = path
             folders = [folder for folder in path.resolve().parents if (folder / CONFIG).is_file()][:1]
             if not folders:
-                raise FileNotFoundError(f"'{path}' lies in no run: there is no {CONFIG} in its folder or above it.")
+                raise FileNotFoundError(
+                    f"'{path}' is not in the folder of a run: there is no {CONFIG} beside it or above it."
+                )
         else:
             places = (path, RUNS / name, RUNS / filed_as(name))
             folders = [folder for folder in places if (folder / CONFIG).is_file()][:1]

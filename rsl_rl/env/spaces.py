@@ -21,7 +21,7 @@ def check_continuous(action_space: Any) -> None:
     if "Box" in kinds or "Space" not in kinds:  # without Gymnasium, which need not be installed
         return
     raise TypeError(
-        f"The action space is {action_space}. Supported are continuous actions: a Box space. Discrete ones become "
+        f"The action space is {action_space}. Only continuous actions are supported: a Box space. Discrete ones become "
         "one-hot vectors with a categorical distribution as the policy's head: examples/discrete_actions.py has both, "
         "docs/extending.md shows how."
     )

@@ -138,7 +138,7 @@ class Symmetry(Extension):
         if problems:
             warnings.warn(
                 f"{self._name} applied twice does not give back the original, so it is not a mirror image; training "
-                "with it teaches wrong movements. Wrong are:\n  " + "\n  ".join(problems),
+                "with it teaches wrong movements. These entries are wrong:\n  " + "\n  ".join(problems),
                 stacklevel=2,
             )
 

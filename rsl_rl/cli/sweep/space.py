@@ -85,12 +85,7 @@ def parse_option(text: str) -> tuple[str, dict[str, Any]]:
 
 
 def checked_parameters(sections: Mapping[str, Any], document: Mapping[str, Any]) -> list[Parameter]:
-    """Return a sweep's parameters, once each fits the task with each choice and at both ends of its range.
-
-    Args:
-        sections: By name what the sweep's file says of it.
-        document: The task, see :func:`task_document`.
-    """
+    """Return a sweep's parameters, once each fits the task with each choice and at both ends of its range."""
     if not sections:
         raise ValueError(
             f"There is nothing to vary: name parameters in the sweep's file, or with --param NAME=VALUES ({_FORMS})."
