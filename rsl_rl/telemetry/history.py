@@ -22,7 +22,7 @@ import numpy as np
 
 from rsl_rl.telemetry.metrics_csv import FILE_NAME, is_over_wall_time
 from rsl_rl.utils.limits import LONGEST_LINE, LONGEST_NUMBER, LONGEST_RECORD, MIB, MOST_COLUMNS
-from rsl_rl.utils.recognition import found_instead, why_no_text
+from rsl_rl.utils.recognition import found_instead, why_not_text
 from rsl_rl.utils.suggest import did_you_mean, listed
 
 Axis = Literal["iteration", "steps", "seconds"]
@@ -139,7 +139,7 @@ def read_metrics(folder: str | os.PathLike[str]) -> dict[str, list[float]]:
 
 
 def _read_table(path: Path) -> dict[str, array[float]]:
-    if (other := why_no_text(path)) not in ("", "it is empty"):
+    if (other := why_not_text(path)) not in ("", "it is empty"):
         raise ValueError(f"'{path}' is not a table: {other}.")
     line_number = uneven = infinite = 0
 

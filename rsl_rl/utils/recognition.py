@@ -57,7 +57,7 @@ def found_instead(path: str | os.PathLike[str]) -> str | None:
     return "it is a checkpoint" if any(name.endswith("/data.pkl") for name in names) else "it is another zip archive"
 
 
-def why_no_text(path: str | os.PathLike[str], otherwise: object = "") -> str:
+def why_not_text(path: str | os.PathLike[str], otherwise: object = "") -> str:
     """Return what a file is by its content instead of text that could be read; ``otherwise`` where it is text."""
     other = found_instead(path)
     return str(otherwise) if other in (None, "it is plain text") else other
@@ -74,7 +74,7 @@ def read_json(path: str | os.PathLike[str], kind: type) -> Any:
         return None
     except (OSError, ValueError) as error:
         reason = error
-    warnings.warn(f"'{path}' cannot be read and is left out: {why_no_text(path, reason)}.", stacklevel=3)
+    warnings.warn(f"'{path}' cannot be read and is left out: {why_not_text(path, reason)}.", stacklevel=3)
     return None
 
 

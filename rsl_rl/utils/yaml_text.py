@@ -11,7 +11,7 @@ from typing import Any
 
 from rsl_rl.utils.limits import DEEPEST_NESTING, LONGEST_NUMBER, LONGEST_YAML, MIB, MOST_VALUES, read_bytes_limited
 from rsl_rl.utils.option_values import EXPONENTIAL, as_scalar
-from rsl_rl.utils.recognition import why_no_text
+from rsl_rl.utils.recognition import why_not_text
 
 _LIST = "tag:yaml.org,2002:seq"
 # YAML 1.1 takes 1e-3 for text; here it is a number, so that text of this form needs quotes.
@@ -45,7 +45,7 @@ def yaml_file(path: str | os.PathLike[str]) -> tuple[str, Any]:
 
     A mark of the byte order at its beginning, as editors of Windows write it, is passed over.
     """
-    if os.path.lexists(path) and (reason := why_no_text(path)):
+    if os.path.lexists(path) and (reason := why_not_text(path)):
         raise ValueError(f"'{path}' is not a readable YAML file: {reason}.")
     content = b""
     try:

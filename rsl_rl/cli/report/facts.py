@@ -23,7 +23,7 @@ from rsl_rl.config.task import load_task, task_names
 from rsl_rl.telemetry.history import LENGTH_TAGS, RETURN_TAGS, History, read_history
 from rsl_rl.telemetry.plain_values import flattened
 from rsl_rl.telemetry.provenance import read_starts
-from rsl_rl.utils.recognition import found_instead, read_json, why_no_text
+from rsl_rl.utils.recognition import found_instead, read_json, why_not_text
 from rsl_rl.utils.yaml_text import read_yaml
 
 _FOREIGN_CONFIGS = ("params/agent.yaml", "params/env.yaml")
@@ -152,7 +152,7 @@ def _code_state(file: Path) -> CodeState | None:
     """Return what a file says of a repository; None, with a warning, where it says nothing."""
     parts = _SECTIONS.split(file.read_text(encoding="utf-8", errors="replace"))
     if len(parts) == 1:
-        reason = why_no_text(file, "it has no part that begins with '--- commit ---'")
+        reason = why_not_text(file, "it has no part that begins with '--- commit ---'")
         warnings.warn(f"'{file}' cannot be read and is left out: {reason}.", stacklevel=2)
         return None
     sections: dict[str, str] = {}
