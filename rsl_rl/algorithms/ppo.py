@@ -195,7 +195,7 @@ class PPO(Algorithm):
     def value_at_time_outs(self, extras: Mapping[str, Any]) -> torch.Tensor:
         """Return the value [N] of what would have come after episodes that the time limit cut off, 0 elsewhere.
 
-        A time limit is no property of the state, so what would have come after it is estimated (Pardo et al., "Time
+        A time limit is not a property of the state, so what would have come after it is estimated (Pardo et al., "Time
         Limits in Reinforcement Learning", 2018): from the true last observation where the environment gives it, else
         from the observation before.
         """

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from rsl_rl.utils.atomic_files import write_whole
-from rsl_rl.utils.limits import check_expansion
+from rsl_rl.utils.limits import opened_archive
 from rsl_rl.utils.recognition import found_instead
 
 # Of the documents written here; they carry it under the key ``format_version``.
@@ -135,19 +135,16 @@ def _check_entries(document: dict[str, Any], path: Path) -> None:
     if not isinstance(document.get("iter", 0), int) or document.get("iter", 0) < 0:
         raise ValueError(f"'{path}' is damaged: its iteration 'iter' is {document['iter']!r}.")
     for key, value in document.items():
-        kind = list if key == "processes" else Mapping
-        if key in _ENTRIES and value is not None and not isinstance(value, kind):
+        if key not in _ENTRIES or value is None:
+            continue
+        kind, named = (list, "list") if key == "processes" else (Mapping, "dict")
+        if not isinstance(value, kind):
             raise ValueError(
-                f"'{path}' is damaged: its entry '{key}' is a {type(value).__name__} instead of a "
-                f"{'list' if kind is list else 'dict'}."
+                f"'{path}' is damaged: its entry '{key}' is a {type(value).__name__} instead of a {named}."
             )
-        if (
-            key == "numbers"
-            and isinstance(value, Mapping)
-            and any(type(item) not in (bool, int, float) for item in value.values())
-        ):
+        if key == "numbers" and any(type(item) not in (bool, int, float) for item in dict(value).values()):
             raise ValueError(f"'{path}' is damaged: its entry 'numbers' holds something else: {value}.")
-        if key in _ENTRIES and key.endswith("_state_dict") and (bad := nonfinite_in(value)):
+        if key.endswith("_state_dict") and (bad := nonfinite_in(value)):
             shown = ", ".join(bad[:4]) + (" ..." if len(bad) > 4 else "")
             # Always the same place: of several readings of a file the first one is shown.
             warnings.warn(f"'{path}' holds NaN or infinite numbers in {key}: {shown}.", stacklevel=1)
@@ -201,10 +198,9 @@ def _parsed(content: bytes, path: Path, map_location: Any) -> Any:
         raise ValueError(f"'{path}' is not a checkpoint: {other}.")
     try:
         if not zipfile.is_zipfile(io.BytesIO(content)):
-            raise ValueError(other or "it is no zip archive")
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            check_expansion(archive.infolist(), len(content))
-        return torch.load(io.BytesIO(content), map_location=map_location, weights_only=True)
+            raise ValueError(other or "it is not a zip archive")
+        with opened_archive(content):
+            return torch.load(io.BytesIO(content), map_location=map_location, weights_only=True)
     except Exception as error:  # a damaged file fails anywhere
         found = re.search(r"GLOBAL (\S+)", str(error)) if isinstance(error, pickle.UnpicklingError) else None
         if found is None:

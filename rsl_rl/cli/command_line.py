@@ -29,17 +29,10 @@ _LEAST_BESIDE, _MOST_BESIDE = 12, 30
 
 
 def parsed(kind: type[Options], arguments: Sequence[str], prog: str, description: str = "", **options: Any) -> Options:
-    """Return the options that the arguments of a command stand for.
+    """Return the options, fields of the dataclass ``kind``, that the arguments after the command ``prog`` stand for.
 
-    Args:
-        kind: A dataclass whose fields are the options, each with its description below it.
-        arguments: What follows the command.
-        prog: The command, as the help calls it.
-        description: First paragraph of the help; by default that of the class.
-        **options: More for ``tyro.cli``.
-
-    Raises:
-        SystemExit: 0 after ``--help``; 2 after a mistake, which is printed.
+    ``description`` is the first paragraph of the help, by default that of the class; ``options`` go to ``tyro.cli``.
+    SystemExit: 0 after ``--help``; 2 after a mistake, which is printed.
     """
     default = options.get("default")
     _describe(kind)

@@ -23,7 +23,7 @@ CHECKS = "checks.json"
 
 
 def record_check(report: ExportReport, policy: str) -> None:
-    """Note the outcome of exporting a policy, such as a checkpoint's name; a full disk is no reason to fail."""
+    """Note the outcome of exporting a policy, such as a checkpoint's name; a full disk is not a reason to fail."""
     path = Path(report.path)
     with contextlib.suppress(OSError):
         entry = {

@@ -19,11 +19,18 @@ def key_value_options() -> tyro.constructors.ConstructorRegistry:
         metavar="[KEY=VALUE [KEY=VALUE ...]]",
         instance_from_str=_parse,
         is_instance=lambda value: isinstance(value, dict),
-        str_from_instance=lambda value: [f"{key}={item}" for key, item in value.items()],
+        str_from_instance=as_words,
     )
     registry = tyro.constructors.ConstructorRegistry()
     registry.primitive_rule(lambda info: pairs if info.type == dict[str, Any] else None)
     return registry
+
+
+def as_words(value: Any) -> list[str]:
+    """Return a value as the words of a command line that stand for it."""
+    if isinstance(value, dict):
+        return [f"{key}={item}" for key, item in value.items()]
+    return [str(item) for item in value] if isinstance(value, (list, tuple)) and value else [str(value)]
 
 
 def _parse(pairs: list[str]) -> dict[str, Any]:

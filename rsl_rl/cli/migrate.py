@@ -20,7 +20,7 @@ from rsl_rl.cli.startup import load_pytorch
 from rsl_rl.compat.configurations import modernize_config
 from rsl_rl.utils.atomic_files import write_whole
 from rsl_rl.utils.limits import parse_json, read_limited
-from rsl_rl.utils.recognition import found_instead
+from rsl_rl.utils.recognition import why_not_text
 from rsl_rl.utils.yaml_text import as_yaml, read_yaml
 
 _CONFIGURATIONS = (".yaml", ".yml", ".json")
@@ -67,9 +67,7 @@ def read_configuration(path: Path) -> dict[str, Any]:
         try:
             document = parse_json(read_limited(path))
         except ValueError as error:
-            other = found_instead(path)
-            reason = error if other in (None, "it is plain text") else other
-            raise ValueError(f"'{path}' cannot be read: {reason}") from error
+            raise ValueError(f"'{path}' cannot be read: {why_not_text(path, error)}") from error
     else:
         document = read_yaml(path)
     if not isinstance(document, Mapping) or not {"algorithm", "policy", "runner"} & set(document):

@@ -22,10 +22,7 @@ _WANTS_NO_MORE = (errno.EPIPE, errno.EINVAL)
 def fault_tolerant_output(to_the_end: bool) -> Iterator[None]:
     """Within this block, ``sys.stdout`` and ``sys.stderr`` fall silent when they fail, and raise nothing.
 
-    This covers everything in the process that prints: consoles, warnings, logging, the environment.
-
-    Args:
-        to_the_end: Keep it so until the process ends, where Python writes out what is left.
+    This covers everything in the process that prints. With ``to_the_end`` it lasts until the process ends.
     """
     before = sys.stdout, sys.stderr
     # Python has no such stream where the process was started without.

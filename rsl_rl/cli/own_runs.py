@@ -51,18 +51,9 @@ def is_own(text: str) -> bool:
 
 
 def check_stranger(trust: bool, path: Path, text: str, document: Any) -> None:
-    """Refuse a file of a run or a sweep that names code outside the library, unless it is the user's own.
+    """Raise PermissionError for a stranger's run or sweep that names code outside the library, unless it is trusted.
 
-    At a terminal the user is asked.
-
-    Args:
-        trust: Whether the user has said so, with ``--trust``.
-        path: The file.
-        text: What it holds.
-        document: The same, read.
-
-    Raises:
-        PermissionError: It is a stranger's, and the user has not said that it is trusted.
+    The user trusts it with ``--trust``, or with a yes at a terminal. ``document`` is what the file's text stands for.
     """
     found = foreign_names(document)
     if not found or trust or is_own(text):

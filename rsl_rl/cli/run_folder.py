@@ -13,7 +13,6 @@ import os
 import re
 import socket
 import warnings
-import zipfile
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +23,7 @@ from rsl_rl.cli.startup import load_pytorch
 from rsl_rl.config.task import TaskConfig, filed_as, read_task, task_names
 from rsl_rl.telemetry.provenance import read_starts
 from rsl_rl.utils import listed
+from rsl_rl.utils.recognition import found_instead
 from rsl_rl.utils.trust import never_import_from
 
 RUNS = Path("runs")
@@ -102,7 +102,9 @@ class Run:
             self.file = path
             folders = [folder for folder in path.resolve().parents if (folder / CONFIG).is_file()][:1]
             if not folders:
-                raise FileNotFoundError(f"'{path}' lies in no run: there is no {CONFIG} in its folder or above it.")
+                raise FileNotFoundError(
+                    f"'{path}' is not in the folder of a run: there is no {CONFIG} beside it or above it."
+                )
         else:
             places = (path, RUNS / name, RUNS / filed_as(name))
             folders = [folder for folder in places if (folder / CONFIG).is_file()][:1]
@@ -146,9 +148,7 @@ class Run:
         if self.file.suffix != ".pt" or self.file.parent.name == EXPORTS:
             return self.file
         # A checkpoint ends in .pt as well, and holds data only; whoever reads a damaged file says so.
-        with contextlib.suppress(zipfile.BadZipFile), zipfile.ZipFile(self.file) as archive:
-            return self.file if any("/code/" in name for name in archive.namelist()) else None
-        return None
+        return self.file if found_instead(self.file) == "it is an exported policy (TorchScript)" else None
 
     def checkpoint(self) -> Path:
         """Return the checkpoint that was named, else the newest that can be read; see :func:`newest_checkpoint`."""

@@ -17,6 +17,7 @@ from typing import Annotated, Any, TypeVar
 
 import tyro
 
+from rsl_rl.cli.key_value_options import as_words
 from rsl_rl.config import takes_option
 from rsl_rl.config.schema import CONFIGURABLE, RunnerConfig, Section, schema_of
 from rsl_rl.utils import resolve_callable
@@ -114,11 +115,7 @@ def _of_class(section: dict[str, Any], name: str) -> dict[str, Any]:
 
 def _with_types(value: Any) -> Any:
     """Return a mapping as a dataclass of free options, where its keys can be names of options, else as it is."""
-    if (
-        not isinstance(value, dict)
-        or not value
-        or not all(isinstance(key, str) and key.isidentifier() for key in value)
-    ):
+    if not (isinstance(value, dict) and value and all(isinstance(key, str) and key.isidentifier() for key in value)):
         return value
     values = {key: _with_types(item) for key, item in value.items()}
     kinds: list[Any] = []
@@ -141,12 +138,6 @@ def _parsed_list(texts: list[str]) -> Any:
     return value if value is None or isinstance(value, list) else [value]
 
 
-def _shown(value: Any) -> list[str]:
-    if isinstance(value, dict):
-        return [f"{key}={item}" for key, item in value.items()]
-    return [str(item) for item in value] if isinstance(value, (list, tuple)) and value else [str(value)]
-
-
 def _free(parse: Callable[[list[str]], Any]) -> Any:
     """Return the type of an option that may be anything: ``tyro`` leaves it to ``parse``."""
     spec = tyro.constructors.PrimitiveConstructorSpec(
@@ -154,7 +145,7 @@ def _free(parse: Callable[[list[str]], Any]) -> Any:
         metavar="VALUE [VALUE ...]|[KEY=VALUE ...]",
         instance_from_str=parse,
         is_instance=lambda value: True,
-        str_from_instance=_shown,
+        str_from_instance=as_words,
     )
     return Annotated[Any, spec]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 
-# Control characters, those that change the direction of text, and halves of characters that are no UTF-8.
+# Control characters, those that change the direction of text, and halves of characters that are not UTF-8.
 _CONTROLS = "\0-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff"
 _CONTROL = re.compile(f"[{_CONTROLS}]")
 # With the colors of a help text, which are shown on a terminal only.
@@ -18,10 +18,7 @@ _CONTROL_OR_COLOR = re.compile(f"(?P<color>\x1b\\[[0-9;]*m)|[{_CONTROLS}]")
 def printable(text: str, encoding: str = "utf-8", has_colors: bool = False) -> str:
     r"""Return a text in which everything that a terminal would obey, or cannot show, is written out, as in ``\x1b``.
 
-    Args:
-        text: Any text; line feeds and tabs stay.
-        encoding: That of the terminal.
-        has_colors: Leave colors as they are.
+    Line feeds and tabs stay, and colors if the terminal has them.
     """
 
     def written_out(found: re.Match[str]) -> str:

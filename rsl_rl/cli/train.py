@@ -127,16 +127,9 @@ def run(arguments: list[str]) -> None:
 
 
 def train(task: TaskConfig, run_dir: Path | None, resumed: Run | None, export: bool) -> None:
-    """Train a task, alone or together with the processes that ``torchrun`` started.
+    """Train a task, alone or with the processes that ``torchrun`` started, in a new folder or going on with a run.
 
-    Args:
-        task: What to train.
-        run_dir: Folder of the run; None for a new one.
-        resumed: A run to go on with, in its folder.
-        export: Whether to write policy files at the end.
-
-    Raises:
-        SystemExit: 130, 143 or 129 after Ctrl-C, a termination or the end of the terminal, with everything saved.
+    SystemExit: 130, 143 or 129 after Ctrl-C, a termination or the end of the terminal, with everything saved.
     """
     from rsl_rl.cli.conclusion import conclude
     from rsl_rl.distributed import current

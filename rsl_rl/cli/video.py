@@ -73,14 +73,8 @@ def prepare_video(task: TaskConfig, path: Path) -> None:
 def record_video(task: TaskConfig, policy: Callable[[TensorDict], torch.Tensor], path: Path, seed: int) -> list[str]:
     """Record one episode, or the first 10 seconds of a longer one; of a Go1, a few commands in plain MuJoCo.
 
-    Args:
-        task: Its environment is made anew with a camera; :func:`prepare_video` was called before.
-        policy: Groups [1, ...] -> actions [1, A].
-        path: The file: .gif, or anything that ffmpeg writes such as .mp4.
-        seed: Seed of the environment.
-
-    Returns:
-        Lines that say what was recorded.
+    The task's environment is made anew with a camera, after :func:`prepare_video`. The policy takes groups [1, ...] and
+    returns actions [1, A]; the file is a .gif, or anything that ffmpeg writes. Returns lines that say what it shows.
     """
     if is_go1(task):
         replay = Go1Replay(task)

@@ -116,7 +116,7 @@ def _split_model(model: Mapping[str, Any]) -> list[_Parameter]:
         raise ValueError(
             "The checkpoint's 'model_state_dict' is not that of a model of rsl_rl 1.x to 3.x, and cannot be "
             f"translated: it holds {listed(unknown[:5])}{' ...' if len(unknown) > 5 else ''}. "
-            "Known are std, log_std and what begins with " + listed(_BEGINNINGS) + ". "
+            "Its keys may be std, log_std, or begin with " + listed(_BEGINNINGS) + ". "
             "Was it written by a policy class of your own? See docs/migration.md."
         )
     found: list[_Parameter] = []

@@ -40,7 +40,6 @@ class LegacyVecEnv:
     def __init__(self, env: Any) -> None:
         """Find out which layout the environment has; raise ContractError if it is none of these."""
         self.env = env
-        self._first_step = True
         self._has_privileged = False
         observed = env.get_observations()
         form = _form(env, observed)
@@ -121,7 +120,7 @@ class LegacyVecEnv:
             setattr(self.env, name, value)
 
     def _all_groups(self, observed: Any) -> dict[str, Any]:
-        """Return the groups of what ``get_observations`` returned, and entries that are no tensors."""
+        """Return the groups of what ``get_observations`` returned, and entries that are not tensors."""
         obs, extras = observed if isinstance(observed, tuple) else (observed, {})
         return self._groups(obs, extras, self.env.get_privileged_observations() if self._has_privileged else None)
 

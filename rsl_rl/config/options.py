@@ -14,20 +14,8 @@ from typing import Any
 from rsl_rl.compat.configurations import legacy_message, modernize_config
 from rsl_rl.config.schema import RunnerConfig, options_of, types_of
 from rsl_rl.utils import check_compile_mode, did_you_mean, listed, resolve_callable
-from rsl_rl.utils.option_types import check_type, describe, has_type
+from rsl_rl.utils.option_types import check_type
 from rsl_rl.utils.option_values import entries_of, plain
-
-__all__ = [
-    "check_kind",
-    "check_options",
-    "check_type",
-    "checked_algorithm",
-    "describe",
-    "has_type",
-    "plain_config",
-    "resolve_runner_config",
-    "takes_option",
-]
 
 # Options of a section that its class need not take: its models are built with them.
 _BUILT_WITH = {"algorithm": ("share_cnn_encoders",)}

@@ -133,7 +133,7 @@ def read_task(path: str | os.PathLike[str], check: Check | None = None) -> TaskC
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is no YAML file, a key is unknown or missing.
+        ValueError: It is not a YAML file, a key is unknown or missing.
         TypeError: A value has the wrong type.
     """
     path = Path(path)

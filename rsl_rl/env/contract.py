@@ -25,15 +25,15 @@ _FOUR = (
     "Expected four values: a TensorDict of observation groups, rewards [N], dones [N] and a dict of extras, where N is "
     "num_envs."
 )
+_WRAPPED = "A vector environment of Gymnasium is wrapped by rsl_rl.env.GymnasiumVecEnv."
 _OF_GYMNASIUM = (
     "Five values are those of Gymnasium: return dones = terminated | truncated, and truncated as extras['time_outs']. "
-    "A vector environment of Gymnasium is wrapped by rsl_rl.env.GymnasiumVecEnv."
+    f"{_WRAPPED}"
 )
 _GROUPS = (
     "Expected a TensorDict of tensors [N, ...] by group, the same in every step: "
     "TensorDict({'policy': ...}, batch_size=[num_envs])."
 )
-_TENSORS = "Expected a tensor; torch.as_tensor(...) makes one."
 _ATTRIBUTES = {
     "num_envs": "the number of environments N, an integer of at least 1",
     "num_actions": "the number of actions of each environment, an integer of at least 1",
@@ -57,11 +57,8 @@ def check_attributes(env: Any, names: Collection[str] = _ALWAYS) -> None:
     if missing:
         hint = ""
         if hasattr(env, "action_space"):
-            hint = (
-                " An environment of Gymnasium is made with rsl_rl.env.make_env('gym:ID', num_envs=...), and a vector "
-                "environment of it is wrapped by rsl_rl.env.GymnasiumVecEnv."
-            )
-        raise ContractError(f"{named(env)} is no VecEnv: it lacks {listed(missing)}.{hint}")
+            hint = f" An environment of Gymnasium is made with rsl_rl.env.make_env('gym:ID', num_envs=...). {_WRAPPED}"
+        raise ContractError(f"{named(env)} is not a VecEnv: it lacks {listed(missing)}.{hint}")
     for name in names:
         value = getattr(env, name)
         try:
@@ -175,7 +172,7 @@ class Contract:
         is_first = not self._specs
         for name, value in groups.items():
             if is_first and self._used is not None and name not in self._used and not isinstance(value, torch.Tensor):
-                self._say(name, f"the observation group '{name}' is no tensor and nothing reads it: it is left out")
+                self._say(name, f"the observation group '{name}' is not a tensor and nothing reads it: it is left out")
             elif is_first:
                 self._specs[name] = (getattr(value, "shape", torch.Size()), _taken_type(value))
             elif name not in self._specs:
@@ -199,20 +196,18 @@ class Contract:
 
     def _look_at_group(self, name: str, value: Any, method: str) -> None:
         shape, dtype = self._specs[name]
-        found = f"returned the observation group '{name}' as {described(value)}"
+        count, rule = self._num_envs, ""
         if not isinstance(value, torch.Tensor):
             rule = "Expected a tensor [N, ...]: of groups within groups make groups of their own."
-            raise breach(self._env, method, found, rule)
-        if value.shape[:1] != (self._num_envs,):
-            count = self._num_envs
+        elif value.shape[:1] != (count,):
             rule = f"Expected one row for each of the {count} environments (num_envs): [{count}, ...]."
-            raise breach(self._env, method, found, rule)
-        if value.shape != shape:
+        elif value.shape != shape:
             rule = f"Expected {list(shape)}: a group keeps the shape of the first observations."
-            raise breach(self._env, method, found, rule)
-        if value.is_complex() or not _may_become(value, dtype):
+        elif value.is_complex() or not _may_become(value, dtype):
             kind = str(dtype).removeprefix("torch.")
-            raise breach(self._env, method, found, f"Expected {kind}: a group keeps the kind of its first numbers.")
+            rule = f"Expected {kind}: a group keeps the kind of its first numbers."
+        if rule:
+            raise breach(self._env, method, f"returned the observation group '{name}' as {described(value)}", rule)
 
     def _look_at_numbers(self, rewards: Any, dones: Any, extras: Any) -> None:
         """Check what is one number per environment, and that the extras are a dictionary."""
@@ -221,17 +216,16 @@ class Contract:
         if "time_outs" in extras:
             numbers_of_step["extras['time_outs']"] = extras["time_outs"]
         for name, value in numbers_of_step.items():
-            found = f"returned {name} as {described(value)}"
+            one_each = f"Expected {name} of shape [{count}]: one number for each environment (num_envs = {count})."
+            rule = ""
             if not isinstance(value, torch.Tensor):
-                raise breach(self._env, "step", found, f"{_TENSORS} {self._one_each(name)}")
-            if value.shape not in ((count,), (count, 1)) and (count > 1 or value.numel() != 1):
-                raise breach(self._env, "step", found, self._one_each(name))
-            if value.is_complex():
-                raise breach(self._env, "step", found, f"Expected real numbers. {self._one_each(name)}")
-
-    def _one_each(self, name: str) -> str:
-        count = self._num_envs
-        return f"Expected {name} of shape [{count}]: one number for each environment (num_envs = {count})."
+                rule = f"Expected a tensor; torch.as_tensor(...) makes one. {one_each}"
+            elif value.shape not in ((count,), (count, 1)) and (count > 1 or value.numel() != 1):
+                rule = one_each
+            elif value.is_complex():
+                rule = f"Expected real numbers. {one_each}"
+            if rule:
+                raise breach(self._env, "step", f"returned {name} as {described(value)}", rule)
 
     def _converted(self, obs: TensorDictBase) -> TensorDict:
         """Return the groups as the first observations had them, on the device."""
@@ -245,20 +239,17 @@ class Contract:
 
     def _with_final_observations(self, extras: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return extras whose true last observations are those of the groups; what has another form is let through."""
-        final_obs, terminal, changed = extras.get("final_obs"), extras.get("terminal"), dict[str, Any]()
+        final_obs, terminal = extras.get("final_obs"), extras.get("terminal")
         if hasattr(final_obs, "keys"):
-            groups = self._fitting(final_obs, self._num_envs, "extras['final_obs']")
-            if groups is not final_obs:
-                changed["final_obs"] = groups
-        elif isinstance(terminal, Mapping) and "env_ids" in terminal and hasattr(terminal.get("observations"), "keys"):
-            rows = torch.as_tensor(terminal["env_ids"]).numel()
-            groups = self._fitting(terminal["observations"], rows, "extras['terminal']['observations']")
-            if groups is not terminal["observations"]:
-                changed["terminal"] = {**terminal, "observations": groups}
-        return {**extras, **changed} if changed else extras
+            return {**extras, "final_obs": self._fitting(final_obs, self._num_envs, "extras['final_obs']")}
+        if isinstance(terminal, Mapping) and "env_ids" in terminal and hasattr(terminal.get("observations"), "keys"):
+            rows, place = torch.as_tensor(terminal["env_ids"]).numel(), "extras['terminal']['observations']"
+            last = self._fitting(terminal["observations"], rows, place)
+            return {**extras, "terminal": {**terminal, "observations": last}}
+        return extras
 
     def _fitting(self, groups: Any, rows: int, place: str) -> Any:
-        """Return last observations, [rows, ...] by group, in the types of the groups; the same object if they fit."""
+        """Return last observations, [rows, ...] by group, in the types of the groups."""
         changed: dict[str, torch.Tensor] = {}
         for name, value in groups.items():
             if name not in self._specs or not isinstance(value, torch.Tensor):

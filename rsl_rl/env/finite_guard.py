@@ -47,16 +47,9 @@ def final_observations(
 ) -> tuple[torch.Tensor | None, TensorDict | None]:
     """Return the true last observations of the episodes that ended in a step, where the environment gives them.
 
-    Programs use the names in other ways, too; what has neither the documented form nor that of Gymnasium's infos, see
-    :func:`rsl_rl.env.infos.ends_of_infos`, is not taken for observations.
-
-    Args:
-        extras: What :meth:`rsl_rl.env.VecEnv.step` returned, with ``final_obs`` or ``terminal``.
-        device: Where the observations go.
-        obs: Example observation groups, each [N, ...].
-
-    Returns:
-        The environments [k] they come from, None for all N; and the groups, each [k, ...] or [N, ...], or None.
+    These are the environments [k] they come from, None for all N; and the groups, each [k, ...] or [N, ...] like the
+    example groups ``obs``, or None. Programs use the names in ``extras`` in other ways, too: what has neither the
+    documented form nor that of Gymnasium's infos (:func:`rsl_rl.env.infos.ends_of_infos`) does not count.
     """
     final_obs, terminal, env_ids = extras.get("final_obs"), extras.get("terminal"), None
     if not hasattr(final_obs, "keys") and isinstance(terminal, Mapping) and {*terminal} >= {"env_ids", "observations"}:

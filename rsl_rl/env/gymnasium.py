@@ -55,8 +55,8 @@ class GymnasiumVecEnv(VecEnv):
                 ``{"proprioception": {"state": "3:48"}}``; None for the groups as they are.
 
         Raises:
-            TypeError: ``envs`` is no vector environment, the action space is no Box, or an observation space is neither
-                a Box nor a Dict of Box.
+            TypeError: ``envs`` is not a vector environment, the action space is not a Box, or an observation space is
+                neither a Box nor a Dict of Box.
             ValueError: ``envs`` is configured so that single environments cannot be reset on their own, or ``groups``
                 does not fit the observation.
         """

@@ -48,17 +48,12 @@ def _ends_in_place(infos: Mapping[str, Any], finals: Mapping[str, Any], dones: n
 def ends_of_infos(
     infos: Mapping[str, Any], groups: Mapping[str, Any]
 ) -> tuple[np.ndarray | None, dict[str, np.ndarray]] | None:
-    """Return the last observations that Gymnasium's infos hold, and the environments [k] that they come from.
+    """Return the environments [k] whose last observations Gymnasium's infos hold, None for all N, and groups [k, ...].
 
     Gymnasium gives one entry per environment, None where no episode ended: an array, or a dictionary of them; or one
-    array for all, or a dictionary of arrays. Before release 1.0 it called them ``final_observation``.
-
-    Args:
-        infos: The infos of a step, with the mask ``_final_obs`` [N] or without.
-        groups: Example observation groups, each [N, ...]; a bare array is taken for the only group of its shape.
-
-    Returns:
-        The environments, None for all N, and their groups, each [k, ...]; None where there are none in such a form.
+    array for all, or a dictionary of arrays; with the mask ``_final_obs`` [N] or without. Before release 1.0 it called
+    them ``final_observation``. A bare array is taken for the only one of the example groups with its shape. None where
+    there are none in such a form.
     """
     key = next((key for key in ("final_obs", "final_observation") if infos.get(key) is not None), None)
     if key is None:
@@ -95,7 +90,7 @@ def _is_given(row: Any) -> bool:
 
 
 def _stacked(rows: list[Any]) -> np.ndarray:
-    """Return rows as one array; those of several shapes, and what is no number, as one of objects."""
+    """Return rows as one array; those of several shapes, and what is not a number, as one of objects."""
     arrays = [_on_host(row) for row in rows]
     return np.stack(arrays) if len({array.shape for array in arrays}) == 1 else np.empty(len(arrays), dtype=object)
 

@@ -42,7 +42,7 @@ class ManagerBasedVecEnv(VecEnv):
             clip_actions: Actions are clipped to [-clip_actions, clip_actions]; None leaves them as they are.
 
         Raises:
-            TypeError: It is no environment of this interface, names what is missing; or its actions are discrete.
+            TypeError: It is not an environment of this interface, names what is missing; or its actions are discrete.
             ValueError: ``clip_actions`` is not positive.
         """
         inner = getattr(env, "unwrapped", env)
@@ -52,7 +52,7 @@ class ManagerBasedVecEnv(VecEnv):
             missing.append("action_manager")
         if missing:
             raise TypeError(
-                f"{type(inner).__name__} is no environment of Isaac Lab's interface: it lacks {listed(missing)}."
+                f"{type(inner).__name__} is not an environment of Isaac Lab's interface: it lacks {listed(missing)}."
             )
         if clip_actions is not None and clip_actions <= 0:
             raise ValueError(f"clip_actions must be positive or None, got {clip_actions}.")

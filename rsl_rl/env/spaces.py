@@ -21,7 +21,7 @@ def check_continuous(action_space: Any) -> None:
     if "Box" in kinds or "Space" not in kinds:  # without Gymnasium, which need not be installed
         return
     raise TypeError(
-        f"The action space is {action_space}. Supported are continuous actions: a Box space. Discrete ones become "
+        f"The action space is {action_space}. Only continuous actions are supported: a Box space. Discrete ones become "
         "one-hot vectors with a categorical distribution as the policy's head: examples/discrete_actions.py has both, "
         "docs/extending.md shows how."
     )
@@ -43,7 +43,7 @@ class GroupReader:
         Args:
             space: A ``gymnasium.spaces.Box`` of one environment.
             name: The group, for messages.
-            source: The key of a Dict observation to read from; None for an observation that is no Dict.
+            source: The key of a Dict observation to read from; None for an observation that is not a Dict.
             entries: What the group takes of a flat observation: indices, in the order of the group, or a range
                 ``"first:last + 1"``; None for everything.
 
@@ -79,7 +79,7 @@ class GroupReader:
                 f"The group '{name}' must list entries 0 to {size - 1} of the observation, or be a range like '0:3', "
                 f"got {entries!r}."
             )
-        return list(entries)  # type: ignore[arg-type]  # no text: its characters are no numbers
+        return list(entries)  # type: ignore[arg-type]  # not text: its characters are not numbers
 
     def pick(self, observation: Any) -> Any:
         """Return the part of an observation that the group is read from."""

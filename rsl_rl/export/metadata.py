@@ -75,7 +75,7 @@ class PolicyMetadata:
             shapes = [*metadata.images.values(), *metadata.hidden_state.values()]
             shapes += [[size] for size in (*metadata.obs_groups.values(), metadata.obs_dim, metadata.num_actions)]
             if not all(type(size) is int and size >= 0 for shape in shapes for size in shape):
-                raise ValueError("a size is no number")
+                raise ValueError("a size is not a number")
             if any(math.prod(shape) > MOST_INPUTS for shape in shapes):
                 raise ValueError(f"it has inputs of more than {MOST_INPUTS:,} numbers")
             return metadata

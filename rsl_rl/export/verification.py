@@ -57,13 +57,9 @@ def write_checked(
     """Write a policy, load it back and compare it with the model on random observations.
 
     The observations are given one at a time and in batches, and range from close to what the model's normalizer has
-    seen to far outside of it.
-    Recurrent policies are compared step by step over episodes of 20 steps, each carrying its own hidden state. The
-    global random state is neither used nor moved. See :func:`export_onnx` for the arguments and errors.
-
-    Args:
-        write: Writes a frozen copy of the model to a path; returns what the file says, and batch sizes that it takes.
-        load: Reads the file; after an ImportError it is kept unchecked, with a warning.
+    seen to far outside of it. Recurrent policies are compared step by step over episodes of 20 steps, each carrying its
+    own hidden state. The global random state is neither used nor moved. ``write`` takes a frozen copy of the model;
+    after an ImportError of ``load`` the file is kept unchecked, with a warning. Otherwise as :func:`export_onnx`.
     """
     if Path(path).is_dir():
         raise IsADirectoryError(f"'{path}' is a folder: an export needs a file name, e.g. '{Path(path) / 'policy'}'.")

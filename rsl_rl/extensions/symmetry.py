@@ -137,8 +137,8 @@ class Symmetry(Extension):
                         problems.append(f"{name}: entries {listed(entries[:5])}{more}")
         if problems:
             warnings.warn(
-                f"{self._name} applied twice does not give back the original, so it is no mirror image; training with "
-                "it teaches wrong movements. Wrong are:\n  " + "\n  ".join(problems),
+                f"{self._name} applied twice does not give back the original, so it is not a mirror image; training "
+                "with it teaches wrong movements. These entries are wrong:\n  " + "\n  ".join(problems),
                 stacklevel=2,
             )
 

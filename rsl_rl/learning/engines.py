@@ -80,7 +80,7 @@ class Options:
                 attributes[name] = value
 
     def others(self) -> Hashable:
-        """Return what a graph holds as it was when it was captured: the attributes that are no floats."""
+        """Return what a graph holds as it was when it was captured: the attributes that are not floats."""
         counters = {(id(vars(owner)), name) for owner in self._owners for name in owner.counters}
         fixed = self._attributes(bool, int, str, type(None))
         return tuple((name, value) for owner, name, value in fixed if (id(owner), name) not in counters)

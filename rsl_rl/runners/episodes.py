@@ -38,7 +38,7 @@ class Episodes:
     lengths: list[int]
     successes: list[bool] | None
     """What the environment said in each episode's last step (``is_success`` or ``success``); None if it never did.
-    Where it does for some, an episode without a statement is no success."""
+    Where it does for some, an episode without a statement is not a success."""
     success: float | None
     """Share of successful episodes; where the environment only logs a mean over the episodes that ended in a step, the
     mean of that. Counts (Isaac Lab's ``Episode_Termination/...``) are divided by the episodes that ended."""

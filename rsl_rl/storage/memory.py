@@ -22,15 +22,8 @@ _MUCH, _SHARE = 2**30, 0.25
 def check_memory(specs: Specs, device: str, copied: Collection[str] = ()) -> str:
     """Return what a rollout takes, such as ``rollout: 4.2 GiB (camera 3.9 GiB ...), 30 MiB more while learning``.
 
-    The text is empty for less than 1 GiB and a quarter of what is free: it then matters to nobody.
-
-    Args:
-        specs: The buffers.
-        device: Where they go.
-        copied: Those of which the update keeps shuffled copies.
-
-    Raises:
-        MemoryError: The device has not enough memory; says what takes it and what helps.
+    The text is empty for less than 1 GiB and a quarter of what is free: it then matters to nobody. The update keeps
+    shuffled copies of the buffers in ``copied``. MemoryError, with what helps, if the device has too little.
     """
     sizes = {name: math.prod(shape) * dtype.itemsize for name, (shape, dtype) in specs.items()}
     largest_first = sorted(sizes, key=lambda name: -sizes[name])

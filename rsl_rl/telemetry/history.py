@@ -22,7 +22,7 @@ import numpy as np
 
 from rsl_rl.telemetry.metrics_csv import FILE_NAME, is_over_wall_time
 from rsl_rl.utils.limits import LONGEST_LINE, LONGEST_NUMBER, LONGEST_RECORD, MIB, MOST_COLUMNS
-from rsl_rl.utils.recognition import found_instead
+from rsl_rl.utils.recognition import found_instead, why_not_text
 from rsl_rl.utils.suggest import did_you_mean, listed
 
 Axis = Literal["iteration", "steps", "seconds"]
@@ -31,8 +31,8 @@ EVENTS = "events.out.tfevents.*"
 # Names under which programs log the return and the length of episodes.
 RETURN_TAGS = ("Train/mean_reward", "rollout/ep_rew_mean", "charts/episodic_return")
 LENGTH_TAGS = ("Train/mean_episode_length", "rollout/ep_len_mean", "charts/episodic_length")
-# These programs log over environment steps, not over iterations.
 _LONGEST_CELL = 40
+# These programs log over environment steps, not over iterations.
 _LOGGED_OVER_STEPS = ("time/fps", "charts/SPS")
 
 
@@ -132,15 +132,15 @@ def read_history(folder: str | os.PathLike[str]) -> History:
 def read_metrics(folder: str | os.PathLike[str]) -> dict[str, list[float]]:
     """Return every column of a run's table, all of one length; an empty cell is NaN. Nothing for a table without rows.
 
-    A last line without its end, of a run that is being written or was killed, is left out. A cell that is no number is
-    a ValueError that says which.
+    An unfinished last line, of a run that is being written or was killed, is left out. A cell that is not a number is a
+    ValueError that says which.
     """
     return {name: column.tolist() for name, column in _read_table(Path(folder) / FILE_NAME).items()}
 
 
 def _read_table(path: Path) -> dict[str, array[float]]:
-    if (other := found_instead(path)) not in (None, "it is empty", "it is plain text"):
-        raise ValueError(f"'{path}' is no table: {other}.")
+    if (other := why_not_text(path)) not in ("", "it is empty"):
+        raise ValueError(f"'{path}' is not a table: {other}.")
     line_number = uneven = infinite = 0
 
     def whole_lines(file: TextIO) -> Iterator[str]:
@@ -153,7 +153,7 @@ def _read_table(path: Path) -> dict[str, array[float]]:
             if line.endswith("\n"):
                 yield line
 
-    # A byte that is no UTF-8 becomes a mark that is no number either, and is found with its line.
+    # A byte that is not UTF-8 becomes a mark that is not a number either, and is found with its line.
     with path.open(encoding="utf-8-sig", errors="replace") as file:
         rows = csv.reader(whole_lines(file))
         try:
@@ -171,7 +171,7 @@ def _read_table(path: Path) -> dict[str, array[float]]:
                         column.append(float(cell or "nan"))
                     except ValueError:
                         cell = cell if len(cell) <= _LONGEST_CELL else f"{cell[:_LONGEST_CELL]}..."
-                        raise ValueError(f"'{cell}' in column '{name[:_LONGEST_CELL]}' is no number.") from None
+                        raise ValueError(f"'{cell}' in column '{name[:_LONGEST_CELL]}' is not a number.") from None
                     infinite += bool(cell) and not math.isfinite(column[-1])
         except (ValueError, csv.Error) as error:
             raise ValueError(f"'{path}', line {line_number}: {error}") from None
@@ -275,22 +275,20 @@ def _told_by_tensorboard() -> Iterator[list[str]]:
     """Keep what TensorBoard only logs for its developers: that it stops before the end of a damaged file."""
     told: list[str] = []
 
-    class Handler(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            if "Truncated record" in record.msg:
-                told.append(record.getMessage())
+    def keep(record: logging.LogRecord) -> bool:
+        if "Truncated record" in record.msg:
+            told.append(record.getMessage())
+        return False
 
-    logger, handler = logging.getLogger("tensorboard"), Handler()
-    before = logger.level, logger.propagate
-    logger.addHandler(handler)
+    logger = logging.getLogger("tensorboard")
+    before = logger.level
+    logger.addFilter(keep)
     logger.setLevel(logging.DEBUG)
-    logger.propagate = False
     try:
         yield told
     finally:
-        logger.removeHandler(handler)
-        logger.setLevel(before[0])
-        logger.propagate = before[1]
+        logger.removeFilter(keep)
+        logger.setLevel(before)
 
 
 def _check_records(path: Path) -> None:

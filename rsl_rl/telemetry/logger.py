@@ -73,7 +73,7 @@ class Logger(LoggerNames):
         self.metrics: dict[str, Any] = {}
         """What else was measured in an iteration, by tag; set before :meth:`log`."""
         self.numbers: dict[str, float] = {}
-        """Losses and :attr:`metrics` of the last :meth:`log` by their tags, without what is no number."""
+        """Losses and :attr:`metrics` of the last :meth:`log` by their tags, without what is not a number."""
         self.ep_extras: list[Any] = []
         """What the environment wanted logged in each step since the last :meth:`log`, which takes the means of it."""
         self.evaluation: dict[str, float] = {}
@@ -127,7 +127,7 @@ class Logger(LoggerNames):
             # The numbers are kept here, whatever happens to the configured writers.
             try:
                 writers.append(CsvLogWriter(self.log_dir))
-            except (OSError, ValueError, csv.Error) as error:  # ValueError: it is no text
+            except (OSError, ValueError, csv.Error) as error:  # ValueError: it is not text
                 _warn(f"{os.path.join(self.log_dir, FILE_NAME)} cannot be written, training goes on: {error!r}")
         if isinstance(self.writer, TensorboardLogWriter):  # left open by an earlier training
             with contextlib.suppress(Exception):

@@ -200,7 +200,7 @@ def _copied(value: Any) -> Any:
     if isinstance(value, (torch.Tensor, np.ndarray)):
         return value.detach().clone() if isinstance(value, torch.Tensor) else value.copy()
     if isinstance(value, (list, tuple)):
-        with contextlib.suppress(RecursionError):  # it holds itself, and is no number
+        with contextlib.suppress(RecursionError):  # it holds itself, and is not a number
             return [_copied(item) for item in value]
     return value
 
@@ -233,7 +233,7 @@ def numbers_in(value: Any) -> list[float | np.ndarray | torch.Tensor]:
 class MeanMeter:
     """Adds up named values, as if all their numbers had come at once.
 
-    What is no number is left out, and said once per name.
+    What is not a number is left out, and said once per name.
     """
 
     def __init__(self) -> None:
@@ -260,7 +260,7 @@ class MeanMeter:
                 try:
                     name = names[key] = names.get(key) or name_of(key)
                     parts = numbers_in(value)
-                except Exception:  # whatever it is, it is no reason to end a run
+                except Exception:  # whatever it is, it is not a reason to end a run
                     self._leave_out(name, value)
                     continue
                 for part in parts:
@@ -289,7 +289,7 @@ class MeanMeter:
         if name not in self._said:
             self._said.add(name)
             kind = f"{type(value).__name__} {' '.join(reprlib.repr(value).split())}"
-            warnings.warn(f"'{name}' cannot be logged: it is no {expected} but the {kind}.", stacklevel=4)
+            warnings.warn(f"'{name}' cannot be logged: it is not a {expected} but the {kind}.", stacklevel=4)
 
 
 def means(every: Iterable[Mapping[str, tuple[float, float]]]) -> dict[str, float]:

@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from rsl_rl.utils.atomic_files import write_whole
+from rsl_rl.utils.limits import LONGEST_TEXT
 from rsl_rl.utils.recognition import read_json
 
 # File of a run that says for each of its starts when, how, and on which machine.
 STARTS = "provenance.json"
 # Packages whose version may change what is learned.
-_LONGEST_DIFF = 32 * 2**20
 _PACKAGES = ("numpy", "tensordict", "gymnasium", "mujoco", "envpool", "mjlab", "isaaclab", "isaacsim", "warp-lang")
 
 
@@ -55,11 +55,11 @@ def store_git_state(files: list[str], folder: str | Path) -> list[str]:
             "status": _git(root, "status", "--porcelain", "--untracked-files=all"),
             "diff": _git(root, "diff", "--no-color", "--no-ext-diff", base),
         }
-        if len(sections["diff"]) > _LONGEST_DIFF:
+        if len(sections["diff"]) > LONGEST_TEXT:
             warnings.warn(
                 f"The diff of '{root}' is kept in part: it has {len(sections['diff']):,} bytes.", stacklevel=2
             )
-            sections["diff"] = sections["diff"][:_LONGEST_DIFF] + b"\n... cut here\n"
+            sections["diff"] = sections["diff"][:LONGEST_TEXT] + b"\n... cut here\n"
         # The bytes as they are: a diff of files in other encodings or with other ends of lines can be applied.
         target.write_bytes(b"".join(b"--- %s ---\n%s\n" % (title.encode(), text) for title, text in sections.items()))
         written.append(str(target))

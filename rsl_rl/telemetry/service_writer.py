@@ -102,7 +102,7 @@ class BackgroundCalls:
             lost = self._num_dropped + sum(are_numbers for _, are_numbers in self._waiting)
             others = sum(not are_numbers for _, are_numbers in self._waiting)
             self._waiting.clear()
-        text = f"{self._name} {text}; lost are the numbers of {lost} iterations and {others} other calls."
+        text = f"{self._name} {text}; it has lost the numbers of {lost} iterations and {others} other calls."
         if not self._has_ended:
             raise TimeoutError(text)
         if lost:

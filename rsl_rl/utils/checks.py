@@ -102,13 +102,7 @@ def check_state_dict(module: nn.Module, state: Mapping[str, torch.Tensor], name:
 
 
 def check_optimizer_state(optimizer: torch.optim.Optimizer, state: dict[str, Any], name: str) -> None:
-    """Raise ValueError if a saved state does not fit a torch optimizer, which is not changed.
-
-    Args:
-        optimizer: The optimizer that is about to load ``state``.
-        state: The saved state.
-        name: What the optimizer is called in the message.
-    """
+    """Raise ValueError, which calls the optimizer ``name``, if a saved state does not fit it; it is not changed."""
     import torch
 
     try:

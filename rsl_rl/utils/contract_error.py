@@ -26,13 +26,9 @@ class ContractError(ValueError, TypeError):
 
 
 def breach(env: Any, method: str, found: str, rule: str) -> ContractError:
-    """Return the error for what a method of an environment returned: what it is, the rule, and where the method is.
+    """Return the error for what a method of an environment did: ``found``, as ``"returned 5 values"``, against a rule.
 
-    Args:
-        env: The environment; of adapters and Gymnasium's wrappers what they wrap is named.
-        method: Name of the method.
-        found: What it did, after its name, for example ``"returned 5 values"``.
-        rule: What is expected, as whole sentences.
+    The rule is in whole sentences; where the method is follows. Of adapters and wrappers what they wrap is named.
     """
     places = list(dict.fromkeys(_places(env, method)))
     where = f" {method}() is at {', in '.join(places)}." if places else ""

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +50,9 @@ def read_bytes_limited(path: str | os.PathLike[str], most: int) -> bytes:
     return content
 
 
-def read_limited(path: str | os.PathLike[str], most: int = LONGEST_TEXT) -> str:
-    """Return the text of a file; ValueError for one that is too long, or no UTF-8."""
-    return read_bytes_limited(path, most).decode("utf-8-sig")
+def read_limited(path: str | os.PathLike[str]) -> str:
+    """Return the text of a file; ValueError for one that is too long, or not UTF-8."""
+    return read_bytes_limited(path, LONGEST_TEXT).decode("utf-8-sig")
 
 
 def parse_json(text: str) -> Any:
@@ -73,23 +75,26 @@ def read_archive(content: bytes) -> dict[str, bytes]:
     """Return the files in a zip archive by their names.
 
     Raises:
-        ValueError: It is no archive, is damaged, has two files of one name, or would become far larger than it is.
+        ValueError: It is not an archive, is damaged, has two files of one name, or would become far larger than it is.
     """
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        with opened_archive(content) as archive:
             entries = archive.infolist()
-            check_expansion(entries, len(content))
             found = {entry.filename: archive.read(entry) for entry in entries}
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
-        raise ValueError(f"it is no zip archive, or it is damaged: {error}") from error
+        raise ValueError(f"it is not a zip archive, or it is damaged: {error}") from error
     if len(found) < len(entries):
         raise ValueError("it holds two files of the same name")
     return found
 
 
-def check_expansion(entries: list[zipfile.ZipInfo], size: int) -> None:
-    """Raise ValueError where the files in an archive of so many bytes would take far more memory than it."""
-    expanded = sum(entry.file_size for entry in entries)
-    if expanded > size + MOST_EXPANDED:
-        largest = max(entries, key=lambda entry: entry.file_size)
-        raise ValueError(f"its {size:,} bytes would become {expanded:,}, most of it '{largest.filename}'")
+@contextlib.contextmanager
+def opened_archive(content: bytes) -> Iterator[zipfile.ZipFile]:
+    """Open a zip archive; ValueError where the files in it would take far more memory than it does."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        entries, size = archive.infolist(), len(content)
+        expanded = sum(entry.file_size for entry in entries)
+        if expanded > size + MOST_EXPANDED:
+            largest = max(entries, key=lambda entry: entry.file_size)
+            raise ValueError(f"its {size:,} bytes would become {expanded:,}, most of it '{largest.filename}'")
+        yield archive

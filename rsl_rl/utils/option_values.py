@@ -38,17 +38,9 @@ EXPONENTIAL = re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$")
 def plain(value: Any, expected: Any = Any, where: str = "") -> Any:
     """Return a value as plain Python where something plain is expected: dict, list, tuple, str, number, bool or None.
 
-    Where nothing is known to be expected, containers and numbers become plain, and everything else stays as it is:
-    options of a program's own class may be anything. Functions and classes stay as they are, and so does what cannot be
-    taken as expected.
-
-    Args:
-        value: Anything; it is not changed.
-        expected: The annotation of the option.
-        where: Name of the option, for errors.
-
-    Raises:
-        ValueError: A value cannot be read, like one that is missing in a configuration of OmegaConf.
+    Without an annotation ``expected``, containers and numbers become plain, and everything else stays as it is: options
+    of a program's own class may be anything. So do functions and classes, and what cannot be taken as expected. A value
+    that cannot be read, such as a missing one of OmegaConf, is a ValueError with the name of the option, ``where``.
     """
     origin, arguments = get_origin(expected), get_args(expected)
     if origin is Annotated:
@@ -62,9 +54,9 @@ def plain(value: Any, expected: Any = Any, where: str = "") -> Any:
         kinds = arguments if len(arguments) == 2 else (Any, Any)
         return _as_dict(value, *kinds, where, takes_objects=True)
     if origin is Literal:
-        return _as_scalar(value, str)
+        return as_scalar(value, str)
     if expected in (bool, int, float, str):
-        return _as_scalar(value, expected)
+        return as_scalar(value, expected)
     return _as_it_is(value, where) if expected is Any else value
 
 
@@ -133,7 +125,7 @@ def _loaded(*names: str) -> list[type]:
 
 def _as_it_is(value: Any, where: str) -> Any:
     if isinstance(value, np.generic) or (isinstance(value, enum.Enum) and isinstance(value, (str, int))):
-        return _as_scalar(value, Any)
+        return as_scalar(value, Any)
     if isinstance(value, UserString):
         return str(value)
     if type(value) is tuple or (
@@ -164,7 +156,7 @@ def _as_sequence(value: Any, origin: Any, arguments: tuple[Any, ...], where: str
     return tuple(plain_items) if isinstance(value, tuple) else plain_items
 
 
-def _as_scalar(value: Any, expected: Any) -> Any:
+def as_scalar(value: Any, expected: Any = Any) -> Any:
     """Return the one number or text that a value holds, and anything else as it is."""
     if callable(value):
         return value

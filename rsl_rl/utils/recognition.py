@@ -15,10 +15,7 @@ from typing import Any
 from rsl_rl.utils.limits import parse_json, read_limited
 
 _BEGINNINGS = (
-    (
-        rb"version https://git-lfs\.",
-        "it is a pointer of Git LFS: fetch the file itself with 'git lfs pull'",
-    ),
+    (rb"version https://git-lfs\.", "it is a pointer of Git LFS: fetch the file itself with 'git lfs pull'"),
     (rb"\s*<(!doctype html|html|head)", "it is a web page, such as one that asks to log in: download the file itself"),
     (rb"\s*<\?xml", "it is an XML text, such as a server's message: download the file itself"),
     (rb"\0+$", "it consists of zeros: it was never written to its end"),
@@ -60,6 +57,12 @@ def found_instead(path: str | os.PathLike[str]) -> str | None:
     return "it is a checkpoint" if any(name.endswith("/data.pkl") for name in names) else "it is another zip archive"
 
 
+def why_not_text(path: str | os.PathLike[str], otherwise: object = "") -> str:
+    """Return what a file is by its content instead of text that could be read; ``otherwise`` where it is text."""
+    other = found_instead(path)
+    return str(otherwise) if other in (None, "it is plain text") else other
+
+
 def read_json(path: str | os.PathLike[str], kind: type) -> Any:
     """Return what a file holds as JSON, of a kind such as dict; None if it is missing, or damaged, which is said."""
     try:
@@ -71,9 +74,7 @@ def read_json(path: str | os.PathLike[str], kind: type) -> Any:
         return None
     except (OSError, ValueError) as error:
         reason = error
-    other = found_instead(path)
-    reason = reason if other in (None, "it is plain text") else other
-    warnings.warn(f"'{path}' cannot be read and is left out: {reason}.", stacklevel=3)
+    warnings.warn(f"'{path}' cannot be read and is left out: {why_not_text(path, reason)}.", stacklevel=3)
     return None
 
 

@@ -5,16 +5,13 @@
 
 from __future__ import annotations
 
-import enum
 import os
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from rsl_rl.utils.limits import DEEPEST_NESTING, LONGEST_NUMBER, LONGEST_YAML, MIB, MOST_VALUES, read_bytes_limited
-from rsl_rl.utils.option_values import EXPONENTIAL
-from rsl_rl.utils.recognition import found_instead
+from rsl_rl.utils.option_values import EXPONENTIAL, as_scalar
+from rsl_rl.utils.recognition import why_not_text
 
 _LIST = "tag:yaml.org,2002:seq"
 # YAML 1.1 takes 1e-3 for text; here it is a number, so that text of this form needs quotes.
@@ -48,8 +45,7 @@ def yaml_file(path: str | os.PathLike[str]) -> tuple[str, Any]:
 
     A mark of the byte order at its beginning, as editors of Windows write it, is passed over.
     """
-    reason = found_instead(path)
-    if reason not in (None, "it is plain text") and os.path.lexists(path):
+    if os.path.lexists(path) and (reason := why_not_text(path)):
         raise ValueError(f"'{path}' is not a readable YAML file: {reason}.")
     content = b""
     try:
@@ -71,7 +67,7 @@ def parse_yaml_text(text: str) -> Any:
     classes as text.
 
     Raises:
-        ValueError: It is no YAML, holds a key twice, or an object that only code could make; names the line.
+        ValueError: It is not YAML, holds a key twice, or an object that only code could make; names the line.
     """
     import yaml
 
@@ -112,10 +108,7 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if callable(value):
         return f"{getattr(value, '__module__', '')}:{getattr(value, '__qualname__', value)}"
-    value = value.value if isinstance(value, enum.Enum) else value.item() if isinstance(value, np.generic) else value
-    # A subclass (of str, for example) would not be written.
-    kinds = (kind(value) for kind in (bool, int, float, str) if isinstance(value, kind))
-    return next(kinds, value)
+    return as_scalar(value)
 
 
 def _check_bounds(node: Any, parents: tuple[Any, ...], counted: dict[int, int]) -> int:

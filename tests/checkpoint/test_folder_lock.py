@@ -61,7 +61,7 @@ def test_a_second_process_is_refused_and_a_killed_ones_lock_is_taken_over(
         (run / "config.yaml").write_text(json.dumps({"env": "tests.envs:PointEnv", "runner": point_config()}))
         before = sorted(file.name for file in run.iterdir())
         with pytest.raises(SystemExit) as ended:
-            main(["train", "--resume", str(run)])
+            main(["train", "--resume", str(run), "--trust"])
         assert ended.value.code == 2
         assert f"error: '{run}' is in use by {owner}" in capsys.readouterr().err
         assert sorted(file.name for file in run.iterdir()) == before == ["config.yaml", LOCK]

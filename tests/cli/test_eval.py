@@ -175,7 +175,7 @@ def test_what_is_wrong_is_said_before_anything_is_played(runs: Path, capsys: pyt
 
 
 class Broken(PointEnv):
-    """Gives a reward that is no number."""
+    """Gives a reward that is not a number."""
 
     def __init__(self, num_envs: int, seed: int, device: str) -> None:
         super().__init__(num_envs, max_episode_length=3, seed=seed)

@@ -238,7 +238,10 @@ def test_a_checkpoint_that_is_none_is_skipped_with_the_reason(
     ("arguments", "message"),
     [
         (["play", "run"], "'run/config.yaml' cannot be used: 'num_envs' must be int, got str: 'four'"),
-        (["play", "alone.onnx"], "'alone.onnx' lies in no run: there is no config.yaml in its folder or above it."),
+        (
+            ["play", "alone.onnx"],
+            "'alone.onnx' is not in the folder of a run: there is no config.yaml beside it or above it.",
+        ),
         (["play", "run/model_3.pt"], "There is no file 'run/model_3.pt'. Beside it: best.pt, latest.pt, model_0.pt, "),
         (["train", "run.yaml", "--checkpoint", "~/none.pt"], "/none.pt'. Checkpoints in that folder:"),
     ],

@@ -255,7 +255,7 @@ class TestCommand:
         ("arguments", "message"),
         [
             (["runs", "--tags", "Train/mean_rewrd"], "a tag 'Train/mean_rewrd'. Did you mean 'Train/mean_reward'"),
-            (["nothing"], "'nothing' leads to no run"),
+            (["nothing"], "'nothing' is not a run and holds none"),
             (["runs", "--output", "a.pdf"], "must end in one of .png, .svg"),
             (["runs", "--smooth", "0"], "smooth must be at least 1"),
             (["foreign", "--x", "steps"], "'foreign' does not record steps; it can be drawn over iteration, seconds"),

@@ -265,7 +265,7 @@ def test_a_run_never_lands_outside_of_runs(here: Path, name: str) -> None:
 @pytest.mark.parametrize("name", ["..", ".", "a/b", "/tmp/x", "x" * 300, "nul", "a\nb"])
 def test_a_sweep_never_lands_outside_of_its_folder(here: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     error = fails(capsys, "sweep", "gym:Drift-v0", "--param", "num_envs=2,3", "--name", name)
-    assert "is no name of a folder" in error
+    assert "is not a valid folder name" in error
     assert not list(here.rglob("study.db"))
 
 

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rsl_rl.config import RunnerConfig, check_options, resolve_runner_config
-from rsl_rl.config.options import describe, has_type
 from rsl_rl.models import MLPModel
+from rsl_rl.utils.option_types import describe, has_type
 from tests.envs import point_config
 
 

@@ -466,7 +466,8 @@ def test_whatever_is_a_number_is_averaged_and_the_rest_said_once(tmp_path: Path)
     assert {tag for tag in found if tag.startswith("Episode/")} == {f"Episode/{name}" for name in MEANS}
     texts = [str(warning.message) for warning in said if "cannot be logged" in str(warning.message)]
     for name in NO_NUMBERS:
-        assert sum(text.startswith(f"'{name}' cannot be logged: it is no number but the ") for text in texts) == 1, name
+        begin = f"'{name}' cannot be logged: it is not a number but the "
+        assert sum(text.startswith(begin) for text in texts) == 1, name
     assert len(texts) == len(NO_NUMBERS)
     assert all(len(text) < 300 and "\n" not in text for text in texts)
 
@@ -506,7 +507,7 @@ def test_what_is_no_dictionary_is_said_once(entry: Any, kind: str | None, key: s
         runner.learn(2)
     texts = [str(warning.message) for warning in said if "cannot be logged" in str(warning.message)]
     assert len(texts) == (kind is not None)
-    assert all("it is no dictionary of numbers by their names" in text and str(kind) in text for text in texts)
+    assert all("it is not a dictionary of numbers by their names" in text and str(kind) in text for text in texts)
     assert ("Episode/a" in numbers(tmp_path)) == isinstance(entry, TensorDict)
 
 

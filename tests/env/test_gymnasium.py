@@ -260,7 +260,7 @@ def test_what_a_step_returned_survives_the_next_steps() -> None:
 
 
 def test_discrete_actions_are_refused() -> None:
-    with pytest.raises(TypeError, match=r"The action space is Discrete\(2\). Supported are continuous actions"):
+    with pytest.raises(TypeError, match=r"The action space is Discrete\(2\). Only continuous actions are supported"):
         GymnasiumVecEnv(SyncVectorEnv([Buttons]))
 
 

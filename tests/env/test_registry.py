@@ -53,7 +53,7 @@ def test_factory_by_name() -> None:
     env = make_env(f"{__name__}:point", num_envs=2, seed=3, max_episode_length=5)
     assert isinstance(env, PointEnv)
     assert (env.num_envs, env.max_episode_length) == (2, 5)
-    with pytest.raises(TypeError, match="is no VecEnv: it lacks device, .*get_observations, .*num_actions"):
+    with pytest.raises(TypeError, match="is not a VecEnv: it lacks device, .*get_observations, .*num_actions"):
         make_env(f"{__name__}:no_env")
 
 

@@ -203,7 +203,7 @@ def test_a_service_that_does_not_answer_is_not_waited_for() -> None:
 
     with pytest.raises(TimeoutError, match="The service does not keep up: 2 calls are waiting"):
         fill()
-    lost = "has not received everything after 0.01 s; lost are the numbers of 0 iterations and 2 other calls"
+    lost = "has not received everything after 0.01 s; it has lost the numbers of 0 iterations and 2 other calls"
     with pytest.raises(TimeoutError, match=lost):
         calls.finish(0.01)
     never.set()
@@ -226,7 +226,7 @@ def test_a_service_that_does_not_keep_up_loses_its_oldest_numbers_which_is_said_
         submit_more()
     assert len(warned) == 1
     goes_on.set()
-    message = "The service could not keep up; lost are the numbers of 8 iterations and 0 other calls"
+    message = "The service could not keep up; it has lost the numbers of 8 iterations and 0 other calls"
     with pytest.warns(UserWarning, match=message):
         calls.finish(60.0)
     assert made == ["configuration", 8, 9, "checkpoint"]
@@ -239,7 +239,7 @@ def test_what_was_given_up_is_not_written_later() -> None:
     (thread,) = [thread for thread in threading.enumerate() if thread.name == "The given-up service log writer"]
     calls.submit(goes_on.wait)
     calls.submit(lambda: made.append(1), are_numbers=True)
-    with pytest.raises(TimeoutError, match="lost are the numbers of 1 iterations and 1 other calls"):
+    with pytest.raises(TimeoutError, match="it has lost the numbers of 1 iterations and 1 other calls"):
         calls.finish(0.01)
     goes_on.set()
     thread.join(60.0)

@@ -82,8 +82,8 @@ def test_json_has_bounds(text: str) -> None:
         (",".join(f"c{i}" for i in range(20_000)) + "\n", "line 1: a table has at most 10,000 columns, not 20,000"),
         ("iteration,x\n0,1\n1," + "9" * 100_000 + "\n", "line 3: a number has more than 400 characters"),
         ("iteration,x\n0,1\n1," + "9" * 200_000 + "\n", "line 3: field larger than field limit"),
-        ("iteration,x\n0,one\n", "line 2: 'one' in column 'x' is no number"),
-        ("iteration,x\n0,1\n\udcff\n", "line 3: '\ufffd' in column 'iteration' is no number"),
+        ("iteration,x\n0,one\n", "line 2: 'one' in column 'x' is not a number"),
+        ("iteration,x\n0,1\n\udcff\n", "line 3: '\ufffd' in column 'iteration' is not a number"),
     ],
 )
 def test_tables_have_bounds(tmp_path: Path, table: str, message: str) -> None:

@@ -39,14 +39,14 @@ def relative_costs(seconds: Sequence[float], work: Sequence[float]) -> list[floa
     return [second / amount / (seconds[0] / work[0]) for second, amount in zip(seconds, work, strict=True)]
 
 
-def measure_curves(case: Mapping[str, Any], rounds: int, axes: Mapping[str, Sequence[int]] = AXES) -> dict[str, Any]:
+def measure_curves(case: Mapping[str, Any], rounds: int) -> dict[str, Any]:
     """Vary each size of a case for itself; return the library's versions as ``this``, and for each axis its points.
 
     A point has ``value``, ``seconds`` per iteration, ``steps_per_second``, ``flops`` of the update, and ``relative``
     time per unit of that work.
     """
     curves: dict[str, Any] = {"this": {}}
-    for axis, values in axes.items():
+    for axis, values in AXES.items():
         print(f"Measuring {axis} {values[0]} to {values[-1]} ...", file=sys.stderr, flush=True)
         cases = [case_at(case, axis, value) for value in values]
         names = [f"{axis} {value}" for value in values]

@@ -36,14 +36,7 @@ class Variant:
     """A process that trains one case, and waits unless it is asked for a round."""
 
     def __init__(self, name: str, python: str, case: Mapping[str, Any], worker: Path = WORKER) -> None:
-        """Start the process, for which :meth:`imported` waits.
-
-        Args:
-            name: What the user calls it.
-            python: Its interpreter.
-            case: What to train, see ``timed_training.py``.
-            worker: The program, which speaks as ``timed_training.py`` does.
-        """
+        """Start the process, for which :meth:`imported` waits; case and worker are as in ``timed_training.py``."""
         # Ours finds this very library, another one only what is installed there.
         env = own_environment()
         if python != sys.executable:

@@ -88,15 +88,8 @@ def draw(
 ) -> None:
     """Draw one panel a tag with one curve a group.
 
-    The mean of a group is drawn as far as all of its runs go; the runs themselves as thin lines to their ends.
-
-    Args:
-        groups: What forms one curve each.
-        tags: What is drawn.
-        axis: Over what.
-        path: The picture; its suffix says which kind.
-        smooth: Points over which a mean is taken.
-        title: By default the name of the task, if it is that of all runs.
+    The mean of a group, over ``smooth`` points, is drawn as far as all of its runs go; the runs themselves as thin
+    lines to their ends. The suffix of the path says which kind of picture; the title is by default the task of all.
     """
     matplotlib = import_matplotlib("Drawing curves")
     columns = min(len(tags), 2 if len(tags) in (2, 4) else 3)

@@ -81,7 +81,7 @@ def find_runs(names: Sequence[str]) -> list[PlottedRun]:
         if not found:
             known = sorted(folder.name for folder in RUNS.glob("*") if folder.is_dir())
             raise FileNotFoundError(
-                f"'{name}' leads to no run: no folder with {FILE_NAME} or TensorBoard's {EVENTS}. "
+                f"'{name}' is not a run and holds none: no folder with {FILE_NAME} or TensorBoard's {EVENTS}. "
                 f"Tasks with runs under '{RUNS}': {listed(known)}."
             )
         for folder in found:

@@ -23,7 +23,7 @@ from rsl_rl.config.task import load_task, task_names
 from rsl_rl.telemetry.history import LENGTH_TAGS, RETURN_TAGS, History, read_history
 from rsl_rl.telemetry.plain_values import flattened
 from rsl_rl.telemetry.provenance import read_starts
-from rsl_rl.utils.recognition import found_instead, read_json
+from rsl_rl.utils.recognition import found_instead, read_json, why_not_text
 from rsl_rl.utils.yaml_text import read_yaml
 
 _FOREIGN_CONFIGS = ("params/agent.yaml", "params/env.yaml")
@@ -112,17 +112,15 @@ def _config(folder: Path, problems: list[str]) -> tuple[dict[str, Any] | None, d
     for name in (CONFIG, *_FOREIGN_CONFIGS):
         with contextlib.suppress(OSError):
             texts[name] = (folder / name).read_text(encoding="utf-8", errors="replace")
-    if CONFIG not in texts:
-        return None, texts
-    try:
-        document = read_yaml(folder / CONFIG)
-    except (ValueError, OSError) as error:
-        problems.append(f"{CONFIG} cannot be read: {error}")
-        return None, texts
-    if not isinstance(document, dict):
-        problems.append(f"{CONFIG} cannot be read: it has no sections.")
-        return None, texts
-    return document, texts
+    if CONFIG in texts:
+        try:
+            document = read_yaml(folder / CONFIG)
+            if isinstance(document, dict):
+                return document, texts
+            problems.append(f"{CONFIG} cannot be read: it has no sections.")
+        except (ValueError, OSError) as error:
+            problems.append(f"{CONFIG} cannot be read: {error}")
+    return None, texts
 
 
 def _baseline(config: Mapping[str, Any] | None) -> tuple[dict[str, Any] | None, str]:
@@ -154,8 +152,7 @@ def _code_state(file: Path) -> CodeState | None:
     """Return what a file says of a repository; None, with a warning, where it says nothing."""
     parts = _SECTIONS.split(file.read_text(encoding="utf-8", errors="replace"))
     if len(parts) == 1:
-        other = found_instead(file)
-        reason = "it has no part that begins with '--- commit ---'" if other in (None, "it is plain text") else other
+        reason = why_not_text(file, "it has no part that begins with '--- commit ---'")
         warnings.warn(f"'{file}' cannot be read and is left out: {reason}.", stacklevel=2)
         return None
     sections: dict[str, str] = {}
@@ -204,8 +201,5 @@ def _stat(file: Path) -> os.stat_result | None:
 
 
 def _evaluations(folder: Path) -> list[tuple[Path, dict[str, Any]]]:
-    found = []
-    for file in sorted((folder / "evaluation").glob("*.json")):
-        if (document := read_json(file, dict)) is not None:
-            found.append((file, document))
-    return found
+    files = sorted((folder / "evaluation").glob("*.json"))
+    return [(file, document) for file in files if (document := read_json(file, dict)) is not None]

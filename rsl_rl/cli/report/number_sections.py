@@ -169,7 +169,7 @@ def picture(file: Path, description: str) -> Html:
             return note(f"{file.name} is too large for this page.")
         content = file.read_bytes()
         if not content.startswith(b"\x89PNG"):
-            return note(f"{file.name} is no picture: {found_instead(file) or 'it is damaged'}.")
+            return note(f"{file.name} is not a picture: {found_instead(file) or 'it is damaged'}.")
         content = base64.b64encode(content).decode()
     except OSError:
         return Html("")

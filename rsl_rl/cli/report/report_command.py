@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 PAGE = "report.html"
 _ASSETS = Path(__file__).parent / "page"
-# In the order of the page; those about numbers share one bar of controls.
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ def run(arguments: list[str]) -> None:
         load_pytorch()
         from rsl_rl.cli.report.facts import RunFacts
 
-        # Names of files and texts of a run may hold what is no character.
+        # Names of files and texts of a run may hold what is not a character.
         facts = RunFacts(folder)
         page = report_page(facts).encode(errors="replace")
         write_whole(path, page)
@@ -74,6 +73,7 @@ def report_page(facts: RunFacts) -> str:
     """
     from rsl_rl.cli.report import file_sections, number_sections
 
+    # In the order of the page; those about numbers share one bar of controls.
     plots = {
         "curves": ("Curves", number_sections.curves),
         "reward-terms": ("Reward terms", number_sections.reward_terms),

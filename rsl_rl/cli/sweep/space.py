@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from rsl_rl.config.schema import CONFIGURABLE
-from rsl_rl.config.task import TaskConfig, read_task, write_task
+from rsl_rl.config.task import TaskConfig, read_task, task_text
 from rsl_rl.telemetry.plain_values import flattened
 from rsl_rl.utils import did_you_mean, listed
 from rsl_rl.utils.yaml_text import as_yaml, parse_yaml_text
@@ -85,12 +85,7 @@ def parse_option(text: str) -> tuple[str, dict[str, Any]]:
 
 
 def checked_parameters(sections: Mapping[str, Any], document: Mapping[str, Any]) -> list[Parameter]:
-    """Return a sweep's parameters, once each fits the task with each choice and at both ends of its range.
-
-    Args:
-        sections: By name what the sweep's file says of it.
-        document: The task, see :func:`task_document`.
-    """
+    """Return a sweep's parameters, once each fits the task with each choice and at both ends of its range."""
     if not sections:
         raise ValueError(
             f"There is nothing to vary: name parameters in the sweep's file, or with --param NAME=VALUES ({_FORMS})."
@@ -201,10 +196,7 @@ def value_at(document: Mapping[str, Any], name: str) -> Any:
 
 def task_document(task: TaskConfig) -> dict[str, Any]:
     """Return a task as plain data, as its file has it."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "task.yaml"
-        write_task(task, path)
-        return parse_yaml_text(path.read_text(encoding="utf-8"))
+    return parse_yaml_text(task_text(task))
 
 
 def task_of(document: Mapping[str, Any]) -> TaskConfig:

@@ -28,14 +28,14 @@ from rsl_rl.utils.limits import MOST_COMBINATIONS
 # These end a study, which only Optuna's own loop can be asked for.
 _NEED_ITS_LOOP = ("GridSampler", "BruteForceSampler")
 BEAT_SECONDS = 10.0
-"""Who works on a trial says so this often ..."""
+"""How often a program says that it works on a trial."""
 LOST_AFTER = 60.0
-"""... and has lost it when nothing was heard for so long."""
+"""How long it may say nothing before the trial counts as lost."""
 FILL_SECONDS = 10.0
-"""So long the program that made a study may take to fill its queue; after that it is held for dead."""
+"""How long the program that made a study may take to fill its queue before it counts as dead."""
 _OPEN_ATTEMPTS = 40
 MAX_ATTEMPTS = 3
-"""Parameters whose trial was lost so often are not tried again: they may be what ends the machine."""
+"""Parameters whose trials were lost so often are not tried again: they may be what crashes the machine."""
 
 
 def import_optuna() -> Any:
@@ -50,7 +50,7 @@ def import_optuna() -> Any:
 
 
 class TakenOverError(Exception):
-    """A trial of ours was held for lost, and another program has ended it."""
+    """Another program took a trial of ours for lost and has ended it."""
 
 
 @contextlib.contextmanager
@@ -80,7 +80,7 @@ def _reason(error: BaseException) -> str:
 
 
 def open_study(name: str, storage: str, pruner: Any, direction: str) -> tuple[Any, bool]:
-    """Return the study of this name, and whether it was made here: of several programs at once just one is told so."""
+    """Return the study of this name, and whether it was made here: of several programs at once, one makes it."""
     optuna, database = import_optuna(), _open(storage)
     try:
         return optuna.create_study(study_name=name, storage=database, pruner=pruner, direction=direction), True
