@@ -127,15 +127,15 @@ class Run:
         never_import_from(self.folder)
         check_links(self.folder)
 
-    def task(self, trust: bool = False) -> TaskConfig:
-        """Return what the run was started with; of a stranger's run only code that is trusted, see :mod:`own_runs`.
+    def task(self, trust: bool = False, trains: bool = False) -> TaskConfig:
+        """Return what the run was started with; of a stranger's run only what is trusted, see :mod:`own_runs`.
 
         A ValueError or TypeError names the file.
         """
         load_pytorch()
         path = self.folder / CONFIG
         try:
-            return read_task(path, functools.partial(check_stranger, trust))
+            return read_task(path, functools.partial(check_stranger, trust, trains=trains))
         except (ValueError, TypeError) as error:
             raise error if str(path) in str(error) else type(error)(f"'{path}' cannot be used: {error}") from error
 

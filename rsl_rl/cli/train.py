@@ -85,7 +85,7 @@ def run(arguments: list[str]) -> None:
         resumed = run_to_resume(arguments, preset)
         if resumed is not None and (not named or Path(name).suffix not in (".yaml", ".yml")):
             # What it was started with, not the task's defaults; a file of the user's may have been changed on purpose.
-            preset = resumed.task(trust)
+            preset = resumed.task(trust, trains=True)
         runner, arguments = put_into_sections(preset.runner, arguments)
         preset = dataclasses.replace(preset, runner=runner)
     values = dict(vars(preset))
@@ -195,6 +195,8 @@ def _prepared(
     from rsl_rl.env import make_env
     from rsl_rl.runners.evaluation import SEED as EVALUATION_SEED
 
+    with user_errors():
+        check_task(task)
     rank, given_device = int(os.environ.get("RANK", "0")), task.device
     if world_size() > 1 and task.device == "cuda":
         task = dataclasses.replace(task, device=f"cuda:{local_rank()}")
@@ -214,7 +216,6 @@ def _prepared(
             raise ValueError("No environment is given: name one with --env, for example --env gym:Ant-v5.")
         if task.runner.student is not None and checkpoint is None and task.runner.teacher_checkpoint is None:
             raise ValueError(f"'{task.name}' is a student and needs a teacher: add --teacher RUN.")
-        check_task(task)
         seed = environment_seed(task.seed, rank)
         env = make_env(task.env, num_envs=task.num_envs, seed=seed, device=task.device, **task.env_options)
         task = with_observation_groups(task, env)
