@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import csv
 import functools
 import itertools
 import os
@@ -22,6 +23,7 @@ from typing import Any
 from rsl_rl.cli.own_runs import check_links, check_stranger
 from rsl_rl.cli.startup import load_pytorch
 from rsl_rl.config.task import TaskConfig, filed_as, read_task, task_names
+from rsl_rl.telemetry.metrics_csv import FILE_NAME
 from rsl_rl.telemetry.provenance import read_starts
 from rsl_rl.utils import listed
 from rsl_rl.utils.trust import never_import_from
@@ -82,6 +84,14 @@ def newest_first(folders: Sequence[Path]) -> list[Path]:
             stacklevel=2,
         )
     return order
+
+
+def first_iteration(folder: Path) -> int:
+    """Return the number of a run's first iteration, by its table; 0 where that does not say."""
+    with contextlib.suppress(OSError, ValueError, LookupError, StopIteration, csv.Error):
+        with (folder / FILE_NAME).open(newline="", encoding="utf-8") as file:
+            return int(next(csv.DictReader(file))["iteration"])
+    return 0
 
 
 class Run:

@@ -25,7 +25,15 @@ from rsl_rl.cli.command_line import parsed
 from rsl_rl.cli.key_value_options import key_value_options
 from rsl_rl.cli.main import UserError, user_errors
 from rsl_rl.cli.own_runs import check_given, without_seal, write_own
-from rsl_rl.cli.run_folder import CONFIG, Run, check_finite, new_run_folder, remember_launch, run_to_resume
+from rsl_rl.cli.run_folder import (
+    CONFIG,
+    Run,
+    check_finite,
+    first_iteration,
+    new_run_folder,
+    remember_launch,
+    run_to_resume,
+)
 from rsl_rl.cli.runner_options import put_into_sections, with_exact_types
 from rsl_rl.cli.signals import StopSignals
 from rsl_rl.cli.startup import load_pytorch
@@ -235,7 +243,10 @@ def _prepared(
                 check_finite({f"{name}.{key}": value for key, value in model.state_dict().items()}, checkpoint)
         done = 0
         if own_checkpoint is not None:
-            done = runner.completed_iterations
+            assert resumed is not None
+            # One that started from another's checkpoint numbers its own iterations from there on.
+            begins = first_iteration(resumed.folder) if task.checkpoint is not None else 0
+            done = runner.completed_iterations - begins
         else:
             # A run that starts from another's checkpoint makes all of its own iterations; what it wrote in a start
             # that left no checkpoint is written anew.
