@@ -88,10 +88,11 @@ def newest_first(folders: Sequence[Path]) -> list[Path]:
 
 def first_iteration(folder: Path) -> int:
     """Return the number of a run's first iteration, by its table; 0 where that does not say."""
-    with contextlib.suppress(OSError, ValueError, LookupError, StopIteration, csv.Error):
+    try:
         with (folder / FILE_NAME).open(newline="", encoding="utf-8") as file:
             return int(next(csv.DictReader(file))["iteration"])
-    return 0
+    except (OSError, ValueError, LookupError, StopIteration, csv.Error):
+        return 0
 
 
 class Run:

@@ -132,6 +132,7 @@ def test_what_belongs_to_the_library_gymnasium_and_envpool_is_not_asked_for() ->
         "description": "see os:system",
     }
     assert foreign_names(inside) == []
+    assert [entry.key for entry in foreign_names({"storage": "postgresql://far.away/x"}, trains=True)] == ["storage"]
     assert foreign_names({"env": "envpool:Go1JoystickFlatTerrain-v1"}) == []
     assert [entry.name for entry in foreign_names({"optimizer": "torch.nn:functional.torch.hub.load"})]
 
