@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from rsl_rl.utils.atomic_files import write_whole
-from rsl_rl.utils.limits import opened_archive
+from rsl_rl.utils.plain_archive import load_plain
 from rsl_rl.utils.recognition import found_instead
 
 # Of the documents written here; they carry it under the key ``format_version``.
@@ -199,8 +199,7 @@ def _parsed(content: bytes, path: Path, map_location: Any) -> Any:
     try:
         if not zipfile.is_zipfile(io.BytesIO(content)):
             raise ValueError(other or "it is not a zip archive")
-        with opened_archive(content):
-            return torch.load(io.BytesIO(content), map_location=map_location, weights_only=True)
+        return load_plain(content, map_location)
     except Exception as error:  # a damaged file fails anywhere
         found = re.search(r"GLOBAL (\S+)", str(error)) if isinstance(error, pickle.UnpicklingError) else None
         if found is None:

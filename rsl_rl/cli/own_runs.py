@@ -15,6 +15,8 @@ import hmac
 import os
 import secrets
 import sys
+import tempfile
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from rsl_rl.telemetry.provenance import STARTS
 from rsl_rl.utils.atomic_files import write_whole
 from rsl_rl.utils.limits import read_limited
 from rsl_rl.utils.trust import foreign_names, never_import_from
+from rsl_rl.utils.yaml_text import parse_yaml_text
 
 _MARK = "# Written by rsl-rl on this machine; a change below or above makes it ask before it imports code: "
 _KEY_BYTES = 32
@@ -34,6 +37,12 @@ _OURS = ("config.yaml", "sweep.yaml")
 def write_own(path: str | os.PathLike[str], text: str) -> None:
     """Write a file of a run or a sweep that this user makes, with a seal where a key can be kept."""
     seal = _seal(text, make_key=True)
+    if seal is None and foreign_names(parse_yaml_text(text)):
+        warnings.warn(
+            f"'{path}' cannot be marked as your own, since nothing can be written to '{_state_folder()}': commands "
+            "that use it will need --trust. Set XDG_STATE_HOME to a folder of yours.",
+            stacklevel=2,
+        )
     write_whole(path, text if seal is None else f"{text}{_MARK}{seal}\n")
 
 
@@ -50,19 +59,22 @@ def is_own(text: str) -> bool:
     return bool(mark) and expected is not None and hmac.compare_digest(seal.strip().encode(), expected.encode())
 
 
-def check_stranger(trust: bool, path: Path, text: str, document: Any) -> None:
-    """Raise PermissionError for a stranger's run or sweep that names code outside the library, unless it is trusted.
+def check_stranger(trust: bool, path: Path, text: str, document: Any, trains: bool = False) -> None:
+    """Raise PermissionError for a stranger's run or sweep that leads outside the library, unless it is trusted.
 
     The user trusts it with ``--trust``, or with a yes at a terminal. ``document`` is what the file's text stands for.
+    With ``trains`` it is trained with, and its loggers matter, too.
     """
-    found = foreign_names(document)
+    found = foreign_names(document, trains)
     if not found or trust or is_own(text):
         return
-    names = "".join(f"\n  {entry.key}: {entry.name} (imports {entry.module})" for entry in found)
-    said = f"'{path}' was not written by you on this machine, and names code outside this library:{names}"
+    effects = [f"imports {entry.module}" if entry.module else "sends or writes data there" for entry in found]
+    names = "".join(f"\n  {entry.key}: {entry.name} ({effect})" for entry, effect in zip(found, effects, strict=True))
+    said = f"'{path}' was not written by you on this machine, and names code or places outside this library:{names}"
     if not _asks():
-        raise PermissionError(f"{said}\nNothing was imported. If you trust that code, add --trust.")
-    print(f"{said}\nIs that code to be imported and executed? [y/N] ", end="", file=sys.stderr, flush=True)
+        earlier = "" if _MARK in text else " So do for a run of your own that an earlier build wrote: it has no seal."
+        raise PermissionError(f"{said}\nNothing was imported. If you trust all of that, add --trust.{earlier}")
+    print(f"{said}\nIs all of that to be used? Code is executed. [y/N] ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise PermissionError("Nothing was imported.")
 
@@ -75,7 +87,7 @@ def check_given(trust: bool, path: Path, text: str, document: Any) -> None:
         if any((place / name).is_file() for name in _OURS):
             never_import_from(place)
     if places or (path.name in _OURS and folder != Path.cwd()):
-        check_stranger(trust, path, text, document)
+        check_stranger(trust, path, text, document, trains=True)
 
 
 def check_links(folder: Path) -> None:
@@ -109,20 +121,31 @@ def _key(make: bool) -> bytes | None:
     """Return this user's key; None where there is none, and none is wanted or can be kept."""
     with contextlib.suppress(OSError, RuntimeError):  # RuntimeError: nobody knows where the user is at home
         path = _state_folder() / "key"
-        if make and not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with contextlib.suppress(FileExistsError):
-                file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-                try:
-                    os.write(file, secrets.token_bytes(_KEY_BYTES))
-                finally:
-                    os.close(file)
+        if make and (not path.exists() or path.stat().st_size != _KEY_BYTES):
+            _make_key(path)
         is_mine = not hasattr(os, "getuid") or path.stat().st_uid == os.getuid()
         key = path.read_bytes()
         return key if is_mine and len(key) == _KEY_BYTES else None
     return None
 
 
+def _make_key(path: Path) -> None:
+    """Write a key that is there whole or not at all: of several processes the first one's is everybody's."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with contextlib.suppress(FileNotFoundError):
+        if path.stat().st_size != _KEY_BYTES:  # a full disk, or a kill, of an earlier build
+            path.unlink()
+    # Made by mkstemp for this user alone.
+    number, partial = tempfile.mkstemp(dir=path.parent)
+    try:
+        with os.fdopen(number, "wb") as file:
+            file.write(secrets.token_bytes(_KEY_BYTES))
+        with contextlib.suppress(FileExistsError):
+            os.link(partial, path)
+    finally:
+        os.unlink(partial)
+
+
 def _state_folder() -> Path:
     named = os.environ.get("XDG_STATE_HOME") or os.environ.get("LOCALAPPDATA")
-    return (Path(named) if named else Path.home() / ".local" / "state") / "rsl_rl"
+    return Path(named or os.path.expanduser("~/.local/state")) / "rsl_rl"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import csv
 import functools
 import itertools
 import os
@@ -21,6 +22,7 @@ from typing import Any
 from rsl_rl.cli.own_runs import check_links, check_stranger
 from rsl_rl.cli.startup import load_pytorch
 from rsl_rl.config.task import TaskConfig, filed_as, read_task, task_names
+from rsl_rl.telemetry.metrics_csv import FILE_NAME
 from rsl_rl.telemetry.provenance import read_starts
 from rsl_rl.utils import listed
 from rsl_rl.utils.recognition import found_instead
@@ -84,6 +86,15 @@ def newest_first(folders: Sequence[Path]) -> list[Path]:
     return order
 
 
+def first_iteration(folder: Path) -> int:
+    """Return the number of a run's first iteration, by its table; 0 where that does not say."""
+    try:
+        with (folder / FILE_NAME).open(newline="", encoding="utf-8") as file:
+            return int(next(csv.DictReader(file))["iteration"])
+    except (OSError, ValueError, LookupError, StopIteration, csv.Error):
+        return 0
+
+
 class Run:
     """A finished or running training run on disk."""
 
@@ -129,15 +140,15 @@ class Run:
         never_import_from(self.folder)
         check_links(self.folder)
 
-    def task(self, trust: bool = False) -> TaskConfig:
-        """Return what the run was started with; of a stranger's run only code that is trusted, see :mod:`own_runs`.
+    def task(self, trust: bool = False, trains: bool = False) -> TaskConfig:
+        """Return what the run was started with; of a stranger's run only what is trusted, see :mod:`own_runs`.
 
         A ValueError or TypeError names the file.
         """
         load_pytorch()
         path = self.folder / CONFIG
         try:
-            return read_task(path, functools.partial(check_stranger, trust))
+            return read_task(path, functools.partial(check_stranger, trust, trains=trains))
         except (ValueError, TypeError) as error:
             raise error if str(path) in str(error) else type(error)(f"'{path}' cannot be used: {error}") from error
 

@@ -25,7 +25,15 @@ from rsl_rl.cli.command_line import parsed
 from rsl_rl.cli.key_value_options import key_value_options
 from rsl_rl.cli.main import UserError, user_errors
 from rsl_rl.cli.own_runs import check_given, without_seal, write_own
-from rsl_rl.cli.run_folder import CONFIG, Run, check_finite, new_run_folder, remember_launch, run_to_resume
+from rsl_rl.cli.run_folder import (
+    CONFIG,
+    Run,
+    check_finite,
+    first_iteration,
+    new_run_folder,
+    remember_launch,
+    run_to_resume,
+)
 from rsl_rl.cli.runner_options import put_into_sections, with_exact_types
 from rsl_rl.cli.signals import StopSignals
 from rsl_rl.cli.startup import load_pytorch
@@ -85,7 +93,7 @@ def run(arguments: list[str]) -> None:
         resumed = run_to_resume(arguments, preset)
         if resumed is not None and (not named or Path(name).suffix not in (".yaml", ".yml")):
             # What it was started with, not the task's defaults; a file of the user's may have been changed on purpose.
-            preset = resumed.task(trust)
+            preset = resumed.task(trust, trains=True)
         runner, arguments = put_into_sections(preset.runner, arguments)
         preset = dataclasses.replace(preset, runner=runner)
     values = dict(vars(preset))
@@ -188,6 +196,8 @@ def _prepared(
     from rsl_rl.env import make_env
     from rsl_rl.runners.evaluation import SEED as EVALUATION_SEED
 
+    with user_errors():
+        check_task(task)
     rank, given_device = int(os.environ.get("RANK", "0")), task.device
     if world_size() > 1 and task.device == "cuda":
         task = dataclasses.replace(task, device=f"cuda:{local_rank()}")
@@ -207,7 +217,6 @@ def _prepared(
             raise ValueError("No environment is given: name one with --env, for example --env gym:Ant-v5.")
         if task.runner.student is not None and checkpoint is None and task.runner.teacher_checkpoint is None:
             raise ValueError(f"'{task.name}' is a student and needs a teacher: add --teacher RUN.")
-        check_task(task)
         seed = environment_seed(task.seed, rank)
         env = make_env(task.env, num_envs=task.num_envs, seed=seed, device=task.device, **task.env_options)
         task = with_observation_groups(task, env)
@@ -227,7 +236,10 @@ def _prepared(
                 check_finite({f"{name}.{key}": value for key, value in model.state_dict().items()}, checkpoint)
         done = 0
         if own_checkpoint is not None:
-            done = runner.completed_iterations
+            assert resumed is not None
+            # One that started from another's checkpoint numbers its own iterations from there on.
+            begins = first_iteration(resumed.folder) if task.checkpoint is not None else 0
+            done = runner.completed_iterations - begins
         else:
             # A run that starts from another's checkpoint makes all of its own iterations; what it wrote in a start
             # that left no checkpoint is written anew.

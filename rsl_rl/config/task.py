@@ -20,7 +20,7 @@ from rsl_rl.config.schema import RunnerConfig, schema_of
 from rsl_rl.utils import did_you_mean, listed, resolve_callable
 from rsl_rl.utils.atomic_files import write_whole
 from rsl_rl.utils.option_values import plain
-from rsl_rl.utils.ranges import Count, WholeNumber
+from rsl_rl.utils.ranges import Count, Seed, Threads
 from rsl_rl.utils.yaml_text import as_yaml, yaml_file
 
 DEFAULT_TASK = "go1-walk"
@@ -41,11 +41,11 @@ class TaskConfig:
     """Environments that are simulated at once."""
     iterations: Count = 500
     """Rollouts to collect and learn from."""
-    seed: WholeNumber = 1
+    seed: Seed = 1
     """Seed of everything; the same seed gives the same run."""
     device: str = "cpu"
     """Where to learn: cpu, cuda:0 ..."""
-    threads: WholeNumber = 1
+    threads: Threads = 1
     """CPU threads for learning; next to EnvPool's threads the policy acts on one. To repeat a run, keep this number."""
     env_options: dict[str, Any] = field(default_factory=dict)
     """Options of the environment."""

@@ -16,9 +16,8 @@ import re
 import zipfile
 from typing import Any
 
-import torch
-
-from rsl_rl.utils.limits import opened_archive, read_archive
+from rsl_rl.utils.limits import read_archive
+from rsl_rl.utils.plain_archive import load_plain
 
 # Parts of an archive beside the graph (.json) and what torch.load reads (.pt); the second half is that of torch 2.6.
 _DATA = re.compile(
@@ -113,8 +112,7 @@ def _check_tensors(part: bytes, name: str) -> None:
     if not part:
         return
     try:
-        with opened_archive(part):
-            torch.load(io.BytesIO(part), map_location="cpu", weights_only=True)
+        load_plain(part, "cpu")
     except Exception as error:  # a damaged pickle fails anywhere
         reason = str(error).splitlines()[0]
         raise ValueError(

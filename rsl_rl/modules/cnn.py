@@ -13,6 +13,7 @@ from torch import nn
 
 from rsl_rl.compat.names import names_of
 from rsl_rl.utils import check_choice, get_param, listed, resolve_nn_activation, takes_plain_options
+from rsl_rl.utils.limits import check_weights
 
 _GLOBAL_POOLS = {"none": None, "max": nn.AdaptiveMaxPool2d, "avg": nn.AdaptiveAvgPool2d}
 
@@ -79,6 +80,7 @@ class CNN(nn.Sequential):
             if padding != "none":
                 vertical, horizontal = same_padding(size, kernel, step, spread)
                 amount = (max(0, vertical), max(0, horizontal))
+            check_weights(channels * width * kernel * kernel, f"The CNN's layer {index}")
             layers.append(nn.Conv2d(channels, width, kernel, step, amount, spread, padding_mode=mode))
             size = convolved_size(size, kernel, step, spread, amount)
             if layer_norm == "batch":

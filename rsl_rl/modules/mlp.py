@@ -13,6 +13,7 @@ from torch import nn
 
 from rsl_rl.compat.names import names_of
 from rsl_rl.utils import resolve_nn_activation, takes_plain_options
+from rsl_rl.utils.limits import check_weights
 
 
 class MLP(nn.Sequential):
@@ -51,6 +52,7 @@ class MLP(nn.Sequential):
                 f"MLP layers need positive widths, got input {input_dim}, hidden_dims {list(hidden_dims)}, "
                 f"output {output_dim}."
             )
+        check_weights(sum(map(math.prod, itertools.pairwise(sizes))), f"The MLP {sizes}")
         layers: list[nn.Module] = []
         for index, (size_in, size_out) in enumerate(itertools.pairwise(sizes)):
             layers.append(nn.Linear(size_in, size_out))

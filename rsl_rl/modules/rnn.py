@@ -11,6 +11,7 @@ from torch import nn
 
 from rsl_rl.core.trajectories import unpad_trajectories
 from rsl_rl.utils import check_choice, takes_plain_options
+from rsl_rl.utils.limits import check_weights
 
 HiddenState: TypeAlias = Optional[Union[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]]  # noqa: UP007, UP045
 """Hidden state of a recurrent model: a GRU's [layers, N, hidden], an LSTM's pair of them, None without recurrence."""
@@ -46,6 +47,7 @@ class RNN(nn.Module):
         """
         super().__init__()
         check_choice("rnn_type", type.lower(), _TYPES)
+        check_weights(4 * hidden_dim * (input_size + hidden_dim * (2 * num_layers - 1)), f"The {type} {hidden_dim}")
         self.rnn = _TYPES[type.lower()](input_size, hidden_dim, num_layers=num_layers)  # type: ignore[call-arg]
         self.hidden_state: HiddenState = None
 

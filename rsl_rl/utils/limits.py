@@ -35,6 +35,8 @@ MOST_EXPANDED = 256 * MIB
 """Bytes by which the content of an archive may exceed the file; checkpoints and policies are hardly compressed."""
 MOST_ENVIRONMENTS = 10_000_000
 """Environments of a task."""
+MOST_WEIGHTS = 1_000_000_000
+"""Numbers that a network learns: 4 GB, and four times as much with an optimizer."""
 MOST_INPUTS = 100_000_000
 """Numbers in an input of a policy file, for one robot."""
 MOST_COMBINATIONS = 100_000
@@ -61,14 +63,34 @@ def parse_json(text: str) -> Any:
         document = json.loads(text)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-    waiting = [(document, 0)]
-    while waiting:
-        value, depth = waiting.pop()
-        if depth > DEEPEST_NESTING:
-            raise ValueError(f"it is nested too deeply, beyond {DEEPEST_NESTING} levels")
-        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-        waiting += [(item, depth + 1) for item in inner]
+    check_nesting(document, len(text))
     return document
+
+
+def check_nesting(value: Any, size: int, depth: int = 0, counted: dict[int, int] | None = None) -> int:
+    """Return how many values a document stands for, with those that it holds several times.
+
+    Raises:
+        ValueError: It is nested too deeply, holds itself, or stands for far more than ``size`` bytes can hold.
+    """
+    if not isinstance(value, (dict, list, tuple, set)):
+        return 1
+    if depth > DEEPEST_NESTING:
+        raise ValueError(f"it is nested too deeply, beyond {DEEPEST_NESTING} levels")
+    counted = {} if counted is None else counted
+    if id(value) not in counted:
+        inner = value.values() if isinstance(value, dict) else value
+        count = 1 + sum(check_nesting(item, size, depth + 1, counted) for item in inner)
+        if count > size + MOST_VALUES:
+            raise ValueError(f"it stands for more than {size + MOST_VALUES:,} values")
+        counted[id(value)] = count
+    return counted[id(value)]
+
+
+def check_weights(count: int, what: str) -> None:
+    """Raise ValueError for a network that no machine trains: the system ends a process whose memory runs out."""
+    if count > MOST_WEIGHTS:
+        raise ValueError(f"{what} would have {count:,} weights, and {MOST_WEIGHTS:,} is the limit.")
 
 
 def read_archive(content: bytes) -> dict[str, bytes]:

@@ -38,6 +38,10 @@ class Range:
 
 Count = Annotated[int, Range(1)]
 WholeNumber = Annotated[int, Range(0)]
+Seed = Annotated[int, Range(0, 2**64 - 1)]
+"""What torch takes."""
+Threads = Annotated[int, Range(0, 1024)]
+"""OpenMP takes the memory for all of them at once, and ends the process where there is none."""
 Fraction = Annotated[float, Range(0, 1)]
 NonNegative = Annotated[float, Range(0, is_finite=True)]
 Limit = Annotated[float, Range(0)]

@@ -18,6 +18,10 @@ from rsl_rl.utils import resolve
 # Keys whose text is resolved to a class or a function, wherever they stand.
 _CODE_KEYS = re.compile(r"class_name$|_(func|fn|function)$|^optimizer$")
 _ENVIRONMENT_KEYS = ("env", "task")
+# Writers that send what a run is, with the state of the user's code, to a server.
+_SENDING = re.compile(r"(mlflow|wandb|neptune)(LogWriter)?", re.IGNORECASE)
+# Keys of where a writer, or a sweep's database, puts what it is given.
+_PLACES = ("log_dir", "storage")
 # Keys that hold prose or plain names, which may look like the name of a function.
 _TEXT_KEYS = ("name", "description", "expected", "run_name", "device")
 _FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
@@ -35,16 +39,20 @@ class Foreign(NamedTuple):
     """Place in the file, for example ``"runner.actor.class_name"``."""
     name: str
     module: str
-    """What is imported for it."""
+    """What is imported for it; empty where training would only send or write something elsewhere."""
 
 
-def foreign_names(document: Any) -> list[Foreign]:
+def foreign_names(document: Any, trains: bool = False) -> list[Foreign]:
     """Return every name in a task, a runner's configuration or a sweep that leads outside; nothing is imported.
+
+    With ``trains`` these are also the services that a training would send its data and the state of the user's code to,
+    and the folders and databases to write to.
 
     Inside are the classes of this library, those of ``torch.nn`` and ``torch.optim``, and the environments of Gymnasium
     and EnvPool. Gymnasium imports the module before the colon of an ID such as ``my_module:Env-v0``: that is outside.
     """
-    return list(_foreign(document, "", ""))
+    found = _foreign(document, "", "")
+    return [entry for entry in found if entry.module or trains]
 
 
 def _foreign(value: Any, place: str, key: str) -> Iterator[Foreign]:
@@ -58,8 +66,11 @@ def _foreign(value: Any, place: str, key: str) -> Iterator[Foreign]:
     elif isinstance(value, (list, tuple)):
         for index, item in enumerate(value):
             yield from _foreign(item, f"{place}[{index}]", key)
-    elif isinstance(value, str) and (module := _foreign_module(value, key)):
-        yield Foreign(place, value, module)
+    elif isinstance(value, str):
+        if module := _foreign_module(value, key):
+            yield Foreign(place, value, module)
+        elif key in _PLACES or (key in ("logger", "class_name") and _SENDING.fullmatch(value.rpartition(":")[2])):
+            yield Foreign(place, value, "")
 
 
 def _foreign_module(name: str, key: str) -> str | None:

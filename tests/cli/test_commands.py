@@ -478,6 +478,9 @@ def test_training_goes_on_from_a_checkpoint(run: Path) -> None:
     checkpoint = ["--checkpoint", str(run / "model_2.pt")]
     main(["train", str(run / "config.yaml"), *checkpoint, *NO_EXPORT, "--run-dir", "more"])
     assert [row["iteration"] for row in metrics(run.parent / "more")] == ["3", "4", "5"]
+    # Of its own iterations it has made three, so two more are missing, and they are all that is made.
+    main(["train", "--resume", "more", "--iterations", "5", *NO_EXPORT])
+    assert [row["iteration"] for row in metrics(run.parent / "more")] == ["3", "4", "5", "6", "7"]
 
 
 def test_tasks_are_listed_and_readable(capsys: pytest.CaptureFixture[str]) -> None:

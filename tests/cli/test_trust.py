@@ -10,11 +10,13 @@ import pty
 import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from rsl_rl.cli import own_runs
 from rsl_rl.cli.main import main
 from rsl_rl.utils import resolve
 from rsl_rl.utils.trust import foreign_names
@@ -130,8 +132,48 @@ def test_what_belongs_to_the_library_gymnasium_and_envpool_is_not_asked_for() ->
         "description": "see os:system",
     }
     assert foreign_names(inside) == []
+    assert [entry.key for entry in foreign_names({"storage": "postgresql://far.away/x"}, trains=True)] == ["storage"]
     assert foreign_names({"env": "envpool:Go1JoystickFlatTerrain-v1"}) == []
     assert [entry.name for entry in foreign_names({"optimizer": "torch.nn:functional.torch.hub.load"})]
+
+
+SERVICES = (
+    ("runner.logger", "mlflow"),
+    ("runner.logger", ["tensorboard", {"class_name": "MlflowLogWriter", "tracking_uri": "http://far.away"}]),
+    ("runner.logger", {"class_name": "rsl_rl.utils.wandb_log_writer:WandbLogWriter", "project_name": "x"}),
+    ("runner.logger", {"class_name": "CsvLogWriter", "log_dir": "/elsewhere"}),
+)
+
+
+@pytest.mark.parametrize(("key", "value"), SERVICES, ids=str)
+def test_training_asks_before_it_sends_or_writes_elsewhere(
+    run: Path, key: str, value: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change(run, key, value)
+    for command in COMMANDS[3:7]:
+        error = fails(capsys, *command)
+        assert f"  {key}" in error
+        assert "(sends or writes data there)" in error
+    main(["eval", "run", "--episodes", "1"])  # which sends nothing
+
+
+def test_a_key_that_was_written_in_part_is_made_anew(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(here))
+    (here / "rsl_rl").mkdir()
+    (here / "rsl_rl" / "key").write_bytes(b"cut")
+    own_runs.write_own("config.yaml", "env: my_env:make\n")
+    assert own_runs.is_own(Path("config.yaml").read_text())
+    assert (here / "rsl_rl" / "key").stat().st_mode & 0o777 == 0o600
+    assert os.listdir(here / "rsl_rl") == ["key"]
+
+
+def test_it_is_said_where_a_run_cannot_be_marked_as_ones_own(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(here / "my_env.py"))
+    with pytest.warns(UserWarning, match="cannot be marked as your own"):
+        own_runs.write_own("config.yaml", "env: my_env:make\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        own_runs.write_own("config.yaml", "env: gym:Ant-v5\n")  # would not ask anyway
 
 
 def test_a_run_of_ones_own_does_not_ask_wherever_it_is_moved_until_it_is_edited(

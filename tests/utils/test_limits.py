@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import struct
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from rsl_rl.cli.sweep.study import queue_grid
 from rsl_rl.config.task import filed_as, read_task
 from rsl_rl.env import make_env
 from rsl_rl.export.metadata import PolicyMetadata
+from rsl_rl.modules import CNN, MLP, RNN
 from rsl_rl.telemetry.history import read_history
 from rsl_rl.utils import limits
 from rsl_rl.utils.limits import parse_json
@@ -166,3 +168,47 @@ def test_the_page_about_limits_has_those_of_the_code() -> None:
         if name.isupper() and name != "MIB":
             shown = f"{value // limits.MIB} MiB" if value % limits.MIB == 0 else f"{value:,}"
             assert shown in page, f"{name} = {shown}"
+
+
+TENSOR = b"(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x01tQ"
+HUGE = b"\x8a\x05\x00\xe8\x76\x48\x17"  # 10 ** 11
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (b"cbuiltins\nbytearray\n(" + HUGE + b"tR", "bytearray of any size"),
+        (b"ctorch.storage\nUntypedStorage\n(" + HUGE + b"tR", "UntypedStorage of any size"),
+        (b"ctorch\nTensor\n(" + HUGE + b"tR", "Tensor of any size"),
+        (
+            b"ctorch._utils\n_rebuild_tensor_v2\n(" + TENSOR + b"K\0(" + HUGE + b"t(K\0t\x89}tR",
+            "a tensor would have 100,000,000,000 numbers, and the file holds 1",
+        ),
+        (
+            b"ctorch._utils\n_rebuild_meta_tensor_no_storage\n(ctorch\nfloat32\n(K\x01t(K\x01t\x89tR",
+            "a tensor without numbers",
+        ),
+        (b"}q\x05X\x01\0\0\0ah\x05s", "nested too deeply"),
+        (b"]q\0" + b"".join(b"]q%c(h%ch%ce" % (i, i - 1, i - 1) for i in range(1, 60)), "stands for more than"),
+    ],
+)
+def test_a_checkpoint_takes_no_more_memory_than_its_file(tmp_path: Path, value: bytes, message: str) -> None:
+    path = tmp_path / "model_1.pt"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, part in {"data.pkl": b"\x80\x02" + value + b".", "version": b"3\n", "data/0": bytes(4)}.items():
+            archive.writestr(f"archive/{name}", part)
+    with pytest.raises(ValueError, match=f"model_1.pt.*{message}"):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: MLP(3, 1, [10**9]),
+        lambda: RNN(3, 10**9),
+        lambda: CNN((8, 8), 3, output_channels=[10**9], kernel_size=3, stride=1),
+    ],
+)
+def test_a_network_that_no_machine_trains_is_refused(make: Callable[[], object]) -> None:
+    with pytest.raises(ValueError, match=r"would have .* weights, and 1,000,000,000 is the limit"):
+        make()

@@ -71,7 +71,7 @@ def read_sweep(what: str, trust: bool = False) -> Sweep:
     path, given = Path(what), partial(check_given, trust)
     if (file := _file_in_folder(what)) is not None:
         never_import_from(file.parent)
-        return _read(file, file.parent.resolve().name, partial(check_stranger, trust))
+        return _read(file, file.parent.resolve().name, partial(check_stranger, trust, trains=True))
     if path.is_dir():
         raise ValueError(f"'{what}' is not a sweep: it holds no {FILE}.")
     if path.suffix in (".yaml", ".yml") and path.is_file():
@@ -86,7 +86,7 @@ def check_of_task(what: str, trust: bool) -> Check:
     """Return what looks at the file of a sweep's task: that of a stranger's sweep is a stranger's, wherever it lies."""
     file = _file_in_folder(what)
     is_given = file is None or is_own(yaml_file(file)[0])
-    return partial(check_given if is_given else check_stranger, trust)
+    return partial(check_given, trust) if is_given else partial(check_stranger, trust, trains=True)
 
 
 def _file_in_folder(what: str) -> Path | None:
