@@ -21,7 +21,7 @@ from tensordict import TensorDict
 from rsl_rl.algorithms.algorithm import Algorithm, Metrics
 from rsl_rl.algorithms.construction import construct_actor_critic, fitting_mini_batches
 from rsl_rl.compat.names import names_of
-from rsl_rl.core import generalized_advantages, normalized
+from rsl_rl.core import clamped, generalized_advantages, normalized
 from rsl_rl.env.finite_guard import FINAL, final_observations
 from rsl_rl.extensions import Extension, RandomNetworkDistillation, Symmetry
 from rsl_rl.learning import GradientStep, Optimizer
@@ -279,12 +279,12 @@ class PPO(Algorithm):
 
             ratio = torch.exp(policy.log_prob(batch.actions) - batch.old_actions_log_prob.squeeze(-1))
             advantage = batch.advantages.squeeze(-1)
-            clipped_ratio = ratio.clamp(1.0 - self.clip_param, 1.0 + self.clip_param)
+            clipped_ratio = clamped(ratio, 1.0 - self.clip_param, 1.0 + self.clip_param)
             surrogate = torch.max(-advantage * ratio, -advantage * clipped_ratio).mean()
 
             value_error = (value - batch.returns).square()
             if self.use_clipped_value_loss:
-                clipped_value = batch.values + (value - batch.values).clamp(-self.clip_param, self.clip_param)
+                clipped_value = batch.values + clamped(value - batch.values, -self.clip_param, self.clip_param)
                 value_error = torch.max(value_error, (clipped_value - batch.returns).square())
             value_loss = value_error.mean()
 

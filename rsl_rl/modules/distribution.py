@@ -19,6 +19,7 @@ from torch import nn
 from torch.nn import functional
 
 from rsl_rl.compat.names import names_of
+from rsl_rl.core import clamped
 from rsl_rl.modules.distribution_values import DiagGaussian, OutputDistribution, ScaledBeta
 from rsl_rl.utils import check_choice, takes_plain_options
 from rsl_rl.utils.ranges import Finite, NonNegative
@@ -219,7 +220,7 @@ class GaussianDistribution(Distribution):
 
     @torch.no_grad()
     def project(self) -> None:
-        """Move the parameter just inside its range: at the very end, the derivative of clamp is 0 with some torch."""
+        """Move the parameter into its range: beyond, it would have no gradient."""
         kind = type(self)
         if kind.update is not Distribution.update or kind.given is not GaussianDistribution.given:
             return  # To a subclass that reads it otherwise, the parameter may be a logit, or have no bounds.
@@ -232,7 +233,7 @@ class GaussianDistribution(Distribution):
     def given(self, mlp_output: torch.Tensor) -> DiagGaussian:
         """Return the Gaussian around the network's output [B, A], as a value."""
         std = self.std_param if self.std_type == "scalar" else self.log_std_param.exp()
-        return DiagGaussian(mlp_output, std.clamp(*self.std_range))
+        return DiagGaussian(mlp_output, clamped(std, *self.std_range))
 
     def deterministic_output(self, mlp_output: torch.Tensor) -> torch.Tensor:  # noqa: D102
         return mlp_output
@@ -367,7 +368,7 @@ class _BetaMean(nn.Module):
 def _checked_std(
     init_std: float, std_range: Sequence[float], std_type: str
 ) -> tuple[list[float], tuple[float, float], float]:
-    """Return the range, the range just inside of it of what is learned, and what is learned at first."""
+    """Return the range, that of what is learned, and what is learned at first."""
     low, high = max(float(std_range[0]), _SMALLEST_STD), float(std_range[1])
     largest = torch.finfo(torch.float32).max
     high = high if high <= largest else math.inf  # Clamp takes infinity, but not what overflows.
@@ -375,13 +376,13 @@ def _checked_std(
         raise ValueError(f"std_range needs low <= high, high at least {_SMALLEST_STD:g}, got {tuple(std_range)}.")
     check_choice("std_type", std_type, ("scalar", "log"))
     is_log = std_type == "log"
-    ends = torch.tensor([low, high], dtype=torch.float64).clamp(max=largest)
-    ends = ends.log() if is_log else ends
-    # At the very ends the derivative of clamp is 1 in torch 2.13 and 0 in torch 2.14. The margin outlives rounding.
-    margin = torch.finfo(torch.float32).eps * (4.0 * ends.abs().clamp(min=1.0) if is_log else 2.0 * ends)
-    inner = ends + margin * torch.tensor([1.0, -1.0])
-    if inner[0] > inner[1]:  # There is but one value.
-        inner = ends
+    inner = torch.tensor([low, high], dtype=torch.float64).clamp(max=largest)
+    if is_log:
+        ends = inner.log()
+        # The exponential of an end's logarithm may be rounded to beyond that end, where there is no gradient.
+        inner = ends + 4.0 * torch.finfo(torch.float32).eps * ends.abs().clamp(min=1.0) * torch.tensor([1.0, -1.0])
+        if inner[0] > inner[1]:  # There is but one value.
+            inner = ends
     initial = math.log(max(init_std, low)) if is_log else float(init_std)
     return [low, high], (float(inner[0]), float(inner[1])), min(max(initial, float(inner[0])), float(inner[1]))
 

@@ -52,7 +52,7 @@ class DiagGaussian:
     @property
     def params(self) -> tuple[torch.Tensor, ...]:
         """(mean [B, A], std [B, A])."""
-        return (self.mean, self.std)
+        return (self.mean, self.scale.expand_as(self.mean))
 
     @property
     def entropy(self) -> torch.Tensor:

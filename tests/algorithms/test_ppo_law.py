@@ -24,11 +24,11 @@ def build(**algorithm: Any) -> PPO:
     return PPO.construct_algorithm(env.get_observations(), env, point_config(**algorithm), "cpu")
 
 
-def loss_of(alg: PPO, ratios: list[float], advantages: list[float], values: list[list[float]]) -> Any:
+def loss_of(alg: PPO, ratios: Any, advantages: list[float], values: Any) -> Any:
     """Return the loss of samples by what decides it; ``values`` are those of now, of the rollout, and the returns."""
-    old, (value, old_value, returns) = torch.full((len(ratios), 1), -0.7), torch.tensor(values).unsqueeze(-1)
+    old, (value, old_value, returns) = torch.full((len(ratios), 1), -0.7), torch.as_tensor(values).unsqueeze(-1)
     policy = SimpleNamespace(
-        log_prob=lambda actions: old.squeeze(-1) + torch.tensor(ratios).log(),
+        log_prob=lambda actions: old.squeeze(-1) + torch.as_tensor(ratios).log(),
         entropy=torch.tensor([1.5] * len(ratios)),
         params=(torch.zeros(len(ratios), 1), torch.ones(len(ratios), 1)),
     )
@@ -77,6 +77,21 @@ def test_value_loss_takes_the_larger_of_clipped_and_unclipped_error(is_clipped: 
     alg = build(clip_param=0.2, use_clipped_value_loss=is_clipped)
     _, metrics = loss_of(alg, [1.0, 1.0], [0.0, 0.0], values)
     assert metrics["value"].item() == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.usefixtures("derivative_of_clamp_at_its_bounds")
+@pytest.mark.parametrize("clip_param", [0.0, 0.5])
+def test_a_value_at_its_bound_and_a_ratio_without_leeway_have_the_gradient_of_the_unclipped_loss(
+    clip_param: float,
+) -> None:
+    ratios = torch.ones(2, requires_grad=True)
+    values = torch.tensor([[1.0 + clip_param, 2.0 - clip_param], [1.0, 2.0], [4.0, 0.0]], requires_grad=True)
+    total, _ = loss_of(build(clip_param=clip_param, value_loss_coef=1.0), ratios, [2.0, -3.0], values)
+    total.backward()
+    assert ratios.grad is not None
+    assert values.grad is not None
+    assert ratios.grad.tolist() == pytest.approx([-1.0, 1.5])  # -advantage, a mean of two
+    assert values.grad[0].tolist() == pytest.approx([clip_param - 3.0, 2.0 - clip_param])  # value - return
 
 
 def test_the_loss_is_the_weighted_sum_and_what_is_logged_are_means() -> None:
