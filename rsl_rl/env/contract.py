@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from tensordict import TensorDict, TensorDictBase
 
-from rsl_rl.env.finite_guard import StepOutcome
+from rsl_rl.env.finite_guard import StepOutcome, environments_of
 from rsl_rl.utils import listed
 from rsl_rl.utils.contract_error import ContractError, breach, check_extras, described, named
 
@@ -245,14 +245,14 @@ class Contract:
 
     def _with_final_observations(self, extras: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return extras whose true last observations are those of the groups; what has another form is let through."""
-        final_obs, terminal, changed = extras.get("final_obs"), extras.get("terminal"), dict[str, Any]()
+        terminal: Any = extras.get("terminal")
+        final_obs, changed = extras.get("final_obs"), dict[str, Any]()
         if hasattr(final_obs, "keys"):
             groups = self._fitting(final_obs, self._num_envs, "extras['final_obs']")
             if groups is not final_obs:
                 changed["final_obs"] = groups
-        elif isinstance(terminal, Mapping) and "env_ids" in terminal and hasattr(terminal.get("observations"), "keys"):
-            rows = torch.as_tensor(terminal["env_ids"]).numel()
-            groups = self._fitting(terminal["observations"], rows, "extras['terminal']['observations']")
+        elif (ended := environments_of(terminal)) is not None and hasattr(terminal["observations"], "keys"):
+            groups = self._fitting(terminal["observations"], ended.numel(), "extras['terminal']['observations']")
             if groups is not terminal["observations"]:
                 changed["terminal"] = {**terminal, "observations": groups}
         return {**extras, **changed} if changed else extras
