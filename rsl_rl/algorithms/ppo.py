@@ -26,6 +26,7 @@ from rsl_rl.env.finite_guard import FINAL, final_observations
 from rsl_rl.extensions import Extension, RandomNetworkDistillation, Symmetry
 from rsl_rl.learning import GradientStep, Optimizer
 from rsl_rl.models import MLPModel
+from rsl_rl.models.mlp_model import answering
 from rsl_rl.modules import changed_state
 from rsl_rl.storage import RolloutStorage
 from rsl_rl.utils import check_choice, takes_plain_options
@@ -115,7 +116,7 @@ class PPO(Algorithm):
         if symmetry_cfg is not None and self.is_recurrent:
             raise ValueError("symmetry_cfg needs feed-forward models: the hidden state of a mirror image is not known.")
         super().__init__(device, multi_gpu_cfg)
-        self.actor, self.critic = actor.to(device), critic.to(device)
+        self.actor, self.critic = answering(actor.to(device)), critic.to(device)
         self.storage = storage  # pyright: ignore[reportIncompatibleVariableOverride] (never None here)
         self.transition = RolloutStorage.Transition()
         self.num_learning_epochs = num_learning_epochs
@@ -202,7 +203,7 @@ class PPO(Algorithm):
         time_outs_N = torch.as_tensor(extras["time_outs"], device=self.device).bool().view(-1)
         values_N = self.transition.values.view(-1)
         env_ids = final_obs = None
-        if not FINAL.isdisjoint(extras):
+        if not FINAL.isdisjoint(extras.keys()):
             env_ids, final_obs = final_observations(extras, self.device, self.transition.observations)
         if final_obs is not None and self._critic_can_see(final_obs):
             final_values = self._value_without_memory(final_obs, env_ids).view(-1)

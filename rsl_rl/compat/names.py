@@ -23,8 +23,11 @@ _OLD_NAMES: dict[str, dict[str, str]] = {
         "resolve_callable": "rsl_rl.utils",
         "resolve_rnd_config": "rsl_rl.extensions",
         "resolve_symmetry_config": "rsl_rl.extensions",
+        "VecEnv": "rsl_rl.env",
+        "chain": "itertools",
+        "nn": "torch",
     },
-    "rsl_rl.algorithms.distillation": {**_RESOLVERS, "resolve_callable": "rsl_rl.utils"},
+    "rsl_rl.algorithms.distillation": {**_RESOLVERS, "resolve_callable": "rsl_rl.utils", "VecEnv": "rsl_rl.env"},
     "rsl_rl.models.mlp_model": {
         "_OnnxMLPModel": "rsl_rl.export.inference:OnnxPolicy",
         "_TorchMLPModel": "rsl_rl.export.inference:TorchPolicy",
@@ -45,6 +48,7 @@ _OLD_NAMES: dict[str, dict[str, str]] = {
     "rsl_rl.modules.distribution": {
         "_FirstSliceDeterministicOutput": "rsl_rl.modules.distribution:_FirstRow",
         "_IdentityDeterministicOutput": "torch.nn:Identity",
+        **dict.fromkeys(("Beta", "Normal"), "torch.distributions"),
     },
     "rsl_rl.modules.mlp": {"get_param": "rsl_rl.utils"},
     "rsl_rl.runners.on_policy_runner": {
@@ -55,6 +59,7 @@ _OLD_NAMES: dict[str, dict[str, str]] = {
     "rsl_rl.storage.rollout_storage": {"split_and_pad_trajectories": "rsl_rl.core.trajectories"},
     "rsl_rl.extensions.symmetry": {"MLPModel": "rsl_rl.models"},
     "rsl_rl.telemetry": {"Logger": "rsl_rl.telemetry.logger"},
+    "rsl_rl.utils.logger": {"LogWriter": "rsl_rl.telemetry", "resolve_class": "rsl_rl.utils"},
     "rsl_rl.utils": {
         **dict.fromkeys(("LogWriter", "NeptuneLogWriter", "WandbLogWriter"), "rsl_rl.telemetry"),
         "reduce_gradients_in_buckets": "rsl_rl.distributed",

@@ -60,6 +60,10 @@ def options_of(configured: Any) -> tuple[dict[str, inspect.Parameter], bool]:
         accepts_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
         if is_ours or not accepts_any:
             return options, accepts_any
+        # What the constructor itself takes out of them by name: kwargs.pop("temperature").
+        texts = getattr(getattr(inspect.unwrap(constructor), "__code__", None), "co_consts", ())
+        names = [text for text in texts if isinstance(text, str) and text.isidentifier() and text not in PROVIDED]
+        options |= {name: inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in names} | options
     return options, True
 
 
@@ -122,7 +126,7 @@ class RunnerConfig:
     obs_groups: dict[str, list[str]] = field(default_factory=dict)
     """For every observation set (actor, critic ...) the observation groups it consists of."""
     class_name: str = "OnPolicyRunner"
-    run_name: str | None = ""
+    run_name: str | int | float | None = ""
     """Name of the run in logs."""
     check_for_nan: bool = True
     """Look for observations, rewards or dones that are not finite; ``nonfinite`` says what then."""

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from tensordict import TensorDict, TensorDictBase
 
-from rsl_rl.env.finite_guard import StepOutcome
+from rsl_rl.env.finite_guard import StepOutcome, environments_of
 from rsl_rl.utils import listed
 from rsl_rl.utils.contract_error import ContractError, breach, check_extras, described, named
 
@@ -239,12 +239,12 @@ class Contract:
 
     def _with_final_observations(self, extras: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return extras whose true last observations are those of the groups; what has another form is let through."""
-        final_obs, terminal = extras.get("final_obs"), extras.get("terminal")
+        terminal: Any = extras.get("terminal")
+        final_obs = extras.get("final_obs")
         if hasattr(final_obs, "keys"):
             return {**extras, "final_obs": self._fitting(final_obs, self._num_envs, "extras['final_obs']")}
-        if isinstance(terminal, Mapping) and "env_ids" in terminal and hasattr(terminal.get("observations"), "keys"):
-            rows, place = torch.as_tensor(terminal["env_ids"]).numel(), "extras['terminal']['observations']"
-            last = self._fitting(terminal["observations"], rows, place)
+        if (ended := environments_of(terminal)) is not None and hasattr(terminal["observations"], "keys"):
+            last = self._fitting(terminal["observations"], ended.numel(), "extras['terminal']['observations']")
             return {**extras, "terminal": {**terminal, "observations": last}}
         return extras
 

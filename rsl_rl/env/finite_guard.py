@@ -42,6 +42,14 @@ class StepOutcome(NamedTuple):
     extras: Mapping[str, Any]
 
 
+def environments_of(terminal: Any, device: Any = None) -> torch.Tensor | None:
+    """Return the environments [k] of ``extras["terminal"]``, None where it has another form; a mask [N] is taken."""
+    if not isinstance(terminal, Mapping) or terminal.get("env_ids") is None or "observations" not in terminal:
+        return None
+    env_ids = torch.as_tensor(terminal["env_ids"], device=device)
+    return env_ids.nonzero().flatten() if env_ids.dtype == torch.bool else env_ids.long()
+
+
 def final_observations(
     extras: Mapping[str, Any], device: Any, obs: Mapping[str, torch.Tensor]
 ) -> tuple[torch.Tensor | None, TensorDict | None]:
@@ -51,10 +59,10 @@ def final_observations(
     example groups ``obs``, or None. Programs use the names in ``extras`` in other ways, too: what has neither the
     documented form nor that of Gymnasium's infos (:func:`rsl_rl.env.infos.ends_of_infos`) does not count.
     """
-    final_obs, terminal, env_ids = extras.get("final_obs"), extras.get("terminal"), None
-    if not hasattr(final_obs, "keys") and isinstance(terminal, Mapping) and {*terminal} >= {"env_ids", "observations"}:
-        final_obs = terminal["observations"]
-        env_ids = torch.as_tensor(terminal["env_ids"], device=device, dtype=torch.long)
+    terminal: Any = extras.get("terminal")
+    final_obs, env_ids = extras.get("final_obs"), None
+    if not hasattr(final_obs, "keys") and (ended := environments_of(terminal, device)) is not None:
+        final_obs, env_ids = terminal["observations"], ended
     if final_obs is None and "final_observation" not in extras:
         return None, None
     if isinstance(final_obs, torch.Tensor):
@@ -100,7 +108,7 @@ class FiniteGuard:
         """
         slots, num_envs = self._slots[self._step], len(self.is_lost_N)
         env_ids = final_obs = None
-        if not FINAL.isdisjoint(extras):
+        if not FINAL.isdisjoint(extras.keys()):
             env_ids, final_obs = final_observations(extras, self._sums_QTN.device, obs)
         for index, group in enumerate(self._groups):
             torch.sum(obs[group].reshape(num_envs, -1), dim=1, dtype=torch.float64, out=slots[index])

@@ -60,7 +60,7 @@ def ends_of_infos(
         return None
     finals, mask = infos[key], infos.get(f"_{key}")
     if isinstance(finals, Mapping):
-        columns = {str(name): _on_host(rows) for name, rows in finals.items()}
+        columns = {str(name): array for name, rows in finals.items() if np.ndim(array := _on_host(rows))}
         finals = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=False)]
     if not isinstance(finals, Sequence) and not np.ndim(finals):  # a number, for example
         return None

@@ -114,7 +114,8 @@ class Optimizer:
         state = self.torch_optimizer.state_dict()
         for group in state["param_groups"]:
             portable = {switch: value for switch, value in _PORTABLE_SWITCHES.items() if switch in group}
-            group.update(portable, lr=float(self.learning_rate), params=list(self._saved_positions))
+            group.update(portable, lr=float(self.learning_rate))
+        state["param_groups"][0]["params"] = list(self._saved_positions)
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import types
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -129,8 +130,7 @@ class MLPModel(nn.Module):
         """
         distribution = self._require_distribution()
         if self._answers_itself:
-            self(obs, masks, hidden_state, stochastic_output=True)
-            return _Answers(self)  # type: ignore[return-value] (it has everything)
+            return _asked(self, obs, masks, hidden_state)
         output = self.mlp(self.get_latent(obs, masks, hidden_state))
         if not distribution.answers_itself:
             return distribution.given(output)
@@ -236,10 +236,22 @@ class MLPModel(nn.Module):
         return self.distribution
 
 
+def answering(model: nn.Module) -> Any:
+    """Return a model with ``output_distribution``, also one of a program of release 5.5.1 that is no MLPModel."""
+    if not hasattr(model, "output_distribution"):
+        model.output_distribution = types.MethodType(_asked, model)  # type: ignore[assignment]
+    return model
+
+
+def _asked(model: Any, obs: Observations, masks: torch.Tensor | None, hidden_state: HiddenState) -> Any:
+    model(obs, masks, hidden_state, stochastic_output=True)
+    return _Answers(model)
+
+
 class _Answers:
     """The answers of a model about its last stochastic output, as those of a distribution."""
 
-    def __init__(self, model: MLPModel) -> None:
+    def __init__(self, model: Any) -> None:
         self._model = model
 
     def __getattr__(self, name: str) -> Any:

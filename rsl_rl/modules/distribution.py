@@ -12,7 +12,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from rsl_rl.compat.names import names_of
 from rsl_rl.core import clamped
-from rsl_rl.modules.distribution_values import DiagGaussian, OutputDistribution, ScaledBeta
+from rsl_rl.modules.distribution_values import DiagGaussian, OfTorch, OutputDistribution, ScaledBeta
 from rsl_rl.utils import check_choice, takes_plain_options
 from rsl_rl.utils.ranges import Finite, NonNegative
 
@@ -109,12 +109,12 @@ class Distribution(nn.Module, ABC):
         """What answers, as release 5.5.1 keeps it: subclasses written for it set this in their :meth:`update`."""
         if isinstance(self._last, _NoParameters):
             return None
-        is_own = isinstance(self._last, _OfTorch)
+        is_own = isinstance(self._last, OfTorch)
         return self._last.distribution if is_own else torch.distributions.Normal(self._last.mean, self._last.std)
 
     @_distribution.setter
     def _distribution(self, distribution: torch.distributions.Distribution | None) -> None:
-        object.__setattr__(self, "_last", _NoParameters() if distribution is None else _OfTorch(distribution))
+        object.__setattr__(self, "_last", _NoParameters() if distribution is None else OfTorch(distribution))
 
     def init_mlp_weights(self, mlp: nn.Module) -> None:
         """Initialize the network's last layer as the distribution needs it."""
@@ -130,37 +130,6 @@ class _NoParameters:
         if name.startswith("__"):
             raise AttributeError(name)
         raise RuntimeError("The distribution has no parameters yet: call update() or a stochastic forward first.")
-
-
-class _OfTorch(NamedTuple):
-    """A distribution of torch with independent dimensions, as a value: [B, A], log density and entropy [B]."""
-
-    distribution: torch.distributions.Distribution
-
-    @property
-    def mean(self) -> torch.Tensor:
-        return self.distribution.mean
-
-    @property
-    def std(self) -> torch.Tensor:
-        return self.distribution.stddev
-
-    @property
-    def params(self) -> tuple[torch.Tensor, ...]:
-        return (self.mean, self.std)
-
-    @property
-    def entropy(self) -> torch.Tensor:
-        return self.summed(self.distribution.entropy())
-
-    def sample(self) -> torch.Tensor:
-        return self.distribution.sample()
-
-    def log_prob(self, outputs: torch.Tensor) -> torch.Tensor:
-        return self.summed(self.distribution.log_prob(outputs))
-
-    def summed(self, values: torch.Tensor) -> torch.Tensor:
-        return values if self.distribution.event_shape else values.sum(dim=-1)
 
 
 class _TwoRows(Distribution):
@@ -282,6 +251,18 @@ class HeteroscedasticGaussianDistribution(_TwoRows):
         return _FirstRow()
 
 
+def _shape_parameter(index: int) -> property:
+    """Return alpha or beta [B, A] of the last update under its name in release 5.5.1; updates of subclasses set it."""
+
+    def set_one(distribution: BetaDistribution, value: torch.Tensor) -> None:
+        is_first = isinstance(distribution._last, _NoParameters)
+        both = [value, value] if is_first else list(distribution._last.params)
+        both[index] = value
+        object.__setattr__(distribution, "_last", distribution.value_of(*both))
+
+    return property(lambda distribution: distribution._last.params[index], set_one)
+
+
 class BetaDistribution(_TwoRows):
     """Beta distribution over a bounded range, with alpha and beta of at least 1, so that it has one peak.
 
@@ -313,14 +294,19 @@ class BetaDistribution(_TwoRows):
         return ScaledBeta(alpha, beta, *self.action_range)
 
     @property
-    def _alpha(self) -> torch.Tensor:
-        """Alpha [B, A] after the last :meth:`update`, under its name in release 5.5.1."""
-        return self._last.alpha
+    def _distribution(self) -> torch.distributions.Distribution | None:
+        """Of the last :meth:`update`, over [0, 1], as release 5.5.1 keeps it; subclasses written for it set this."""
+        is_beta = isinstance(self._last, ScaledBeta)
+        return torch.distributions.Beta(*self._last.params) if is_beta else super()._distribution
 
-    @property
-    def _beta(self) -> torch.Tensor:
-        """Beta [B, A], as ``_alpha``."""
-        return self._last.beta
+    @_distribution.setter
+    def _distribution(self, distribution: torch.distributions.Distribution | None) -> None:
+        if not isinstance(distribution, torch.distributions.Beta):
+            Distribution._distribution.__set__(self, distribution)
+            return
+        object.__setattr__(self, "_last", self.value_of(distribution.concentration1, distribution.concentration0))
+
+    _alpha, _beta = _shape_parameter(0), _shape_parameter(1)
 
     def deterministic_output(self, mlp_output: torch.Tensor) -> torch.Tensor:
         """Return the mean [B, A]."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 
@@ -130,6 +130,37 @@ class ScaledBeta:
         divergence = gain - loss + (old.alpha - self.alpha) * old.alpha.digamma()
         divergence = divergence + (old.beta - self.beta) * old.beta.digamma()
         return (divergence + (total - old_total) * old_total.digamma()).sum(dim=-1)
+
+
+class OfTorch(NamedTuple):
+    """A distribution of torch with independent dimensions, as a value: [B, A], log density and entropy [B]."""
+
+    distribution: torch.distributions.Distribution
+
+    @property
+    def mean(self) -> torch.Tensor:  # noqa: D102
+        return self.distribution.mean
+
+    @property
+    def std(self) -> torch.Tensor:  # noqa: D102
+        return self.distribution.stddev
+
+    @property
+    def params(self) -> tuple[torch.Tensor, ...]:  # noqa: D102
+        return (self.mean, self.std)
+
+    @property
+    def entropy(self) -> torch.Tensor:  # noqa: D102
+        return self.summed(self.distribution.entropy())
+
+    def sample(self) -> torch.Tensor:  # noqa: D102
+        return self.distribution.sample()
+
+    def log_prob(self, outputs: torch.Tensor) -> torch.Tensor:  # noqa: D102
+        return self.summed(self.distribution.log_prob(outputs))
+
+    def summed(self, values: torch.Tensor) -> torch.Tensor:  # noqa: D102
+        return values if self.distribution.event_shape else values.sum(dim=-1)
 
 
 def _log_beta(alpha: torch.Tensor, beta: torch.Tensor) -> torch.Tensor:

@@ -16,21 +16,22 @@ from typing import Any
 import torch
 from tensordict import TensorDict
 
-from rsl_rl.algorithms.algorithm import Algorithm, is_stateful
+from rsl_rl.algorithms.algorithm import is_stateful
 from rsl_rl.algorithms.construction import construct_algorithm
 from rsl_rl.checkpoint import CheckpointFolder, locked, newest_checkpoint, read_checkpoint, read_from, write_checkpoint
 from rsl_rl.compat.checkpoints import layout_of
 from rsl_rl.compat.names import names_of
 from rsl_rl.config import plain_config, resolve_runner_config
-from rsl_rl.distributed import Watch, join_world
+from rsl_rl.distributed import Watch
 from rsl_rl.env import VecEnv, as_vec_env
 from rsl_rl.env.contract import ATTRIBUTES, Contract, check_attributes
 from rsl_rl.export import export_onnx, export_pt2, export_torchscript
 from rsl_rl.export.frozen import frozen_copy
 from rsl_rl.models import MLPModel
-from rsl_rl.runners.callbacks import Callback, Checkpointing, RunawayWatch
+from rsl_rl.runners.callbacks import Callback
 from rsl_rl.runners.evaluation import Evaluation
 from rsl_rl.runners.nonfinite import NonFinitePolicy
+from rsl_rl.runners.preparation import PreparedRunner
 from rsl_rl.runners.run_state import ResumedRun, config_differences, process_state
 from rsl_rl.telemetry import Logger
 from rsl_rl.telemetry.plain_values import plain
@@ -39,11 +40,8 @@ from rsl_rl.utils import listed
 _SAVING = threading.Lock()
 
 
-class OnPolicyRunner:
+class OnPolicyRunner(PreparedRunner):
     """Trains an algorithm on what its own policy experiences."""
-
-    alg: Algorithm
-    """The algorithm, e.g. :class:`rsl_rl.algorithms.PPO`."""
 
     def __init__(self, env: VecEnv, train_cfg: dict, log_dir: str | None = None, device: str = "cpu") -> None:
         """Build algorithm and logger.
@@ -65,13 +63,8 @@ class OnPolicyRunner:
         groups = [str(group) for group in first.keys()]  # noqa: SIM118 (a TensorDict)
         self.cfg = plain_config(resolve_runner_config(train_cfg, groups))
         self.device = device
-        self._contract = Contract(env, device, self.cfg.get("obs_groups"))
-        obs = self._contract.check(first, "get_observations").obs
-        self.world = world = join_world(device)
-        self.is_distributed = world.size > 1
-        self.gpu_world_size, self.gpu_global_rank, self.gpu_local_rank = world.size, world.rank, world.local_rank
-        ranks = {"global_rank": world.rank, "local_rank": world.local_rank, "world_size": world.size}
-        self.cfg["multi_gpu"] = ranks if self.is_distributed else None
+        obs = self._agree(first)
+        self._configure_multi_gpu()
         self.alg = construct_algorithm(obs, env, self.cfg, device)
         self.logger = Logger(
             log_dir,
@@ -79,30 +72,18 @@ class OnPolicyRunner:
             env_cfg=getattr(env, "cfg", {}),
             num_envs=env.num_envs,
             is_distributed=self.is_distributed,
-            gpu_world_size=world.size,
-            gpu_global_rank=world.rank,
+            gpu_world_size=self.gpu_world_size,
+            gpu_global_rank=self.gpu_global_rank,
             device=device,
         )
-        self.current_learning_iteration = 0
-        self.is_last_iteration = False
-        self.losses: dict[str, float] = {}
-        """Mean losses of the last update."""
-        self.stop_requested = False
-        self.folder: CheckpointFolder | None = None
-        """Where checkpoints go; None without a log folder, and before :meth:`learn`."""
-        self.process_states: list[dict[str, Any]] = []
-        """What differs between processes, while a checkpoint of several is written."""
-        self.not_saved: str | None = None
-        """Why the last checkpoint holds no state of the environments, once that was said."""
-        self.is_between_iterations = False
-        """Whether the current iteration has been made."""
-        self._is_updating, self._policy_is_lent = False, False
-        self._start = 0
-        self._resumed: ResumedRun | None = None
-        self.callbacks: list[Callback] = [RunawayWatch(), Checkpointing()]
-        """The parts that the loop calls, in their order; the program's own come before the checkpoints."""
+
+    def _agree(self, first: Any) -> TensorDict:
+        """Hold the environment to what its first observations are, and return them; from now on steps are watched."""
+        self._contract = Contract(self.env, self.device, self.cfg.get("obs_groups"))
+        obs = self._contract.check(first, "get_observations").obs
         if self.cfg.get("check_for_nan", True):
             self.callbacks.insert(0, NonFinitePolicy(self, obs))
+        return obs
 
     def learn(self, num_learning_iterations: int, init_at_random_ep_len: bool = False) -> None:
         """Train; a later call goes on with the next iteration.
@@ -118,6 +99,8 @@ class OnPolicyRunner:
             FolderInUseError: Another process writes into the log folder; names it.
         """
         self.alg.check_ready()
+        if "_contract" not in vars(self):
+            self._agree(self.env.get_observations())
         with self._failing_together():
             obs = self._begin(init_at_random_ep_len)
             start = self._start = self.completed_iterations

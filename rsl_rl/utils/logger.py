@@ -3,4 +3,7 @@
 
 """Historical import path of the logger."""
 
+from rsl_rl.compat.names import names_of
 from rsl_rl.telemetry.logger import Logger as Logger
+
+__getattr__ = names_of(__name__)

@@ -131,6 +131,7 @@ FORMS: list[tuple[str, Any, Any]] = [
     ("save_interval", np.array([3]), 3),
     ("check_for_nan", np.False_, False),
     ("run_name", Path("a") / "b", "a/b"),
+    ("run_name", 20261130, 20261130),
     ("storage_dtype", torch.float16, "float16"),
     (
         "obs_groups",

@@ -37,13 +37,14 @@ OLD_NAMES = {
     "rsl_rl.models.rnn_model": "_OnnxRNNModel _TorchLSTMModel _TorchGRUModel",
     "rsl_rl.models.cnn_model": "_OnnxCNNModel _TorchCNNModel",
     "rsl_rl.algorithms.ppo": "resolve_rnd_config resolve_symmetry_config resolve_callable resolve_class "
-    "resolve_obs_groups resolve_optimizer compile_model reduce_gradients_in_buckets",
+    "resolve_obs_groups resolve_optimizer compile_model reduce_gradients_in_buckets VecEnv chain",
     "rsl_rl.algorithms.distillation": "resolve_callable resolve_class resolve_obs_groups "
-    "resolve_optimizer compile_model",
+    "resolve_optimizer compile_model VecEnv",
     "rsl_rl.runners.on_policy_runner": "PPO check_nan resolve_callable",
     "rsl_rl.modules.cnn": "_compute_output_dim _compute_padding",
     "rsl_rl.modules.mlp": "get_param",
-    "rsl_rl.modules.distribution": "_FirstSliceDeterministicOutput _IdentityDeterministicOutput",
+    "rsl_rl.modules.distribution": "_FirstSliceDeterministicOutput _IdentityDeterministicOutput Beta Normal",
+    "rsl_rl.utils.logger": "Logger LogWriter resolve_class",
     "rsl_rl.storage.rollout_storage": "split_and_pad_trajectories",
     "rsl_rl.extensions.symmetry": "MLPModel",
 }
@@ -292,6 +293,22 @@ def test_the_parameters_of_a_beta_distribution() -> None:
     expected = torch.full((3, 2), 1.0 + math.log(2.0))  # 1 + softplus(0)
     torch.testing.assert_close(distribution._alpha, expected)
     torch.testing.assert_close(distribution._beta, expected)
+    torch.testing.assert_close(distribution._distribution.concentration1, expected)  # type: ignore[union-attr]
+
+
+def test_everything_follows_the_beta_distribution_that_a_subclass_sets() -> None:
+    class Sharp(BetaDistribution):
+        def update(self, mlp_output: torch.Tensor) -> None:
+            self._alpha, self._beta = mlp_output.exp().unbind(-2)
+            self._distribution = torch.distributions.Beta(self._alpha, self._beta)
+
+    sharp = Sharp(1, action_range=(0.0, 4.0))
+    # alpha 1 and beta 3: mean 1/4 of the range, variance 3 / (16 * 5), and the density 3 * (1 - x)^2 on [0, 1]
+    sharp.update(torch.tensor([[[0.0], [math.log(3.0)]]]))
+    torch.testing.assert_close(sharp.mean, torch.tensor([[1.0]]))
+    torch.testing.assert_close(sharp.std, torch.tensor([[4.0 * math.sqrt(3 / 80)]]))
+    torch.testing.assert_close(sharp.log_prob(torch.tensor([[2.0]])), torch.tensor([math.log(0.75 / 4.0)]))
+    torch.testing.assert_close(torch.cat(sharp.params, dim=-1), torch.tensor([[1.0, 3.0]]))
 
 
 # -- algorithms --------------------------------------------------------------------------------------------------------

@@ -16,9 +16,10 @@ from torch import nn
 from rsl_rl.algorithms import PPO
 from rsl_rl.extensions import Symmetry, resolve_rnd_config, resolve_symmetry_config
 from rsl_rl.models import CNNModel, MLPModel, RNNModel
-from rsl_rl.modules import MLP, Distribution
+from rsl_rl.modules import MLP, Distribution, GaussianDistribution
 from rsl_rl.runners import OnPolicyRunner
 from rsl_rl.storage import RolloutStorage
+from rsl_rl.utils.logger import Logger
 from tests.envs import PointEnv
 
 GAUSSIAN = {"class_name": "GaussianDistribution", "init_std": 0.5}
@@ -312,3 +313,114 @@ def test_a_latent_of_the_users_own_is_not_exported_without_it(export: str, tmp_p
     with pytest.raises(RuntimeError, match=r"needs an as_jit\(\) and as_onnx\(\)"):
         getattr(runner, export)(str(tmp_path))
     assert not list(tmp_path.iterdir())
+
+
+def popping(base: type, name: str) -> type:
+    """A subclass that takes an option of its own out of its keyword arguments."""
+
+    class Popping(base):  # type: ignore[misc, valid-type]
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            self_own = kwargs.pop("own_option")
+            super().__init__(*args, **kwargs)
+            self.own_option = self_own
+
+    Popping.__name__ = name
+    return Popping
+
+
+def test_an_option_that_a_constructor_takes_out_of_its_keyword_arguments_reaches_it() -> None:
+    cfg = config(popping(PPO, "P"), popping(MLPModel, "M"), own_option=1)
+    cfg["actor"] |= {"own_option": 2, "distribution_cfg": {"class_name": popping(GaussianDistribution, "G")}}
+    cfg["actor"]["distribution_cfg"]["own_option"] = 3
+    alg: Any = trained(cfg, 1).alg
+    assert (alg.own_option, alg.actor.own_option, alg.actor.distribution.own_option) == (1, 2, 3)
+    with pytest.raises(ValueError, match="M has no option 'own_optoin'"):
+        trained(config(actor=popping(MLPModel, "M")) | {"actor": cfg["actor"] | {"own_optoin": 1}})
+
+
+class NoModelOfOurs(nn.Module):
+    """What release 5.5.1 asks of a model, and nothing else."""
+
+    is_recurrent = False
+
+    def __init__(self, obs: TensorDict, obs_groups: Any, obs_set: str, output_dim: int, **_: Any) -> None:
+        super().__init__()
+        self.net = nn.Linear(obs["policy"].shape[-1], output_dim)
+        self.distribution = GaussianDistribution(output_dim)
+
+    def forward(
+        self, obs: Any, masks: Any = None, hidden_state: Any = None, stochastic_output: bool = False
+    ) -> torch.Tensor:
+        self.distribution.update(self.net(obs["policy"]))
+        return self.distribution.sample() if stochastic_output else self.distribution.mean
+
+    def reset(self, dones: Any = None, hidden_state: Any = None) -> None: ...
+    def get_hidden_state(self) -> None: ...
+    def update_normalization(self, obs: Any) -> None: ...
+
+    output_std = property(lambda self: self.distribution.std)
+    output_entropy = property(lambda self: self.distribution.entropy)
+    output_distribution_params = property(lambda self: self.distribution.params)
+
+    def get_output_log_prob(self, outputs: torch.Tensor) -> torch.Tensor:
+        return self.distribution.log_prob(outputs)
+
+    def get_kl_divergence(self, old_params: Any, new_params: Any) -> torch.Tensor:
+        return self.distribution.kl_divergence(old_params, new_params)
+
+
+def test_a_model_that_is_none_of_ours_is_trained_as_ours_is() -> None:
+    cfg = config("PPO", NoModelOfOurs)
+    parameters = {p.shape: p for p in trained(cfg, 1).alg.get_policy().parameters()}
+    ours = config("PPO")
+    ours["actor"] |= {"hidden_dims": [], "distribution_cfg": {"class_name": "GaussianDistribution"}}
+    # Of one iteration: this one draws in the update, too.
+    for expected in trained(ours, 1).alg.get_policy().parameters():
+        if len(expected.shape) == 2:
+            torch.testing.assert_close(parameters[expected.shape], expected)
+
+
+class OwnConstructor(OnPolicyRunner):
+    """A runner whose constructor is written out, as in many forks, and does not call ours."""
+
+    def __init__(self, env: Any, train_cfg: dict, log_dir: str | None = None, device: str = "cpu") -> None:
+        self.env, self.cfg, self.device = env, train_cfg, device
+        self._configure_multi_gpu()
+        obs = env.get_observations()
+        self.alg = PPO.construct_algorithm(obs, env, self.cfg, device)
+        parallel = self.is_distributed, self.gpu_world_size, self.gpu_global_rank
+        self.logger = Logger(log_dir, self.cfg, env.cfg, env.num_envs, *parallel, device)
+        self.current_learning_iteration = 0
+
+
+def test_a_runner_with_a_constructor_of_its_own_trains_saves_and_loads_as_ours(tmp_path: Path) -> None:
+    states = []
+    for kind in (OnPolicyRunner, OwnConstructor):
+        torch.manual_seed(0)
+        folder = tmp_path / kind.__name__
+        runner = kind(PointEnv(num_envs=8), config(), str(folder))
+        runner.learn(2)
+        runner.load(str(folder / "model_1.pt"))
+        runner.learn(1)
+        assert (folder / "model_2.pt").is_file()
+        states.append(runner.alg.get_policy().state_dict())
+    for name, value in states[0].items():
+        torch.testing.assert_close(states[1][name], value)
+
+
+def test_an_optimizer_of_the_programs_own_with_several_groups_is_saved_and_loaded(tmp_path: Path) -> None:
+    class WithDiscriminator(PPO):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self.discriminator = nn.Linear(2, 1)
+            parts = (self.actor, self.critic, self.discriminator)
+            self.optimizer = torch.optim.Adam([{"params": part.parameters()} for part in parts])
+
+    runner = trained(config(WithDiscriminator), 1)
+    runner.save(str(tmp_path / "model.pt"))
+    moments = [value["exp_avg"].clone() for value in runner.alg.optimizer.state.values()]
+    runner.learn(1)
+    runner.load(str(tmp_path / "model.pt"))
+    loaded = [value["exp_avg"] for value in runner.alg.optimizer.state.values()]
+    assert len(loaded) == len(moments) > 0
+    assert all(torch.equal(one, other) for one, other in zip(loaded, moments, strict=True))

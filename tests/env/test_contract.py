@@ -244,6 +244,27 @@ def test_last_observations_have_the_shape_of_the_group(extras: Change, message: 
         learned(Ending())
 
 
+ENDS: list[Change] = [
+    lambda obs: {"terminal": {"env_ids": obs["policy"][:, 0] > 9, "observations": {"policy": obs["policy"][:0]}}},
+    lambda obs: {"terminal": {"env_ids": None, "observations": {"policy": obs["policy"][:0]}}},
+    lambda obs: {"terminal": {"env_ids": [1]}},
+    lambda obs: {"final_obs": {"policy": obs["policy"], "reason": "time"}},
+    lambda obs: TensorDict({"final_obs": {"policy": obs["policy"]}}, [N]),
+]
+
+
+@pytest.mark.parametrize("extras", ENDS)
+def test_other_forms_of_last_observations_end_no_training(extras: Change) -> None:
+    class Ending(PointEnv):
+        def step(self, actions: torch.Tensor) -> Any:
+            obs, rewards, dones, given = super().step(actions)
+            ends = extras(obs)
+            ends["time_outs"] = given["time_outs"]
+            return obs, rewards, dones, ends
+
+    assert learned(Ending(N)).completed_iterations == 1
+
+
 # -- attributes --------------------------------------------------------------------------------------------------------
 
 
