@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -114,7 +115,7 @@ def changed_by(sweep: Sweep, parameters: Mapping[str, Any], chosen: Any) -> Swee
         if name in given:
             given[name] = parse_yaml_text(given[name])
     given["seeds"] = list(given.get("seeds", sweep.seeds))
-    given["name"] = given.get("name") or sweep.name or filed_as(sweep.task)
+    given["name"] = given.get("name") or sweep.name or filed_as(re.sub(r"[^\w.-]", "-", sweep.task))
     given["parameters"] = {**sweep.parameters, **parameters}
     given["overrides"] = sweep.overrides | {name.replace("-", "_"): value for name, value in chosen.overrides.items()}
     if given["name"] != filed_as(given["name"]):
