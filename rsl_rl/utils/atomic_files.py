@@ -27,15 +27,17 @@ def replaced_when_complete(path: str | os.PathLike[str]) -> Iterator[str]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".rsl_rl.{path.stem}.{uuid.uuid4().hex[:8]}.partial{path.suffix}")
-    partial.touch(exist_ok=False)
     try:
+        partial.touch(exist_ok=False)
         yield str(partial)
         with partial.open("rb+") as file:
             os.fsync(file.fileno())
         partial.replace(path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             partial.unlink()
+        if isinstance(error, OSError) and error.errno is not None and error.filename in (None, str(partial)):
+            error.filename = str(path)  # A full disk has no name of its own, and nobody knows the temporary one.
         raise
     # Without this a power cut can undo the rename; some file systems do not offer it.
     with contextlib.suppress(OSError):

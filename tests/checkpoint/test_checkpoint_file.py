@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from rsl_rl.checkpoint import read_checkpoint, write_checkpoint
+from rsl_rl.utils.atomic_files import replaced_when_complete
 
 DOCUMENT = {"actor_state_dict": {"weight": torch.arange(1000.0)}, "iter": 3, "infos": {"note": "a"}}
 
@@ -105,3 +106,13 @@ def test_a_missing_file_names_its_neighbours(tmp_path: Path) -> None:
     write_checkpoint(DOCUMENT, tmp_path / "model_50.pt")
     with pytest.raises(FileNotFoundError, match=r"No checkpoint at .*model_5.pt'. .*: model_50.pt"):
         read_checkpoint(tmp_path / "model_5.pt")
+
+
+def test_an_error_of_the_disk_names_the_file_that_was_to_be_written(tmp_path: Path) -> None:
+    path = tmp_path / "policy.onnx"
+    with (
+        open("/dev/full", "wb", buffering=0) as full,
+        pytest.raises(OSError, match="No space left.*policy.onnx'$"),
+        replaced_when_complete(path),
+    ):
+        full.write(b"a policy")
