@@ -50,6 +50,8 @@ def found_instead(path: str | os.PathLike[str]) -> str | None:
         return "its end is missing"
     except OSError as error:
         return f"it cannot be read ({error.strerror})"
+    except Exception:  # The reader of archives trips over damage in many ways.
+        return "its table of contents is damaged"
     if any("/code/" in name for name in names):
         return "it is an exported policy (TorchScript)"
     if any("/models/" in name for name in names):
