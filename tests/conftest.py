@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ from hypothesis import settings
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Runs that tests make are those of a user of their own.
 os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="rsl_rl_state_")
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell that starts tests in the background has it ignored, by them and by the processes to which they send it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 if shutil.which("g++"):
     # torch.compile spends most of its time in the compiler of its kernels, which need not be fast here.
     os.environ.setdefault("CXX", str(Path(__file__).parent / "cxx.sh"))
