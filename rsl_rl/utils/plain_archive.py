@@ -53,7 +53,9 @@ class _StandIn:
 
     def __new__(cls, *arguments: Any, **_: Any) -> Any:
         first, function = arguments[0] if arguments else b"", cls.named.rpartition(".")[2]
-        if cls.named in _MAKES_ANY_SIZE or (function == "bytearray" and not isinstance(first, (str, bytes, list))):
+        # Bytes are written as text that is encoded.
+        is_held = isinstance(first, (str, bytes, list)) or getattr(first, "named", "") == "_codecs.encode"
+        if cls.named in _MAKES_ANY_SIZE or (function == "bytearray" and not is_held):
             raise ValueError(f"it makes a {function} of any size")
         if function in _WITHOUT_NUMBERS:
             raise ValueError("it holds a tensor without numbers")
