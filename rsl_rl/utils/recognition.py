@@ -54,7 +54,7 @@ def found_instead(path: str | os.PathLike[str]) -> str | None:
         return "its table of contents is damaged"
     if any("/code/" in name for name in names):
         return "it is an exported policy (TorchScript)"
-    if any("/models/" in name for name in names):
+    if any("/models/" in name or name == "serialized_exported_program.json" for name in names):  # the second: torch 2.6
         return "it is an exported policy (torch.export)"
     return "it is a checkpoint" if any(name.endswith("/data.pkl") for name in names) else "it is another zip archive"
 
