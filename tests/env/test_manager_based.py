@@ -141,7 +141,7 @@ def test_groups_in_parts_may_be_tensordicts() -> None:
 
 def test_what_lacks_the_interface_is_refused() -> None:
     with pytest.raises(
-        TypeError, match="SimpleNamespace is no .*: it lacks device, max_episode_length, .*action_manager"
+        TypeError, match="SimpleNamespace is not .*: it lacks device, max_episode_length, .*action_manager"
     ):
         ManagerBasedVecEnv(SimpleNamespace(num_envs=3))
 
