@@ -135,6 +135,10 @@ class TestGroups:
         rates = {f"cartpole-balance, learning_rate={rate}" for rate in ("0.001", "0.003")}
         assert set(labels(["runs"])) == {*rates, "other"}
 
+    def test_runs_of_an_environment_are_found_by_its_name(self, runs: Path) -> None:
+        make_run(runs / "runs/gym-Ant-v5/0", [1.0])
+        assert [run.folder.parent.name for run in find_runs(["gym:Ant-v5"])] == ["gym-Ant-v5"]
+
     def test_runs_of_other_programs_stand_alone_and_a_run_is_counted_once(self, tmp_path: Path) -> None:
         for name in ("PPO_1", "PPO_2"):
             write_events(tmp_path / "logs" / name, {"rollout/ep_rew_mean": [(1, 1.0)]})

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from rsl_rl.cli.run_folder import CONFIG, RUNS
+from rsl_rl.config.task import filed_as
 from rsl_rl.telemetry.history import EVENTS, History, read_history
 from rsl_rl.telemetry.metrics_csv import FILE_NAME
 from rsl_rl.telemetry.plain_values import flattened
@@ -76,7 +77,8 @@ def find_runs(names: Sequence[str]) -> list[PlottedRun]:
     """Return, each once, the runs in folders of runs, of folders of runs or of event files, and those of tasks."""
     folders: dict[Path, Path] = {}
     for name in names:
-        place = Path(name) if Path(name).exists() else RUNS / name
+        places = (Path(name), RUNS / name, RUNS / filed_as(name))
+        place = next((place for place in places if place.exists()), places[-1])
         found = _run_folders(place.parent if place.is_file() else place)
         if not found:
             known = sorted(folder.name for folder in RUNS.glob("*") if folder.is_dir())
