@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-import functools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rsl_rl.algorithms.algorithm import Algorithm
 from rsl_rl.checkpoint import CheckpointFolder
@@ -15,6 +14,9 @@ from rsl_rl.env.contract import Contract
 from rsl_rl.runners.callbacks import Callback, Checkpointing, RunawayWatch
 from rsl_rl.runners.run_state import ResumedRun
 from rsl_rl.telemetry import Logger
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class PreparedRunner:
@@ -29,23 +31,14 @@ class PreparedRunner:
     """The algorithm, e.g. :class:`rsl_rl.algorithms.PPO`."""
     _contract: Contract
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Prepare for constructors that do not call ours: those of many programs of release 5.5.1."""
-        super().__init_subclass__(**kwargs)
-        constructor = cls.__init__
+    def __new__(cls, *_: Any, **__: Any) -> Self:
+        """Prepare for any constructor: those of many programs of release 5.5.1 do not call ours."""
+        runner = super().__new__(cls)
+        runner._prepare()
+        return runner
 
-        @functools.wraps(constructor)
-        def after_preparation(self: Any, *args: Any, **kwargs: Any) -> None:
-            PreparedRunner.__init__(self)
-            constructor(self, *args, **kwargs)
-
-        if "__init__" in vars(cls):
-            cls.__init__ = after_preparation  # type: ignore[method-assign]
-
-    def __init__(self) -> None:
-        """Set what all methods rely on, once."""
-        if "callbacks" in vars(self):
-            return
+    def _prepare(self) -> None:
+        """Set what all methods rely on."""
         self.current_learning_iteration = 0
         self.is_last_iteration = False
         self.losses: dict[str, float] = {}

@@ -446,7 +446,7 @@ def task_file(folder: Path, **changes: Any) -> Path:
     [
         ("num_envs", 0, "'num_envs' must be at least 1, got 0"),
         ("iterations", 0, "'iterations' must be at least 1"),
-        ("seed", -1, "'seed' must be at least 0"),
+        ("seed", -1, "'seed' must be from 0"),
         ("eval_interval", 0, "'eval_interval' must be at least 1"),
         ("eval_episodes", 0, "'eval_episodes' must be at least 1"),
     ],
