@@ -20,9 +20,10 @@ from hypothesis import settings
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Runs that tests make are those of a user of their own.
 os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="rsl_rl_state_")
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # A shell that starts tests in the background has it ignored, by them and by the processes to which they send it.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# Where these are ignored (in the background of a shell, after nohup), processes to which tests send them ignore them, too.
+for _name, _handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
+    if hasattr(signal, _name) and signal.getsignal(getattr(signal, _name)) is signal.SIG_IGN:
+        signal.signal(getattr(signal, _name), _handler)
 if shutil.which("g++"):
     # torch.compile spends most of its time in the compiler of its kernels, which need not be fast here.
     os.environ.setdefault("CXX", str(Path(__file__).parent / "cxx.sh"))
