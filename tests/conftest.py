@@ -20,7 +20,7 @@ from hypothesis import settings
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Runs that tests make are those of a user of their own.
 os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="rsl_rl_state_")
-# Where these are ignored (in the background of a shell, after nohup), processes to which tests send them ignore them, too.
+# Where a shell ignores these (in the background, or by nohup), processes to which tests send them ignore them, too.
 for _name, _handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
     if hasattr(signal, _name) and signal.getsignal(getattr(signal, _name)) is signal.SIG_IGN:
         signal.signal(getattr(signal, _name), _handler)
