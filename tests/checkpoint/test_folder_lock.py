@@ -70,6 +70,7 @@ def test_a_second_process_is_refused_and_a_killed_ones_lock_is_taken_over(
     assert not (run / LOCK).exists()
 
 
+@pytest.mark.filterwarnings("ignore:.*holds a run already")
 def test_one_process_may_have_several_runners_and_ask_again(tmp_path: Path) -> None:
     with locked(tmp_path):
         with locked(os.path.relpath(tmp_path)):

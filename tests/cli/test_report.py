@@ -309,6 +309,7 @@ class TestNotes:
         assert found["memory_gib"] == pytest.approx(kibibytes / 2**20, abs=0.1)
         assert "gpu" not in found
 
+    @pytest.mark.filterwarnings("ignore:.*cannot be read and is left out")
     def test_what_cannot_be_noted_ends_no_training(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
         with pytest.warns(UserWarning, match="training goes on"):

@@ -254,6 +254,7 @@ ENDS: list[Change] = [
 
 
 @pytest.mark.parametrize("extras", ENDS)
+@pytest.mark.filterwarnings("ignore:.*The environment.s final observations lack")
 def test_other_forms_of_last_observations_end_no_training(extras: Change) -> None:
     class Ending(PointEnv):
         def step(self, actions: torch.Tensor) -> Any:
@@ -495,6 +496,7 @@ TAKEN: dict[str, Change] = {
 
 
 @pytest.mark.parametrize("kind", TAKEN)
+@pytest.mark.filterwarnings("ignore:.*the observation group")
 def test_the_same_numbers_in_another_form_teach_the_same(kind: str) -> None:
     class Other(Whole):
         def step(self, actions: torch.Tensor) -> Any:

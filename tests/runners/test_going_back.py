@@ -107,6 +107,7 @@ def test_after_bad_numbers_the_run_goes_on_from_the_checkpoint_that_was_kept(tmp
 
 
 @pytest.mark.parametrize("kind", ["no lengths", "objects", "arguments"])
+@pytest.mark.filterwarnings("ignore:.*Checkpoints hold no state of the environments")
 def test_environments_with_methods_of_their_own_do_not_break_checkpoints(kind: str, tmp_path: Path) -> None:
     class Own(PointEnv):
         if kind == "objects":

@@ -165,6 +165,7 @@ def test_the_same_runner_learns_on(place: Callable[..., None], undisturbed: dict
     assert runner.current_learning_iteration == BROKEN + 1
 
 
+@pytest.mark.filterwarnings("ignore:.*holds a run already")
 def test_what_an_earlier_run_left_in_the_folder_is_not_taken_for_it(tmp_path: Path) -> None:
     trained(tmp_path, None, interval=1, learning_rate=1e-5)
     old = read_checkpoint(tmp_path / f"model_{BROKEN - 1}.pt")

@@ -152,6 +152,7 @@ def test_what_changed_since_is_shown(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "the environments start new episodes: " in printed
 
 
+@pytest.mark.filterwarnings("ignore:.*Checkpoints hold no state of the environments")
 def test_without_a_state_of_the_environment_new_episodes_start(tmp_path: Path) -> None:
     class Forgetful(PointEnv):
         def state_dict(self) -> dict:
@@ -169,6 +170,7 @@ def test_without_a_state_of_the_environment_new_episodes_start(tmp_path: Path) -
     assert other.logger.tot_time > runner.logger.tot_time
 
 
+@pytest.mark.filterwarnings("ignore:.*is taken for the newest by its name")
 def test_infos_and_curriculum_of_a_client_survive(tmp_path: Path) -> None:
     runner = OnPolicyRunner(PointEnv(), point_config(), log_dir=str(tmp_path))
     runner.learn(1)

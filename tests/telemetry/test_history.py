@@ -43,6 +43,7 @@ def pairs(curve: tuple[np.ndarray, np.ndarray]) -> list[tuple[float, float]]:
     return [(float(x), float(y)) for x, y in zip(*curve, strict=True)]
 
 
+@pytest.mark.filterwarnings("ignore:.*numbers that are NaN or infinite")
 def test_a_table_is_read_over_iterations_steps_and_seconds(tmp_path: Path) -> None:
     history = read_history(write_table(tmp_path))
     assert history.tags[:2] == ["Train/mean_reward", "Loss/value"]
@@ -53,12 +54,14 @@ def test_a_table_is_read_over_iterations_steps_and_seconds(tmp_path: Path) -> No
     assert pairs(history.series("Loss/value", "seconds")) == [(2.0, 4.0), (3.5, 2.0)]
 
 
+@pytest.mark.filterwarnings("ignore:.*numbers that are NaN or infinite")
 def test_a_run_that_begins_at_a_later_iteration_has_the_steps_of_the_earlier_ones(tmp_path: Path) -> None:
     table = write_table(tmp_path, TABLE.replace("\n0,", "\n7,").replace("\n1,", "\n8,").replace("\n2,", "\n9,"))
     assert pairs(read_history(table).series("Train/mean_reward", "steps")) == [(900, 1.5), (1000, 2.5)]
     assert pairs(read_history(table).series("Train/mean_reward", "seconds")) == [(3.0, 1.5), (3.5, 2.5)]
 
 
+@pytest.mark.filterwarnings("ignore:.*numbers that are NaN or infinite")
 def test_a_line_without_its_end_is_left_out(tmp_path: Path) -> None:
     history = read_history(write_table(tmp_path, TABLE + "3,9.5,1.0,20"))
     assert pairs(history.series("Train/mean_reward")) == [(1, 1.5), (2, 2.5)]
