@@ -21,7 +21,9 @@ from typing import Any, TypeVar
 import docstring_parser
 import tyro
 
+from rsl_rl.cli.main import user_errors
 from rsl_rl.telemetry.plain_values import flattened
+from rsl_rl.utils.option_types import check_fields
 
 Options = TypeVar("Options")
 _LEAST_BESIDE, _MOST_BESIDE = 12, 30
@@ -32,7 +34,7 @@ def parsed(kind: type[Options], arguments: Sequence[str], prog: str, description
     """Return the options, fields of the dataclass ``kind``, that the arguments after the command ``prog`` stand for.
 
     ``description`` is the first paragraph of the help, by default that of the class; ``options`` go to ``tyro.cli``.
-    SystemExit: 0 after ``--help``; 2 after a mistake, which is printed.
+    SystemExit: 0 after ``--help``; 2 after a mistake, which is printed. UserError: A number is out of its range.
     """
     default = options.get("default")
     _describe(kind)
@@ -61,6 +63,8 @@ def parsed(kind: type[Options], arguments: Sequence[str], prog: str, description
             print(f"error: {_without_box(said.getvalue())}", file=sys.stderr)
         raise
     print(said.getvalue(), end="", file=sys.stderr)
+    with user_errors():
+        check_fields(chosen)
     return chosen
 
 

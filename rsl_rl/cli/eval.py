@@ -29,6 +29,7 @@ from rsl_rl.cli.train import MOST_EVALUATED_AT_ONCE, seed_everything
 from rsl_rl.config.task import TaskConfig
 from rsl_rl.telemetry.console import is_reward_term
 from rsl_rl.utils.atomic_files import replaced_when_complete, write_whole
+from rsl_rl.utils.ranges import Count, Seed
 
 FOLDER = "evaluation"
 # Options of environments that change what a policy is given or how fast they run, not what they are.
@@ -41,13 +42,13 @@ class EvalArguments:
 
     runs: Annotated[tuple[str, ...], tyro.conf.Positional]
     """Folders of runs, checkpoints or exported policies in them, or a task's name for its newest run."""
-    episodes: int = 64
+    episodes: Count = 64
     """Episodes of each run."""
-    num_envs: int | None = None
+    num_envs: Count | None = None
     """Environments side by side; one per episode if left out, 64 at most. Each plays its share of the episodes."""
     policy: PolicyKind = "auto"
     """Which file acts; auto: the named one, otherwise the newest checkpoint. best, latest: best.pt, latest.pt."""
-    seed: int = 1000
+    seed: Seed = 1000
     """Seed of the environments; the same gives the same numbers."""
     output: Path | None = None
     """Folder for one figure and one JSON file of all runs, beside those in each run."""
@@ -83,9 +84,6 @@ def run(arguments: list[str]) -> None:
     with user_errors():
         if not chosen.runs:
             raise ValueError("Name at least one run: rsl-rl eval RUN.")
-        for name, number in (("episodes", chosen.episodes), ("num_envs", chosen.num_envs)):
-            if number is not None and number < 1:
-                raise ValueError(f"{name} must be at least 1, got {number}.")
         # Everything that can be wrong is found before anything is played.
         runs = [Run(name) for name in chosen.runs]
         candidates = [_Candidate(found, found.task(chosen.trust), *policy_file(found, chosen.policy)) for found in runs]

@@ -23,6 +23,7 @@ from rsl_rl.cli.run_folder import EXPORTS, Run, check_finite
 from rsl_rl.cli.train import make_runner, seed_everything
 from rsl_rl.config.task import TaskConfig
 from rsl_rl.utils import listed
+from rsl_rl.utils.ranges import Count, Seed
 
 if TYPE_CHECKING:  # What needs torch is imported where it is used: a mistake in the arguments is reported before.
     import torch
@@ -43,11 +44,11 @@ class PlayArguments:
 
     run: Annotated[str, tyro.conf.Positional]
     """A run's folder, a checkpoint or exported policy in it, or a task's name for its newest run."""
-    episodes: int = 16
+    episodes: Count = 16
     """Episodes to run, side by side."""
     policy: PolicyKind = "auto"
     """Which file acts; auto: the named one, otherwise the newest checkpoint. best, latest: best.pt, latest.pt."""
-    seed: int = 1000
+    seed: Seed = 1000
     """Seed of the environments."""
     video: Path | None = None
     """Record an episode, or the first 10 seconds of a longer one, into this file (.mp4 or .gif). A Go1 is shown in
@@ -62,8 +63,6 @@ def run(arguments: list[str]) -> None:
     """Play the policy of a run."""
     chosen = parsed(PlayArguments, arguments, prog="rsl-rl play")
     with user_errors():
-        if chosen.episodes < 1:
-            raise ValueError(f"episodes must be at least 1, got {chosen.episodes}.")
         found = Run(chosen.run)
         task = found.task(chosen.trust)
         from rsl_rl.cli.video import prepare_video, record_video

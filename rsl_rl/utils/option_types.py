@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import numbers
 import types
+import typing
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -25,6 +26,13 @@ def check_type(value: Any, expected: Any, where: str) -> None:
         if number not in valid:
             shown = "" if number is value else f" in {value!r}"
             raise ValueError(f"'{where}' must be {valid}, got {number!r}{shown}.")
+
+
+def check_fields(holder: Any) -> None:
+    """Raise what :func:`check_type` does unless the fields of a dataclass whose annotations have ranges are in them."""
+    for name, expected in typing.get_type_hints(type(holder), include_extras=True).items():
+        if has_range(expected):
+            check_type(getattr(holder, name), expected, name)
 
 
 def has_type(value: Any, expected: Any) -> bool:

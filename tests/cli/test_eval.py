@@ -168,8 +168,10 @@ def test_what_is_wrong_is_said_before_anything_is_played(runs: Path, capsys: pyt
     shutil.copy("run_1/model_0.pt", "run_1/best.pt")
     assert "'run_2' has no best.pt" in fails(capsys, "eval", "run_1", "run_2", "--policy", "best")
     assert "There is no run 'run_3'" in fails(capsys, "eval", "run_1", "run_3")
-    assert "episodes must be at least 1" in fails(capsys, "eval", "run_1", "--episodes", "0")
-    assert "num_envs must be at least 1" in fails(capsys, "eval", "run_1", "--num-envs", "0")
+    assert "'episodes' must be at least 1" in fails(capsys, "eval", "run_1", "--episodes", "0")
+    assert "'seed' must be from 0 to" in fails(capsys, "eval", "run_1", "--seed", str(10**26))
+    assert "'seed' must be from 0 to" in fails(capsys, "play", "run_1", "--seed", "-1")
+    assert "'num_envs' must be at least 1" in fails(capsys, "eval", "run_1", "--num-envs", "0")
     assert "Name at least one run" in fails(capsys, "eval")
     assert not Path("run_1/evaluation").exists()
 

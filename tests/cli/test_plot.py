@@ -261,7 +261,7 @@ class TestCommand:
             (["runs", "--tags", "Train/mean_rewrd"], "a tag 'Train/mean_rewrd'. Did you mean 'Train/mean_reward'"),
             (["nothing"], "'nothing' is not a run and holds none"),
             (["runs", "--output", "a.pdf"], "must end in one of .png, .svg"),
-            (["runs", "--smooth", "0"], "smooth must be at least 1"),
+            (["runs", "--smooth", "0"], "'smooth' must be at least 1"),
             (["foreign", "--x", "steps"], "'foreign' does not record steps; it can be drawn over iteration, seconds"),
             (["foreign"], "No run has a reward under a known name; choose with --tags. There are: loss."),
             ([], "Name what to draw"),

@@ -19,6 +19,7 @@ from rsl_rl.cli.main import UserError, user_errors
 from rsl_rl.cli.startup import load_pytorch
 from rsl_rl.cli.table import as_table
 from rsl_rl.cli.train import check_device
+from rsl_rl.utils.ranges import Count, Threads
 
 THIS, AGAINST = "this library", "the library of --against"
 COMPARED = ("collect", "learn", "iteration", "memory_mb")
@@ -28,15 +29,15 @@ COMPARED = ("collect", "learn", "iteration", "memory_mb")
 class BenchArguments:
     """Measure how fast this library trains, without a simulator: the environment gives numbers drawn beforehand."""
 
-    num_envs: tuple[int, ...] = (64, 512)
+    num_envs: tuple[Count, ...] = (64, 512)
     """Numbers of environments, each measured separately; --curves varies the others around the first."""
-    hidden: tuple[int, ...] = (256, 128, 64)
+    hidden: tuple[Count, ...] = (256, 128, 64)
     """Widths of the hidden layers, of the actor as of the critic."""
     rnn: Literal["lstm", "gru"] | None = None
     """A recurrent layer before them."""
-    rnn_hidden: int = 256
+    rnn_hidden: Count = 256
     """Size of its state."""
-    num_steps: int = 24
+    num_steps: Count = 24
     """Steps per environment and iteration."""
     compile: Literal["default", "max-autotune-no-cudagraphs"] | None = None
     """Compile the update with this mode."""
@@ -44,9 +45,9 @@ class BenchArguments:
     """Update in bfloat16."""
     device: str = "cpu"
     """Where to train: cpu, cuda, cuda:1 ..."""
-    threads: int = 1
+    threads: Threads = 1
     """CPU threads; 0 for torch's own choice."""
-    rounds: int = 5
+    rounds: Count = 5
     """Rounds of about a second, of which the median counts."""
     against: str | None = None
     """Another interpreter, in whose environment a release of rsl-rl-lib is installed: measure that one in turns."""
@@ -158,9 +159,8 @@ def _summary(rounds: Sequence[Round], case: dict[str, Any], warm_up: dict[str, f
 def _check(chosen: BenchArguments) -> None:
     from rsl_rl.cli.bench.timed_training import NUM_MINI_BATCHES
 
-    sizes = (*chosen.num_envs, *chosen.hidden, chosen.num_steps, chosen.rnn_hidden, chosen.rounds)
-    if min(sizes) < 1 or not chosen.num_envs or not chosen.hidden or chosen.threads < 0:
-        raise ValueError("Numbers of environments, widths, steps and rounds must be at least 1.")
+    if not chosen.num_envs or not chosen.hidden:
+        raise ValueError("--num-envs and --hidden need at least one number.")
     smallest = min(chosen.num_envs) * (1 if chosen.rnn else chosen.num_steps)
     if smallest < NUM_MINI_BATCHES:
         what = "environments" if chosen.rnn else "environments * steps"

@@ -21,6 +21,7 @@ from rsl_rl.cli.plot.figure import SUFFIXES, draw
 from rsl_rl.cli.plot.runs import PlottedRun, find_runs, grouped
 from rsl_rl.telemetry.history import LENGTH_TAGS, RETURN_TAGS, Axis
 from rsl_rl.utils import did_you_mean, listed
+from rsl_rl.utils.ranges import Count
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class PlotArguments:
     group: tuple[str, ...] = ("auto",)
     """Which runs form one curve. auto: those that differ in nothing but the seed. task: those of a task. none: each run
     is one. Or LABEL=PATTERN ...: those whose folder fits the pattern."""
-    smooth: int = 1
+    smooth: Count = 1
     """Number of neighbouring points to average."""
     output: Path | None = None
     """The picture: .png or .svg. If left out: plot.png in the folder of the run, or in the one that all runs are in."""
@@ -52,8 +53,6 @@ def run(arguments: Sequence[str]) -> None:
     with user_errors():
         if not chosen.run:
             raise ValueError("Name what to draw: rsl-rl plot RUN [RUN ...]")
-        if chosen.smooth < 1:
-            raise ValueError(f"smooth must be at least 1, got {chosen.smooth}.")
         if chosen.output is not None and chosen.output.suffix.lower() not in SUFFIXES:
             raise ValueError(f"'{chosen.output}' must end in one of {listed(SUFFIXES)}.")
         runs = find_runs(chosen.run)

@@ -46,6 +46,7 @@ from rsl_rl.cli.sweep.study import (
 from rsl_rl.cli.sweep.sweep_file import FILE, SWEEPS, Sweep, changed_by, check_of_task, read_sweep
 from rsl_rl.cli.sweep.trials import Plan, RunningTrial, places
 from rsl_rl.config.task import load_task, task_file
+from rsl_rl.utils.ranges import Count, Seed
 from rsl_rl.utils.yaml_text import as_yaml
 
 _POLL_SECONDS = 0.2
@@ -68,13 +69,13 @@ class SweepArguments:
     """Values of the task that all trials share."""
     name: str | None = None
     """Name of the sweep; its folder is runs/sweeps/NAME. The same name continues the same sweep."""
-    trials: int | None = None
+    trials: Count | None = None
     """How many trials there are in the end, with those of earlier starts and other machines. If left out: 20."""
     metric: str | None = None
     """The logged number that counts, as of a trial's last iteration. If left out: Train/mean_reward."""
     direction: Literal["maximize", "minimize"] | None = None
     """Whether more of it is better. If left out: maximize."""
-    seeds: tuple[int, ...] = ()
+    seeds: tuple[Seed, ...] = ()
     """Train every trial with each of these seeds, and take the mean. If left out: the task's."""
     sampler: str | None = None
     """What proposes values: tpe, random, grid, or {class_name: ..., options} of optuna.samplers. If left
@@ -82,7 +83,7 @@ class SweepArguments:
     pruner: str | None = None
     """What ends bad trials early: median, halving, hyperband, none, or {class_name: ..., options} of optuna.pruners.
     If left out: median."""
-    workers: int = 1
+    workers: Count = 1
     """Trials at once on this machine, each with its share of the cores."""
     devices: tuple[str, ...] = ()
     """Devices to deal out to the workers, for example cuda:0 cuda:1. If left out: the task's."""
@@ -133,8 +134,6 @@ def _storage(sweep: Sweep, chosen: SweepArguments) -> str:
 
 def _prepared(sweep: Sweep, chosen: SweepArguments) -> tuple[Sweep, Plan, Any]:
     """Return the sweep, what is trained, and the study, after everything that can be wrong has been checked."""
-    if min(sweep.trials, chosen.workers) < 1:
-        raise ValueError(f"At least one trial and one worker are needed, got {sweep.trials} and {chosen.workers}.")
     task_file(sweep.task)
     load_pytorch()
     task = load_task(sweep.task, check_of_task(chosen.what, chosen.trust))

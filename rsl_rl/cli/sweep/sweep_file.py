@@ -20,6 +20,7 @@ from rsl_rl.config.options import check_type
 from rsl_rl.config.task import Check, filed_as, read_document
 from rsl_rl.telemetry.plain_values import flattened
 from rsl_rl.utils import did_you_mean, listed
+from rsl_rl.utils.ranges import Count, Seed
 from rsl_rl.utils.trust import never_import_from
 from rsl_rl.utils.yaml_text import parse_yaml_text, read_yaml, yaml_file
 
@@ -36,14 +37,14 @@ class Sweep:
     parameters: dict[str, Any] = field(default_factory=dict)
     """By the value's place in the task: {low, high, log, step} or {choices}."""
     name: str = ""
-    trials: int = 20
+    trials: Count = 20
     metric: str = "Train/mean_reward"
     direction: Literal["maximize", "minimize"] = "maximize"
     overrides: dict[str, Any] = field(default_factory=dict)
     """By its place a value of the task that all trials share."""
     sampler: str | dict[str, Any] = "tpe"
     pruner: str | dict[str, Any] = "median"
-    seeds: list[int] = field(default_factory=list)
+    seeds: list[Seed] = field(default_factory=list)
 
     def check_same(self, study: Any, document: Mapping[str, Any]) -> None:
         """Note in a new study what it is about, with the task; refuse an old one whose results cannot be compared."""
@@ -97,7 +98,7 @@ def _file_in_folder(what: str) -> Path | None:
 def _read(path: Path, name: str, check: Check) -> Sweep:
     text, document = yaml_file(path)
     check(path, text, document)
-    types = typing.get_type_hints(Sweep)
+    types = typing.get_type_hints(Sweep, include_extras=True)
     if not isinstance(document, Mapping) or "task" not in document:
         raise ValueError(f"'{path}' is not a sweep: it needs the keys 'task' and 'parameters'.")
     for key, value in document.items():
