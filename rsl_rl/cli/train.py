@@ -86,6 +86,11 @@ def run(arguments: list[str]) -> None:
     trust = "--trust" in arguments
     arguments = [word for word in arguments if word != "--trust"]
     with user_errors():
+        if (Path(name) / CONFIG).is_file():
+            raise ValueError(
+                f"'{name}' is a run, not a task. To continue it: rsl-rl train --resume {name}. To train it again: "
+                f"rsl-rl train {Path(name) / CONFIG}."
+            )
         if (file := task_file(name)) is not None:
             read_document(file)
         load_pytorch()

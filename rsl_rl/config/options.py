@@ -122,6 +122,8 @@ def _plain_entries(cfg: Any, declared: Mapping[str, Any]) -> dict[str, Any]:
             if key in declared or key in ("policy", "runner"):
                 raise
             warnings.warn(f"{error}. The runner does not use it, and leaves it out.", stacklevel=4)
+        except RecursionError:
+            raise ValueError(f"'{key}' of the runner's configuration holds itself, or is nested too deeply.") from None
     return found
 
 

@@ -449,6 +449,10 @@ def test_a_run_from_anothers_checkpoint_that_has_none_of_its_own_begins_anew(run
     assert metrics(run.parent / "again") == whole
 
 
+def test_a_run_is_not_a_task(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "To continue it: rsl-rl train --resume run." in fails(capsys, "train", "run")
+
+
 def test_what_a_run_was_made_with_so_far_is_kept_when_it_goes_on_with_something_else(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -250,6 +250,13 @@ def test_algorithms_are_constructed_from_nodes_without_a_runner() -> None:
     assert DistillationRunner(env, Node(config)).alg.gradient_length == 15  # type: ignore[arg-type]
 
 
+def test_a_configuration_that_holds_itself_is_an_error_that_names_the_key() -> None:
+    config = point_config()
+    config["algorithm"]["rnd_cfg"] = config
+    with pytest.raises(ValueError, match="'(algorithm|actor|critic)' of the runner's configuration holds itself"):
+        OnPolicyRunner(PointEnv(), config)
+
+
 def test_what_is_missing_in_a_tree_is_an_error_only_where_it_is_used() -> None:
     with pytest.raises(ValueError, match="The value of 'algorithm.gamma' cannot be read from Node: Missing mandatory"):
         OnPolicyRunner(PointEnv(), Node(point_config(gamma="???")))  # type: ignore[arg-type]
