@@ -130,7 +130,7 @@ class Contract:
             form = (
                 *((name, value.shape, value.dtype, value.device) for name, value in obs.items()),
                 *(type(obs), type(extras), rewards.shape, rewards.dtype, dones.shape, dones.dtype),
-                *(time_outs.shape, time_outs.dtype, type(extras.get("log")), type(extras.get("episode"))),
+                *(time_outs.shape, time_outs.dtype),
             )
             is_plain = self._known.get(form)
         except (AttributeError, TypeError, ValueError):  # a list, an array, None ...
