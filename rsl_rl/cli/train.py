@@ -43,7 +43,6 @@ from rsl_rl.config.schema import RunnerConfig
 from rsl_rl.config.task import (
     DEFAULT_TASK,
     TaskConfig,
-    check_task,
     load_task,
     read_document,
     task_file,
@@ -52,6 +51,7 @@ from rsl_rl.config.task import (
 )
 from rsl_rl.telemetry.provenance import record_start
 from rsl_rl.utils import listed, resolve_callable
+from rsl_rl.utils.option_types import check_fields
 from rsl_rl.utils.yaml_text import parse_yaml_text
 
 if TYPE_CHECKING:  # What needs torch is imported where it is used: a mistake in the arguments is reported before.
@@ -202,7 +202,7 @@ def _prepared(
     from rsl_rl.runners.evaluation import SEED as EVALUATION_SEED
 
     with user_errors():
-        check_task(task)
+        check_fields(task)
     rank, given_device = int(os.environ.get("RANK", "0")), task.device
     if world_size() > 1 and task.device == "cuda":
         task = dataclasses.replace(task, device=f"cuda:{local_rank()}")

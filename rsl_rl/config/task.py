@@ -185,13 +185,6 @@ def write_task(task: TaskConfig, path: str | os.PathLike[str]) -> None:
     write_whole(path, task_text(task))
 
 
-def check_task(task: TaskConfig) -> None:
-    """Raise ValueError or TypeError unless the fields of a task beside ``runner`` have their types and ranges."""
-    for key, expected in _types().items():
-        if key != "runner":
-            check_type(getattr(task, key), expected, key)
-
-
 @functools.cache
 def _types() -> dict[str, Any]:
     return typing.get_type_hints(TaskConfig, include_extras=True)
