@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from rsl_rl.utils import resolve
 
 # Keys whose text is resolved to a class or a function, wherever they stand.
-_CODE_KEYS = re.compile(r"class_name$|_(func|fn|function)$|^optimizer$")
+_CODE_KEYS = re.compile(r"class_name$|_(func|fn|function)$|^(optimizer|logger)$")
 _ENVIRONMENT_KEYS = ("env", "task")
 # Writers that send what a run is, with the state of the user's code, to a server.
 _SENDING = re.compile(r"(mlflow|wandb|neptune)(LogWriter)?", re.IGNORECASE)
