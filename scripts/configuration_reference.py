@@ -88,7 +88,8 @@ def words(hint: Any) -> str:
     if origin is Annotated:
         return f"{words(arguments[0])} ({arguments[1]})"
     if origin in (Union, types.UnionType):
-        return " or ".join(dict.fromkeys(words(option) for option in arguments))
+        options = [option for option in arguments if not (option is int and float in arguments)]
+        return " or ".join(dict.fromkeys(words(option) for option in options))
     if origin is Literal:
         return " or ".join(f"`{option}`" for option in arguments)
     if origin is dict:

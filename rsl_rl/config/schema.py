@@ -15,10 +15,10 @@ import inspect
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from rsl_rl.utils import resolve_callable
-from rsl_rl.utils.ranges import Count, WholeNumber
+from rsl_rl.utils.ranges import Count, Range, WholeNumber
 
 # The classes of the library whose sections are dataclasses: those of PPO are PPOConfig.
 CONFIGURABLE = (
@@ -121,7 +121,7 @@ class RunnerConfig:
 
     num_steps_per_env: Count
     """Steps per environment and iteration."""
-    save_interval: Count
+    save_interval: Annotated[int | float, Range(1)]
     """A checkpoint is written every so many iterations, and at the end."""
     obs_groups: dict[str, list[str]] = field(default_factory=dict)
     """For every observation set (actor, critic ...) the observation groups it consists of."""

@@ -46,6 +46,8 @@ def plain(value: Any, expected: Any = Any, where: str = "") -> Any:
     if origin is Annotated:
         return plain(value, arguments[0], where)
     if origin in (Union, types.UnionType):
+        if type(value) in arguments:
+            return value
         candidates = ((plain(value, option, where), option) for option in arguments)
         return next((found for found, option in candidates if has_type(found, option)), value)
     if origin in (list, tuple, Sequence):
@@ -171,7 +173,7 @@ def as_scalar(value: Any, expected: Any = Any) -> Any:
         value = os.fspath(value)
     elif isinstance(value, (UserString, *_loaded("torch:device", "torch:dtype"))):
         value = str(value).removeprefix("torch.")
-    if expected is bool and type(value) in (int, float) and value in (0, 1):
+    if expected is bool and (value is None or (type(value) in (int, float) and value in (0, 1))):
         return bool(value)
     if expected is float:
         is_number = isinstance(value, (numbers.Real, decimal.Decimal)) and not isinstance(value, (bool, int))

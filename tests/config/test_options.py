@@ -71,7 +71,7 @@ def test_runner_configuration_is_copied_and_unknown_keys_are_kept() -> None:
     [
         ({"num_steps_per_env": None}, TypeError, "'num_steps_per_env' must be int, got NoneType"),
         ({"num_steps_per_env": 0}, ValueError, "must be at least 1, got 0"),
-        ({"save_interval": "50"}, TypeError, "'save_interval' must be int, got str: '50'"),
+        ({"save_interval": "50"}, TypeError, "'save_interval' must be int or float, got str: '50'"),
         ({"obs_groups": {"actor": "policy"}}, TypeError, "must be a mapping of str to a list of str"),
         ({"torch_compile_mode": "reduce-overhead"}, ValueError, "captures CUDA graphs"),
         ({"algorithm": "PPO"}, TypeError, "'algorithm' must be a mapping"),
