@@ -23,7 +23,8 @@ class Optimizer:
     """A torch optimizer together with its learning rate, a float64 scalar on the device.
 
     Reading a learning rate from the device for every mini-batch would make the host wait for it; so a schedule and the
-    optimizer share one tensor. float64 makes the schedule's arithmetic equal to Python's.
+    optimizer share one tensor. float64 makes the schedule's arithmetic equal to Python's. Groups with rates of their
+    own keep them until a rate is set for all.
     """
 
     def __init__(self, torch_optimizer: torch.optim.Optimizer, listed: Iterable[nn.Parameter] | None = None) -> None:
@@ -39,8 +40,10 @@ class Optimizer:
         self._saved_positions = [positions[parameter] for parameter in listed or group["params"]]
         device = group["params"][0].device
         self.learning_rate = torch.tensor(float(group["lr"]), dtype=torch.float64, device=device)
-        # CUDA kernels read the rate as float32.
-        self.applied_rate = self.learning_rate if device.type == "cpu" else self.learning_rate.float()
+        # What each group's kernel reads; those of CUDA read float32.
+        self._applied = [self.learning_rate if device.type == "cpu" else self.learning_rate.float()]
+        self.rates = [self.learning_rate, *(rate for rate in self._applied if rate is not self.learning_rate)]
+        """Every tensor that holds a learning rate."""
         # Fused and capturable kernels read their rate from a tensor; others take a number, which costs a wait on a GPU.
         self._switches = {switch: True for switch in ("fused", "capturable") if group.get(switch)}
         self.adopt_rate()
@@ -68,17 +71,21 @@ class Optimizer:
         return cls(optimizer_class(unique, lr=learning_rate, **switches), listed)  # type: ignore[call-arg]
 
     def adopt_rate(self) -> None:
-        """Take over a learning rate that a program has written into the torch optimizer."""
-        for group in self.torch_optimizer.param_groups:
-            if group["lr"] is not self.applied_rate:
-                self.set_rate(float(group["lr"]))
-                group["lr"] = self.applied_rate
+        """Take over the learning rates that a program has written into the torch optimizer."""
+        groups = self.torch_optimizer.param_groups
+        added = [torch.empty_like(self._applied[0]) for _ in groups[len(self._applied) :]]
+        self._applied += added
+        self.rates += added
+        for group, applied in zip(groups, self._applied, strict=False):
+            if group["lr"] is not applied:
+                for rate in (self.learning_rate, applied) if group is groups[0] else (applied,):
+                    rate.fill_(float(group["lr"]))
+                group["lr"] = applied
 
     def set_rate(self, learning_rate: float | torch.Tensor) -> None:
-        """Set the learning rate, from the host or (without waiting for it) from the device."""
-        self.learning_rate.fill_(learning_rate)
-        if self.applied_rate is not self.learning_rate:
-            self.applied_rate.copy_(self.learning_rate)
+        """Set the learning rate of all groups, from the host or (without waiting for it) from the device."""
+        for rate in self.rates:
+            rate.fill_(learning_rate)
 
     @torch.no_grad()
     def step_unless(self, is_bad: torch.Tensor) -> None:
@@ -97,11 +104,12 @@ class Optimizer:
         if not self._switches or allocates:
             # A rate as a number makes the host wait anyway; what a state starts with only the optimizer knows.
             if not bool(is_bad):
-                for group in optimizer.param_groups:
-                    group["lr"] = self.applied_rate if self._switches else float(self.applied_rate)
+                applied = list(zip(optimizer.param_groups, self._applied, strict=False))
+                for group, rate in applied:
+                    group["lr"] = rate if self._switches else float(rate)
                 optimizer.step()
-                for group in optimizer.param_groups:
-                    group["lr"] = self.applied_rate
+                for group, rate in applied:
+                    group["lr"] = rate
             return
         states = [value for parameter in parameters for value in optimizer.state.get(parameter, {}).values()]
         before = [(tensor, tensor.clone()) for tensor in (*parameters, *states) if torch.is_tensor(tensor)]
@@ -112,9 +120,9 @@ class Optimizer:
     def state_dict(self) -> dict[str, Any]:
         """Return the state with the learning rate as a plain number and without device-specific switches."""
         state = self.torch_optimizer.state_dict()
-        for group in state["param_groups"]:
+        for group, rate in zip(state["param_groups"], [self.learning_rate, *self._applied[1:]], strict=False):
             portable = {switch: value for switch, value in _PORTABLE_SWITCHES.items() if switch in group}
-            group.update(portable, lr=float(self.learning_rate))
+            group.update(portable, lr=float(rate))
         state["param_groups"][0]["params"] = list(self._saved_positions)
         return state
 
@@ -128,4 +136,3 @@ class Optimizer:
         # The optimizer would otherwise share its tensors with the caller's document.
         self.torch_optimizer.load_state_dict(copy.deepcopy({"state": state["state"], "param_groups": groups}))
         self.adopt_rate()
-        self.set_rate(float(groups[0]["lr"]))

@@ -83,7 +83,7 @@ class GradientStep:
         self._frozen: list[nn.Parameter] = []
         self._clips = False
         self._names: list[str] = []
-        self._rates: list[torch.Tensor] = []
+        self._rates: list[tuple[torch.Tensor, torch.Tensor]] = []  # With what they held before the update.
         """What the update in progress started from; empty between two."""
         self._bad_in_a_row = 0
         self.num_skipped = 0
@@ -118,7 +118,7 @@ class GradientStep:
         self.gradients.begin(list(dict.fromkeys([*optimized, *known])))
         if not self._last_good.newest:
             self._last_good.begin()
-        self._rates = [each.learning_rate.clone() for each in self.optimizers]
+        self._rates = [(rate, rate.clone()) for each in self.optimizers for rate in each.rates]
         if self._captured is None:
             return self
         learning = (tuple(map(id, self._frozen)), tuple(map(id, known)))
@@ -218,21 +218,22 @@ class GradientStep:
         """
         if self._rates:
             self._last_good.undo()
-            for each, rate in zip(self.optimizers, self._rates, strict=True):
-                each.set_rate(rate)
+            for rate, before in self._rates:
+                rate.copy_(before)
             self._rates = []
         return bool(self._names)
 
     def tensors(self) -> list[torch.Tensor]:
         """Return every tensor that a step changes."""
-        rates = [rate for each in self.optimizers for rate in (each.learning_rate, each.applied_rate)]
+        rates = [rate for each in self.optimizers for rate in each.rates]
         return [*self._last_good.tensors().values(), *rates]
 
     def _go_back(self, reason: str) -> None:
         self._last_good.restore()
         self._bad_in_a_row = 0
-        halved = float(self.optimizers[0].learning_rate) / 2
-        self.optimizers[0].set_rate(halved)
+        for rate in self.optimizers[0].rates:
+            rate.div_(2)
+        halved = float(self.optimizers[0].learning_rate)
         warnings.warn(
             f"{reason}. The last good parameters, statistics and optimizer were restored, and the learning rate is "
             f"halved to {halved:.2e}.",

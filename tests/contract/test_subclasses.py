@@ -408,6 +408,25 @@ def test_a_runner_with_a_constructor_of_its_own_trains_saves_and_loads_as_ours(t
         torch.testing.assert_close(states[1][name], value)
 
 
+class CriticAtRest(PPO):
+    """Actor and critic with learning rates of their own, as many programs set them."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        parts = [(self.actor, 1e-2), (self.critic, 0.0)]
+        self.optimizer = torch.optim.Adam([{"params": part.parameters(), "lr": rate} for part, rate in parts])
+
+
+def test_groups_of_a_programs_own_optimizer_keep_their_rates_where_no_schedule_sets_one() -> None:
+    runner = OnPolicyRunner(PointEnv(num_envs=8), config(CriticAtRest, schedule="fixed"))
+    before = {name: value.clone() for name, value in runner.alg.get_policy().named_parameters()}
+    critic = [value.clone() for value in runner.alg.critic.parameters()]
+    runner.learn(2)
+    assert all(map(torch.equal, runner.alg.critic.parameters(), critic))
+    assert any(not torch.equal(value, before[name]) for name, value in runner.alg.get_policy().named_parameters())
+    assert [float(group["lr"]) for group in runner.alg.optimizer.param_groups] == [1e-2, 0.0]
+
+
 def test_an_optimizer_of_the_programs_own_with_several_groups_is_saved_and_loaded(tmp_path: Path) -> None:
     class WithDiscriminator(PPO):
         def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -20,13 +20,17 @@ def parameters() -> list[torch.nn.Parameter]:
     return [torch.nn.Parameter(torch.randn(size)) for size in (3, 2)]
 
 
+def optimized(optimizer: torch.optim.Optimizer) -> list[torch.nn.Parameter]:
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
 def give_gradients(optimizer: torch.optim.Optimizer, value: float = 1.0) -> None:
-    for parameter in optimizer.param_groups[0]["params"]:
+    for parameter in optimized(optimizer):
         parameter.grad = torch.full_like(parameter, value)
 
 
 def values_of(optimizer: torch.optim.Optimizer) -> torch.Tensor:
-    return torch.cat([parameter.detach() for parameter in optimizer.param_groups[0]["params"]])
+    return torch.cat([parameter.detach() for parameter in optimized(optimizer)])
 
 
 def assert_steps_like_torch(ours: Optimizer, torch_optimizer: torch.optim.Optimizer) -> None:
@@ -108,9 +112,22 @@ def test_a_learning_rate_written_into_the_groups_is_adopted(name: str) -> None:
     assert not torch.equal(values_of(optimizer.torch_optimizer), before)
 
 
-def test_several_groups_are_loaded_with_the_rate_of_the_first() -> None:
-    first, second = parameters()
-    ours = Optimizer(torch.optim.Adam([{"params": [first], "lr": 3e-3}, {"params": [second], "lr": 3e-4}]))
-    saved = torch.optim.Adam([{"params": [first], "lr": 2e-3}, {"params": [second], "lr": 2e-4}]).state_dict()
-    ours.load_state_dict(saved)
-    assert float(ours.learning_rate) == 2e-3
+@pytest.mark.parametrize("kind", [torch.optim.Adam, torch.optim.RMSprop])
+def test_groups_keep_their_own_rates_until_one_is_set_for_all(kind: Any) -> None:
+    def groups_of(rates: tuple[float, float]) -> list[dict[str, Any]]:
+        return [{"params": [each], "lr": rate} for each, rate in zip(parameters(), rates, strict=True)]
+
+    plain, wrapped = kind(groups_of((3e-3, 3e-4))), Optimizer(kind(groups_of((3e-2, 0.5))))
+    wrapped.load_state_dict(plain.state_dict())
+    assert float(wrapped.learning_rate) == 3e-3
+    for rates in ((3e-3, 3e-4), (1e-2, 1e-2)):
+        if rates == (1e-2, 1e-2):
+            wrapped.set_rate(1e-2)
+        for group, rate in zip(plain.param_groups, rates, strict=True):
+            group["lr"] = rate
+        for each in (plain, wrapped.torch_optimizer):
+            give_gradients(each)
+        plain.step()
+        wrapped.step_unless(torch.tensor(False))
+        torch.testing.assert_close(values_of(wrapped.torch_optimizer), values_of(plain))
+        assert [group["lr"] for group in wrapped.state_dict()["param_groups"]] == list(rates)
