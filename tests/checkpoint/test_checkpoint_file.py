@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +14,7 @@ import torch
 
 from rsl_rl.checkpoint import read_checkpoint, write_checkpoint
 from rsl_rl.utils.atomic_files import replaced_when_complete
+from tests.processes import python
 
 DOCUMENT = {"actor_state_dict": {"weight": torch.arange(1000.0)}, "iter": 3, "infos": {"note": "a"}}
 
@@ -55,7 +54,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
         "try:\n    write_checkpoint({'x': torch.zeros(1_000_000)}, sys.argv[1])\n"
         "except (OSError, RuntimeError) as error:\n    print('refused', type(error).__name__)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
+    done = python("-c", code, path)
     assert done.stdout.startswith("refused")
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["model.pt"]

@@ -16,7 +16,6 @@ import re
 import resource
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import traceback
@@ -32,6 +31,7 @@ from rsl_rl.checkpoint import newest_checkpoint, numbered_checkpoints, read_chec
 from rsl_rl.runners import OnPolicyRunner
 from rsl_rl.telemetry.metrics_csv import is_timing
 from tests.envs import PointEnv, point_config
+from tests.processes import python
 
 STEPS, NOBODY = 8, 65534
 ITERATIONS = 10
@@ -220,9 +220,7 @@ def outcomes() -> Iterator[dict[str, Outcome]]:
     folder = Path(tempfile.mkdtemp(prefix="rsl_rl_disk_"))
     folder.chmod(0o755)
     try:
-        command = [sys.executable, "-W", "always", __file__, str(folder)]  # Also what is said twice.
-        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        done = python("-W", "always", __file__, folder)  # Also what is said twice.
         assert done.returncode == 0, done.stderr
         yield {name: Outcome(folder / name, *outcome) for name, outcome in json.loads(done.stdout).items()}
     finally:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.processes import python
 
 HERE = Path(__file__).parent
 ROUNDS = 200
@@ -19,12 +19,7 @@ ROUNDS = 200
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 def test_200_kills_at_random_moments_leave_whole_checkpoints(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, str(HERE / "saving_forever.py"), str(tmp_path), str(ROUNDS), "0"],
-        env={**os.environ, "PYTHONPATH": str(HERE.parents[1])},
-        capture_output=True,
-        text=True,
-    )
+    done = python(HERE / "saving_forever.py", tmp_path, str(ROUNDS), "0")
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     print(result)

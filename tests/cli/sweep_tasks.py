@@ -17,8 +17,8 @@ from rsl_rl.env import VecEnv
 class Fixed(VecEnv):
     """Every step is worth ``reward``, an episode has two steps. Above 9 the simulator breaks in its third step.
 
-    ``waits`` names a file: in step 12 another one of that name and the process's number is made, and the environment
-    goes on when there is one of that name without.
+    ``waits`` names a pipe: in step 12 the environment writes into it, and goes on when it has read the pipe of that
+    name with ``_on`` at its end. Files in their places let it go on at once.
     """
 
     def __init__(self, num_envs: int, reward: float, waits: str = "") -> None:
@@ -35,9 +35,8 @@ class Fixed(VecEnv):
         if self._reward > 9 and self._steps == 3:
             raise RuntimeError("the simulator broke")
         if self._steps == 12 and self._waits:
-            Path(f"{self._waits}.{os.getpid()}").touch()
-            while not Path(self._waits).exists():
-                os.sched_yield()
+            Path(self._waits).write_text("waiting")
+            Path(f"{self._waits}_on").read_text()
         dones = torch.full((self.num_envs,), self._steps % 2 == 0)
         rewards = torch.full((self.num_envs,), float(self._reward))
         return self.get_observations(), rewards, dones, {"time_outs": torch.zeros_like(dones)}

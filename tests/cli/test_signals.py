@@ -15,7 +15,6 @@ import json
 import os
 import pty
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +25,7 @@ import torch
 
 from rsl_rl.checkpoint import newest_checkpoint, read_checkpoint
 from tests.envs import PointEnv
+from tests.processes import python
 
 STEPS, DISTURBED, ITERATIONS = 8, 3, 6
 SMALL = ["--num-envs", "4", "--threads", "1", "--runner.save-interval", "1000000", "--export", "False"]
@@ -271,8 +271,8 @@ class Outcome:
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
     folder = tmp_path_factory.mktemp("signals")
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "PYTHONUTF8": "1"}
-    done = subprocess.run([sys.executable, __file__, str(folder)], env=environment, capture_output=True, text=True)
+    environment = {**os.environ, "PYTHONUTF8": "1"}
+    done = python(__file__, folder, env=environment)
     assert done.returncode == 0, done.stderr
     return {name: Outcome(folder / name, code) for name, code in json.loads(done.stdout).items()}
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -78,13 +79,19 @@ def started(*arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def wait_for(pattern: str, is_alive: Callable[[], bool]) -> bool:
-    """Return whether there is such a file before what makes it has ended."""
-    while not any(Path().glob(pattern)):
-        if not is_alive():
-            return False
-        os.sched_yield()
-    return True
+def pipes() -> None:
+    """Let the environment of a training wait in the middle."""
+    os.mkfifo("go")
+    os.mkfifo("go_on")
+
+
+def is_waiting(is_alive: Callable[[], bool]) -> bool:
+    """Return whether an environment waits, before what trains with it has ended."""
+    pipe = os.open("go", os.O_RDONLY | os.O_NONBLOCK)
+    while not (found := select.select([pipe], [], [], 0.1)[0]) and is_alive():
+        pass
+    os.close(pipe)
+    return bool(found)
 
 
 def study_of(name: str = "s") -> Any:
@@ -103,15 +110,18 @@ def test_a_sweep_that_is_killed_goes_on_and_ends_with_the_best(
 ) -> None:
     rewards = {"env_options.reward": {"choices": [3, 10]}}
     file = write(overrides={"env_options.waits": "go"}, parameters=rewards, trials=9)  # a grid has two
+    pipes()
     sweep = started(file)
-    is_begun = wait_for("go.*", lambda: sweep.poll() is None)
+    is_begun = is_waiting(lambda: sweep.poll() is None)
     os.killpg(sweep.pid, signal.SIGKILL)
     assert is_begun, sweep.communicate()[0]
     sweep.communicate()
     lost, waiting = study_of().get_trials()
     assert (lost.state.name, waiting.state.name) == ("RUNNING", "WAITING")
 
-    Path("go").touch()
+    for name in ("go", "go_on"):
+        Path(name).unlink()
+        Path(name).touch()
     main(["sweep", file, "--workers", "2"])
     printed = capsys.readouterr().out
     assert "trial_0000: its process is gone; its parameters are tried again" in printed
@@ -174,10 +184,11 @@ def test_ctrl_c_ends_the_trainings_and_keeps_their_parameters(folder: Path, caps
     sweep = threading.main_thread()
 
     def press() -> None:
-        if wait_for("go.*", sweep.is_alive):
+        if is_waiting(sweep.is_alive):
             os.kill(os.getpid(), signal.SIGINT)
-            Path("go").touch()
+            Path("go_on").write_text("")
 
+    pipes()
     file = write(overrides={"env_options.waits": "go"}, sampler="random")
     threading.Thread(target=press, daemon=True).start()
     with pytest.raises(SystemExit) as exit_:

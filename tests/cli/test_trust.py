@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import pty
 import shutil
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from rsl_rl.utils.trust import foreign_names
 from rsl_rl.utils.yaml_text import as_yaml, parse_yaml_text
 from tests.cli.test_commands import NO_EXPORT, SMALL, fails
 from tests.env.toys import register
+from tests.processes import on_terminal
 
 register()
 MARK = "imported"
@@ -264,22 +264,10 @@ def test_a_report_and_a_plot_execute_nothing(run: Path) -> None:
 @pytest.mark.parametrize("answer", ["n", "y"])
 def test_at_a_terminal_the_user_is_asked(run: Path, answer: str) -> None:
     change(run, "env", "evil_module:f")
-    ours, theirs = pty.openpty()
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    command = [sys.executable, "-m", "rsl_rl", "play", "run", "--episodes", "1"]
-    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment)
-    os.close(theirs)
-    os.write(ours, f"{answer}\n".encode())
-    said = b""
-    while True:
-        try:
-            said += os.read(ours, 4096)
-        except OSError:  # The other end is closed.
-            break
-    assert process.wait() == 2  # After a yes it is found out that the module has no such function.
-    os.close(ours)
-    assert b"env: evil_module:f (imports evil_module)" in said
-    assert b"[y/N]" in said
+    done = on_terminal("-m", "rsl_rl", "play", "run", "--episodes", "1", typed=f"{answer}\n")
+    assert done.returncode == 2  # After a yes it is found out that the module has no such function.
+    assert "env: evil_module:f (imports evil_module)" in done.stdout
+    assert "[y/N]" in done.stdout
     assert Path(MARK).exists() == (answer == "y")
 
 

@@ -21,6 +21,7 @@ from rsl_rl.config.task import load_task, read_task, write_task
 from rsl_rl.robots import offscreen
 from tests.env.toys import Drift, register
 from tests.envs import PointEnv
+from tests.processes import python
 
 imageio: Any = pytest.importorskip("imageio.v2")
 needs_envpool = pytest.mark.skipif(sys.version_info < (3, 11), reason="EnvPool's wheels start at Python 3.11")
@@ -51,14 +52,7 @@ def train(env: str, *options: str) -> None:
 def play(folder: Path, code: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run Python that ends in a command, in a process in which nobody has chosen yet how to draw."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LD_LIBRARY_PATH") if name in os.environ}
-    return subprocess.run(
-        [sys.executable, "-c", f"from rsl_rl.cli.main import main\n{code}"],
-        env={**kept, "PYTHONPATH": str(Path(__file__).parents[2]), **environment},
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return python("-c", f"from rsl_rl.cli.main import main\n{code}", cwd=folder, env={**kept, **environment})
 
 
 def fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:

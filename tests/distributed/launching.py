@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
+
+from tests.processes import python
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,8 +28,5 @@ def torchrun(*arguments: str | Path, options: tuple[str, ...] = (), cwd: Path | 
 def run(*arguments: str | Path, cwd: Path | None = None, **variables: str) -> tuple[int, str]:
     """Run Python with environment variables; return its exit code and what it printed."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), **variables}
-    command = [sys.executable, *map(str, arguments)]
-    done = subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, cwd=cwd, check=False
-    )
-    return done.returncode, done.stdout
+    done = python(*arguments, cwd=cwd, env=environment)
+    return done.returncode, done.stdout + done.stderr

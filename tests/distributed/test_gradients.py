@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import os
 from pathlib import Path
+
+from tests.processes import start
 
 WORKER = """
 import sys, torch
@@ -31,9 +32,8 @@ distributed.destroy_process_group()
 
 
 def test_gradients_are_averaged_in_buckets_of_any_size(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", WORKER]
-    workers = [
-        subprocess.Popen([*command, str(rank), str(tmp_path / "store")], stderr=subprocess.PIPE) for rank in range(2)
-    ]
-    errors = [worker.communicate()[1].decode() for worker in workers]
-    assert [worker.returncode for worker in workers] == [0, 0], errors
+    files = [(os.devnull, os.devnull, tmp_path / f"errors_{rank}") for rank in range(2)]
+    workers = [start("-c", WORKER, str(rank), tmp_path / "store", files=files[rank]) for rank in range(2)]
+    for worker in workers:
+        worker.join()
+    assert [worker.exitcode for worker in workers] == [0, 0], [errors.read_text() for *_, errors in files]

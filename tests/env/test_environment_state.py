@@ -8,8 +8,6 @@ from __future__ import annotations
 import enum
 import functools
 import itertools
-import os
-import subprocess
 import sys
 from collections import deque
 from pathlib import Path
@@ -26,6 +24,7 @@ from gymnasium.wrappers import FrameStackObservation, NormalizeObservation, Norm
 from rsl_rl.env import GymnasiumVecEnv, VecEnv, make_env
 from tests.env.toys import AllOrNothing, Drift, register
 from tests.envs import PointEnv
+from tests.processes import python
 
 register()
 ROOT = Path(__file__).parent.parent.parent
@@ -320,9 +319,7 @@ def test_a_new_process_goes_on(tmp_path: Path) -> None:
     env = named("Ant-v5", 1)
     play(env, 30, seed=0)
     torch.save(env.state_dict(), tmp_path / "state.pt")  # type: ignore[attr-defined]
-    command = [sys.executable, "-W", "ignore", "-c", code, str(tmp_path / "state.pt"), str(tmp_path / "played.pt")]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=environment)
+    done = python("-W", "ignore", "-c", code, tmp_path / "state.pt", tmp_path / "played.pt")
     assert done.returncode == 0, done.stderr
     check_equal(torch.load(tmp_path / "played.pt", weights_only=True), play(env, 40, seed=2))
 

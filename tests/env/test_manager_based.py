@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,6 +16,7 @@ from rsl_rl.env import ManagerBasedVecEnv, make_env
 from rsl_rl.runners import OnPolicyRunner
 from tests.env.layouts import LabEnv
 from tests.envs import PointEnv, point_config
+from tests.processes import python
 
 
 def weights_after_training(env: Any) -> torch.Tensor:
@@ -160,7 +159,7 @@ def test_a_missing_simulator_gives_its_install_line(name: str, package: str, hin
         "from rsl_rl.env import make_env\n"
         f"try:\n    make_env('{name}')\nexcept ImportError as error:\n    print(error)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = python("-c", code)
     assert hint in done.stdout
     assert "pip install" in done.stdout
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ast
 import os
-import subprocess
 import sys
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +18,7 @@ import torch
 from rsl_rl.env import VecEnv, make_env
 from tests.env.toys import register
 from tests.envs import PointEnv
+from tests.processes import python
 
 register()
 needs_envpool = pytest.mark.skipif(sys.version_info < (3, 11), reason="EnvPool's wheels start at Python 3.11")
@@ -86,7 +86,7 @@ def test_missing_package_gives_its_install_line(package: str, name: str) -> None
         "from rsl_rl.env import make_env\n"
         f"try:\n    make_env('{name}')\nexcept ImportError as error:\n    print(error)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = python("-c", code)
     assert 'pip install "gymnasium[mujoco]" envpool' in done.stdout or "Python 3.11 or newer" in done.stdout
 
 
@@ -170,7 +170,7 @@ class TestEnvPool:
             "threads = set(os.listdir('/proc/self/task')) - before\n"
             "print(*sorted({tuple(os.sched_getaffinity(int(thread))) for thread in threads}), sep=';')\n"
         )
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        done = python("-c", code)
         found = {ast.literal_eval(affinity) for affinity in done.stdout.strip().split(";")}
         is_pinned = cores == "all" and not options
         # One thread of EnvPool's does not simulate.

@@ -22,6 +22,7 @@ from rsl_rl.export import export_onnx, export_pt2, export_torchscript, load_poli
 from rsl_rl.models import MLPModel, RNNModel
 from rsl_rl.robots import offscreen
 from rsl_rl.robots.go1 import Go1, soft_start
+from tests.processes import python
 
 pytest.importorskip("mujoco")
 ROOT = Path(__file__).parents[2]
@@ -158,8 +159,7 @@ def test_latency_compares_the_three_formats(tmp_path: Path) -> None:
     export_onnx(model, tmp_path / "policy.onnx")
     export_torchscript(model, tmp_path / "policy.pt")
     export_pt2(model, tmp_path / "policy.pt2")
-    command = [sys.executable, str(EXAMPLE / "latency.py"), str(tmp_path), "--calls", "20"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = python(EXAMPLE / "latency.py", tmp_path, "--calls", "20")
     assert done.returncode == 0, done.stderr
     lines = [line.split() for line in done.stdout.splitlines()[1:]]
     assert [line[0] for line in lines] == ["ONNX", "TorchScript", "pt2"]

@@ -12,7 +12,6 @@ import re
 import runpy
 import shutil
 import sqlite3
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,6 +28,7 @@ from rsl_rl.export import load_policy
 from rsl_rl.extensions.mirrors import go1_joystick
 from rsl_rl.runners import OnPolicyRunner
 from tests.env.test_simulators import PACKAGES
+from tests.processes import python
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
@@ -83,7 +83,7 @@ def test_no_example_is_forgotten(file: Path) -> None:
 
 def test_a_program_runs_by_itself(tmp_path: Path) -> None:
     program = EXAMPLES / "custom_environment.py"
-    done = subprocess.run([sys.executable, program, "--iterations", "6"], capture_output=True, text=True, check=False)
+    done = python(program, "--iterations", "6")
     assert done.returncode == 0, done.stderr
     before, after = numbers(done.stdout.splitlines()[-1])[2:]
     assert after > before + 0.2

@@ -12,16 +12,16 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
+import socket
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 import torch
 
-from tests.distributed.launching import torchrun
 from tests.mutation.training import COMPILE_MODES, MODELS, Learned
+from tests.processes import start
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -94,14 +94,12 @@ def engines(edit: str, model: str) -> list[str]:
     return ["eager", "capture", *compiled]
 
 
-def start_worker(folder: Path, file: Path, models: list[str]) -> subprocess.Popen[bytes]:
+def start_worker(folder: Path, rank: int, port: int, models: list[str]) -> BaseProcess:
     jobs = [f"{edit}:{model}:{engine}" for edit in COPIES for model in models for engine in engines(edit, model)]
-    variables = {
-        "TMPDIR": str(folder / "tmp"),
-        "TORCHINDUCTOR_CACHE_DIR": str(folder / "tmp" / "inductor"),
-    }
-    command = [sys.executable, str(HERE / "worker.py"), str(folder), str(file), *jobs]
-    return subprocess.Popen(command, env={**os.environ, **variables})
+    jobs += [f"{edit}:{model}:together" for edit in COPIES for model in MODELS]
+    variables = {"TMPDIR": str(folder / "tmp"), "TORCHINDUCTOR_CACHE_DIR": str(folder / "tmp" / "inductor")}
+    files = (os.devnull, *[folder / f"output_{rank}"] * 2)
+    return start(HERE / "worker.py", folder, str(rank), str(port), *jobs, files=files, env={**os.environ, **variables})
 
 
 def difference(found: Learned, expected: Learned) -> float:
@@ -116,30 +114,29 @@ def test_whoever_edits_the_law_edits_it_for_every_model_and_engine(tmp_path: Pat
     (tmp_path / "tmp").mkdir()
     for name in COPIES:
         copy_package(tmp_path / name, EDITS.get(name))
-    # Two processes that share out the models, each of which is compiled anew.
-    workers = [
-        start_worker(tmp_path, tmp_path / f"worker_{index}", models)
-        for index, models in enumerate((["mlp", "gru"], ["cnn", "lstm", "beta"]))
-    ]
-    assert [worker.wait() for worker in workers] == [0, 0]
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    # Two processes that share out the models, each of which is compiled anew, and then learn together.
+    shares = (["mlp", "gru"], ["cnn", "lstm", "beta"])
+    workers = [start_worker(tmp_path, rank, port, models) for rank, models in enumerate(shares)]
+    for worker in workers:
+        worker.join()
+    outputs = [(tmp_path / f"output_{rank}").read_text() for rank in range(2)]
+    assert [worker.exitcode for worker in workers] == [0, 0], "\n".join(outputs)
     shutil.rmtree(tmp_path / "tmp")  # Precompiled headers are large, and pytest keeps the folders of three runs.
-    jobs = [f"{edit}:{model}:eager" for edit in COPIES for model in MODELS]
-    code, output = torchrun(HERE / "worker.py", tmp_path, tmp_path / "together", *jobs)
-    assert code == 0, output
-    alone: dict[str, Learned] = torch.load(tmp_path / "worker_0.0") | torch.load(tmp_path / "worker_1.0")
-    together: list[dict[str, Learned]] = [torch.load(tmp_path / f"together.{rank}") for rank in range(2)]
+    learned: list[dict[str, Learned]] = [torch.load(tmp_path / f"learned.{rank}") for rank in range(2)]
+    alone = learned[0] | learned[1]
 
     failures: list[str] = []
     for edit in COPIES:
         for model in MODELS:
             expected = alone[f"{edit}:{model}:eager"]
             found = {engine: alone[f"{edit}:{model}:{engine}"] for engine in engines(edit, model)}
-            for rank, learned in enumerate(together):
-                found[f"process {rank} of 2"] = learned[f"{edit}:{model}:eager"]
-            for engine, learned in found.items():
-                if (error := difference(learned, expected)) > AGREE:
+            found |= {f"process {rank} of 2": learned[rank][f"{edit}:{model}:together"] for rank in range(2)}
+            for engine, parameters in found.items():
+                if (error := difference(parameters, expected)) > AGREE:
                     failures.append(f"{edit}, {model}, {engine}: not what the eager way learns, off by {error:.1e}")
-                change = difference(learned, alone[f"unedited:{model}:eager"])
+                change = difference(parameters, alone[f"unedited:{model}:eager"])
                 if edit in EDITS and (change > DIFFER) != (model in EDITS[edit].concerns):
                     failures.append(f"{edit}, {model}, {engine}: the edit changes parameters by {change:.1e}")
     assert not failures, "\n".join(failures)

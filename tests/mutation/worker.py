@@ -3,8 +3,8 @@
 
 """Trains with several copies of the package, one after the other, and writes what each learned.
 
-``python tests/mutation/worker.py FOLDER FILE COPY:MODEL:ENGINE ...``, where FOLDER/COPY/rsl_rl is a package; under
-``torchrun`` every process takes its share of the environments. One process for all copies imports torch once.
+``python tests/mutation/worker.py FOLDER RANK PORT COPY:MODEL:ENGINE ...``, where FOLDER/COPY/rsl_rl is a package. With
+the engine "together" this process is one of two, and takes its share of the environments; those jobs come last.
 """
 
 from __future__ import annotations
@@ -32,8 +32,7 @@ def training_with(package: Path) -> Any:
 
 def main() -> None:
     torch.set_num_threads(1)
-    folder, file, jobs = Path(sys.argv[1]), sys.argv[2], sys.argv[3:]
-    rank, world_size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    folder, rank, port, jobs = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4:]
     sys.path[:0] = ["", ""]
     found: dict[str, Any] = {}
     copy, training = "", None
@@ -42,10 +41,14 @@ def main() -> None:
         if name != copy:
             copy, training = name, training_with(folder / name)
         assert training is not None
-        share = list(range(rank, training.NUM_ENVS, world_size))
+        if engine != "together":
+            found[job] = training.trained(model, engine)
+            continue
+        there = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2"}
+        os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), **there)
         # Only the parameters of process 0 count.
-        found[job] = training.trained(model, engine, share, seed=rank)
-    torch.save(found, f"{file}.{rank}")
+        found[job] = training.trained(model, "eager", list(range(rank, training.NUM_ENVS, 2)), seed=rank)
+    torch.save(found, folder / f"learned.{rank}")
 
 
 if __name__ == "__main__":

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ from rsl_rl.runners import OnPolicyRunner
 from tests.algorithms.test_combinations import RND, CameraEnv, config, distillation_config
 from tests.distributed.equivalence import negate
 from tests.envs import PointEnv, point_config
+from tests.processes import python
 from tests.telemetry.test_logger import rows
 
 ROOT = Path(__file__).parents[2]
@@ -102,7 +101,8 @@ def test_a_new_process_goes_on_bit_for_bit(tmp_path: Path) -> None:
     runner_of(CONFIGS["lstm"], tmp_path / "whole", seed=1).learn(20)
     parts = tmp_path / "parts"
     for arguments in ([parts, 1], [parts, 2, parts]):
-        subprocess.run([sys.executable, "-c", PROGRAM, *map(str, arguments)], cwd=ROOT, check=True, capture_output=True)
+        done = python("-c", PROGRAM, *map(str, arguments))
+        assert done.returncode == 0, done.stderr
     whole, resumed = (torch.load(folder / "model_19.pt", weights_only=True) for folder in (tmp_path / "whole", parts))
     assert differences(whole, resumed) == []
 

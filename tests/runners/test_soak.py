@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
+
+from tests.processes import python
 
 PROGRAM = """
 import os, sys, torch
@@ -30,8 +30,8 @@ runner.learn(2000)
 
 
 def test_two_thousand_iterations_leave_the_memory_flat(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", PROGRAM, str(tmp_path)]
-    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True)
+    done = python("-c", PROGRAM, tmp_path)
+    assert done.returncode == 0, done.stderr
     sizes = [float(line.split()[1]) for line in done.stdout.splitlines() if line.startswith("RSS")]
     assert len(sizes) == 200
     # The first quarter fills caches and histories; then a straight line through the rest.

@@ -6,10 +6,7 @@
 from __future__ import annotations
 
 import os
-import pty
 import re
-import subprocess
-import sys
 import warnings
 from pathlib import Path
 
@@ -17,6 +14,7 @@ import pytest
 
 from rsl_rl.telemetry.console import largest_terms
 from rsl_rl.telemetry.meters import IterationReport
+from tests.processes import on_terminal
 from tests.telemetry.test_logger import make_logger, run_iteration
 
 ROOT = Path(__file__).parents[2]
@@ -32,30 +30,9 @@ logger.stop_logging_writer()
 
 def shown_on_a_terminal(code: str, columns: int = 100) -> str:
     """Run a program with a terminal of so many columns as its output; return all it wrote there."""
-    reading, terminal = pty.openpty()
-    environment = {**os.environ, "COLUMNS": str(columns), "TERM": "xterm", "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(
-        [sys.executable, "-c", code],
-        stdin=subprocess.DEVNULL,
-        stdout=terminal,
-        stderr=terminal,
-        env=environment,
-        cwd=ROOT,
-    )
-    os.close(terminal)
-    written = b""
-    while True:
-        try:
-            part = os.read(reading, 65536)
-        except OSError:  # Linux: the other end is closed
-            break
-        if not part:
-            break
-        written += part
-    os.close(reading)
-    text = written.decode()
-    assert process.wait() == 0, text
-    return text
+    done = on_terminal("-c", code, env={**os.environ, "COLUMNS": str(columns), "TERM": "xterm"})
+    assert done.returncode == 0, done.stdout
+    return done.stdout
 
 
 def test_a_terminal_gets_a_live_table() -> None:

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import csv
+import os
 import subprocess
-import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from rsl_rl.telemetry import CsvLogWriter, Logger, LogWriter
 from rsl_rl.telemetry.provenance import store_git_state
+from tests.processes import start
 
 
 def make_logger(log_dir: Path | None, **cfg: object) -> Logger:
@@ -178,22 +179,18 @@ def test_without_a_folder_a_line_is_still_printed(capsys: pytest.CaptureFixture[
 def test_a_reader_that_goes_away_does_not_end_the_run(tmp_path: Path) -> None:
     # As in: rsl-rl train | head -1
     code = (
-        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "import sys\n"
         "from tests.telemetry.test_logger import make_logger, run_iteration\n"
         "logger = make_logger(None)\n"
         "for iteration in range(5000):\n    run_iteration(logger, iteration)\n"
         "print('went on', logger.tot_timesteps, file=sys.stderr)\n"
     )
-    root = str(Path(__file__).parents[2])
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, root], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    assert process.stderr is not None
-    process.stdout.readline()
-    process.stdout.close()
-    assert "went on 40000" in process.stderr.read()
-    process.wait()
+    os.mkfifo(tmp_path / "pipe")
+    process = start("-c", code, files=(os.devnull, tmp_path / "pipe", tmp_path / "errors"))
+    with (tmp_path / "pipe").open() as pipe:
+        pipe.readline()
+    process.join()
+    assert "went on 40000" in (tmp_path / "errors").read_text()
 
 
 def test_other_ranks_are_silent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
-import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -17,9 +15,10 @@ import pytest
 
 from rsl_rl.telemetry import CsvLogWriter, LogWriter
 from rsl_rl.telemetry.service_writer import BackgroundCalls
+from tests.processes import python
 from tests.telemetry.test_logger import make_logger, rows, run_iteration, scalars
-from tests.telemetry.training import ROOT, train
 from tests.telemetry.training import offline as offline  # a fixture
+from tests.telemetry.training import train
 
 pytestmark = pytest.mark.usefixtures("offline")
 
@@ -91,10 +90,7 @@ def test_a_program_that_writes_to_the_writer_itself_finds_the_table_where_the_se
 
 
 def run_program(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(
-        [sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
+    return python("-c", code, cwd=folder)
 
 
 def test_packages_that_are_not_installed_are_named_with_their_install_lines(tmp_path: Path) -> None:
