@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import os
 import warnings
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -73,5 +74,16 @@ def _write(reference: Any, path: str) -> tuple[PolicyMetadata, Sequence[int]]:
         # Into memory first: a file would carry the random name of the temporary file inside.
         content = io.BytesIO()
         torch.export.save(program, content, extra_files={KEY: metadata.to_json()})
+    if torch.__version__ < "2.8":
+        content = _without_dates(content)
     Path(path).write_bytes(content.getvalue())
     return metadata, BATCH_SIZES
+
+
+def _without_dates(archive: io.BytesIO) -> io.BytesIO:
+    """Return an archive without the times at which its parts were written, so that a policy gives the same file."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(archive) as dated, zipfile.ZipFile(content, "w") as written:
+        for name in dated.namelist():
+            written.writestr(zipfile.ZipInfo(name), dated.read(name))
+    return content

@@ -35,13 +35,19 @@ SMALL += ["--runner.actor.hidden-dims", "8", "--runner.critic.hidden-dims", "8"]
 NO_EXPORT = ["--export", "False"]
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Train a small run once; the folder is not to be changed."""
+    folder = tmp_path_factory.mktemp("made") / "run"
+    main(["train", "gym:Drift-v0", *SMALL, "--run-dir", str(folder)])
+    return folder
+
+
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Path:
-    """Train a small run in a folder of its own."""
+def run(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the run in a working folder of its own."""
     monkeypatch.chdir(tmp_path)
-    main(["train", "gym:Drift-v0", *SMALL, "--run-dir", "run"])
-    capsys.readouterr()
-    return tmp_path / "run"
+    return Path(shutil.copytree(made, tmp_path / "run"))
 
 
 def fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:

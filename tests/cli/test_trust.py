@@ -52,10 +52,18 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         sys.modules.pop(name, None)
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Train a run once; the folder is not to be changed."""
+    folder = tmp_path_factory.mktemp("made") / "run"
+    main(["train", "gym:Drift-v0", *SMALL, *NO_EXPORT, "--iterations", "1", "--run-dir", str(folder)])
+    return folder
+
+
 @pytest.fixture
-def run(here: Path) -> Path:
-    main(["train", "gym:Drift-v0", *SMALL, *NO_EXPORT, "--iterations", "1", "--run-dir", "run"])
-    return here / "run"
+def run(made: Path, here: Path) -> Path:
+    """A copy of the run in the working folder."""
+    return Path(shutil.copytree(made, here / "run"))
 
 
 def change(run: Path, key: str, value: object) -> None:

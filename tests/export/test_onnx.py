@@ -179,7 +179,9 @@ class Inexpressible(MLPModel):
 
 
 def test_module_that_onnx_cannot_express_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match="ReadsNumbers cannot be exported to ONNX"):
+    # torch 2.6 writes a file without the number.
+    refusals = "ReadsNumbers cannot be exported to ONNX|The exported policy .* cannot be run with a batch of 1"
+    with pytest.raises(RuntimeError, match=refusals):
         export_onnx(build(Inexpressible), tmp_path / "policy.onnx")
     assert list(tmp_path.iterdir()) == []
 
