@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import importlib
 import os
 import shutil
@@ -43,6 +44,13 @@ with contextlib.suppress(ImportError, AttributeError):
     onnxscript_apis.get_torchlib_ops = _operators
 settings.register_profile("repeatable", deadline=None, derandomize=True)  # No example fails for being slow.
 settings.load_profile("repeatable")
+
+
+def pytest_collection_finish() -> None:
+    # The garbage collector would go through all that torch and its compiler consist of again and again.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000)
 
 
 @pytest.fixture(autouse=True)

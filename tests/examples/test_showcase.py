@@ -96,7 +96,7 @@ def test_recurrent_policies_remember_what_a_feed_forward_policy_cannot_know(rnn_
     remembering = {"class_name": "RNNModel", "rnn_type": rnn_type, "rnn_hidden_dim": 32}
     forgetful = learned_error({"class_name": "MLPModel"}, critic, as_image=False, iterations=30)
     assert forgetful > 0.35  # right at the first of five steps only
-    assert learned_error(remembering, critic, as_image=False, iterations=60) < 0.2
+    assert learned_error(remembering, critic, as_image=False, iterations=20) < 0.2
 
 
 def test_a_convolutional_policy_learns_what_an_image_shows() -> None:
