@@ -172,6 +172,7 @@ GROUPS: list[tuple[str, Change, str]] = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore:.*the observation group 'obs', which the first observations lacked")
 @pytest.mark.parametrize(("kind", "change", "message"), GROUPS, ids=[kind for kind, *_ in GROUPS])
 def test_groups_that_change(kind: str, change: Change, message: str) -> None:
     with pytest.raises(ValueError, match=rf"^step\(\) of Observing returned .*{message}"):

@@ -194,6 +194,7 @@ def test_an_event_file_that_is_none_is_said_beside_one_that_is(tmp_path: Path) -
         assert read_history(tmp_path).tags == ["a"]
 
 
+@pytest.mark.filterwarnings("ignore:.*numbers that are NaN or infinite")
 def test_what_is_missing_or_damaged_is_said(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="neither metrics.csv nor TensorBoard"):
         read_history(tmp_path)
