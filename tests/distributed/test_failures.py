@@ -57,7 +57,8 @@ def test_an_error_in_one_process_ends_the_others_and_is_shown_by_all(tmp_path: P
 def test_a_signal_to_one_process_stops_all_after_the_iteration_and_fewer_can_go_on(name: str, tmp_path: Path) -> None:
     code, output = torchrun(*TRAIN, *fault(name), cwd=tmp_path)
     assert code != 0
-    assert re.findall(r"exitcode +: (-?\d+) ", output) == ["143", "143"]
+    # The launcher lists those that have ended when it looks.
+    assert set(re.findall(r"exitcode +: (-?\d+) ", output)) == {"143"}
     assert iterations(tmp_path) == list(range(6))
     document = torch.load(tmp_path / "run" / "model_5.pt", weights_only=True)
     assert (document["iter"], len(document["processes"])) == (5, 2)

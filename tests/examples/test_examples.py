@@ -383,7 +383,7 @@ class TestCurriculum:
 
     def test_the_program_reaches_a_level_and_keeps_it(self, program: Callable[..., str]) -> None:
         # 200 steps at least, so that episodes last to their end.
-        assert 0.0 < numbers(program("curriculum.py", "--iterations", "30"))[0] <= 1.0
+        assert 0.0 < numbers(program("curriculum.py", "--iterations", "60"))[0] <= 1.0
 
 
 # -- YAML, simulators --------------------------------------------------------------------------------------------------
