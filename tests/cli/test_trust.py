@@ -101,7 +101,10 @@ NAMES = (
     ("runner.logger", [{"class_name": "rsl_rl.utils:resolve_callable"}], "rsl_rl.utils"),
     ("runner.logger", "evil_module.Writer", "evil_module"),
     ("runner.logger", ["tensorboard", "evil_module.Writer"], "evil_module"),
+    ("runner.algorithm.symmetry_cfg", {"data_augmentation_func": "evil_module.f"}, "evil_module"),
     ("env_options", {"wrapper": "evil_module:Wrapper"}, "evil_module"),
+    ("env_options", {"reward_fn": "evil_module.f"}, "evil_module"),
+    ("env_options", {"reward_function": "evil_module.f"}, "evil_module"),
 )
 
 

@@ -31,6 +31,13 @@ MERGES = "a0: &a0 {x: 1, y: 2}\n" + "".join(
 )
 
 
+def test_a_file_is_not_read_beyond_the_limit(tmp_path: Path) -> None:
+    with (tmp_path / "long.json").open("wb") as file:
+        file.truncate(limits.LONGEST_TEXT + 1)
+    with pytest.raises(ValueError, match="it is longer than 32 MiB"):
+        limits.read_limited(tmp_path / "long.json")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
