@@ -4,7 +4,7 @@
 """Python programs in processes of their own, which begin with torch and tensordict imported.
 
 Importing these takes 4 seconds of a core. Each process is a child of a server that has imported them, and nothing of
-this library. What looks at imports themselves, or needs a terminal or a pipe, starts an interpreter instead.
+this library. Tests of what an import does start an interpreter instead.
 """
 
 from __future__ import annotations

@@ -72,11 +72,7 @@ def check_stranger(trust: bool, path: Path, text: str, document: Any, trains: bo
     names = "".join(f"\n  {entry.key}: {entry.name} ({effect})" for entry, effect in zip(found, effects, strict=True))
     said = f"'{path}' was not written by you on this machine, and names code or places outside this library:{names}"
     if not _asks():
-        earlier = (
-            ""
-            if _MARK in text
-            else " Add it, too, for a run of your own that an earlier build wrote, which has no seal."
-        )
+        earlier = "" if _MARK in text else " Runs of your own from earlier builds need it as well: they have no seal."
         raise PermissionError(f"{said}\nNothing was imported. If you trust all of that, add --trust.{earlier}")
     print(f"{said}\nIs all of that to be used? Code is executed. [y/N] ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
