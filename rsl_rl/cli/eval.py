@@ -128,7 +128,7 @@ def _evaluate(candidate: _Candidate, chosen: EvalArguments) -> dict[str, Any]:
     # Each run alike, wherever it stands in the command.
     seed_everything(chosen.seed, 1)
     with user_errors():
-        env = make_env(task.env, num_envs=num_envs, seed=chosen.seed, **task.env_options)
+        env = make_env(task.env, num_envs=num_envs, seed=chosen.seed, **judged_options(task))
         policy = load_policy(task, env, candidate.kind, candidate.file)
     played = play_episodes(env, policy, chosen.episodes)
     longest = int(torch.as_tensor(env.max_episode_length).max())
@@ -227,7 +227,7 @@ def _labels(candidates: Sequence[_Candidate]) -> list[str]:
 
 def _environment(task: TaskConfig) -> str:
     """Return what makes the numbers of two runs comparable."""
-    options = {key: value for key, value in task.env_options.items() if key not in _NOT_COMPARED}
+    options = {key: value for key, value in judged_options(task).items() if key not in _NOT_COMPARED}
     return json.dumps([task.env, options], sort_keys=True, default=str)
 
 

@@ -21,7 +21,7 @@ from rsl_rl.cli.export_record import with_origin
 from rsl_rl.cli.main import user_errors
 from rsl_rl.cli.run_folder import EXPORTS, Run, check_finite
 from rsl_rl.cli.train import make_runner, seed_everything
-from rsl_rl.config.task import TaskConfig
+from rsl_rl.config.task import TaskConfig, judged_options
 from rsl_rl.utils import listed
 from rsl_rl.utils.ranges import Count, Seed
 
@@ -73,7 +73,7 @@ def run(arguments: list[str]) -> None:
         kind, source = policy_file(found, chosen.policy)
         if chosen.video is not None:
             prepare_video(task, chosen.video)
-        env = make_env(task.env, num_envs=min(chosen.episodes, 64), seed=chosen.seed, **task.env_options)
+        env = make_env(task.env, num_envs=min(chosen.episodes, 64), seed=chosen.seed, **judged_options(task))
         policy = load_policy(task, env, kind, source)
     # With --json the result is all that is printed.
     say: Callable[..., None] = (lambda *_, **__: None) if chosen.json else print

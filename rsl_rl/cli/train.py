@@ -43,6 +43,7 @@ from rsl_rl.config.schema import RunnerConfig
 from rsl_rl.config.task import (
     DEFAULT_TASK,
     TaskConfig,
+    judged_options,
     load_task,
     read_document,
     task_file,
@@ -117,7 +118,8 @@ def run(arguments: list[str]) -> None:
         registry=key_value_options(),
     )
     values = {field.name: getattr(chosen, field.name) for field in dataclasses.fields(TaskConfig)}
-    values["env_options"] = preset.env_options | chosen.env_options
+    for name in ("env_options", "eval_env_options"):
+        values[name] = getattr(preset, name) | getattr(chosen, name)
     others = preset.runner.others | chosen.runner.others
     obs_groups = chosen.runner.obs_groups
     if not preset.runner.obs_groups:
@@ -230,10 +232,10 @@ def _prepared(
         if task.eval_interval is not None:
             # The same seed in every run: policies are compared from the same starts.
             num_envs = min(task.eval_num_envs or MOST_EVALUATED_AT_ONCE, task.eval_episodes)
-            options = dict(num_envs=num_envs, seed=EVALUATION_SEED, device=task.device, **task.env_options)
+            options = dict(num_envs=num_envs, seed=EVALUATION_SEED, device=task.device, **judged_options(task))
             make_environments = functools.partial(make_env, task.env, **options)
             runner.evaluate_with(make_environments, task.eval_interval, task.eval_episodes)
-        if task.threads > 1 and task.env.startswith("envpool:"):
+        if task.threads > 1 and task.env.startswith(("envpool:", "mujoco:")):
             act_on_one_thread(runner, task.threads)
         if checkpoint is not None:
             runner.load(str(checkpoint))
@@ -363,7 +365,10 @@ def with_observation_groups(task: TaskConfig, env: VecEnv) -> TaskConfig:
 
 
 def with_absolute_paths(task: TaskConfig) -> TaskConfig:
-    """Return a task whose checkpoints are found from any folder."""
+    """Return a task whose checkpoints, and whose own file, are found from any folder."""
+    scheme, _, place = task.env.partition(":")
+    if scheme == "mujoco" and place.partition(":")[0].endswith(".py"):
+        task = dataclasses.replace(task, env=f"mujoco:{os.path.abspath(os.path.expanduser(place))}")
     checkpoint, teacher = (
         None if path is None else os.path.abspath(os.path.expanduser(path))
         for path in (task.checkpoint, task.runner.teacher_checkpoint)

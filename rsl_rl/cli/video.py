@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from tensordict import TensorDict
 
-from rsl_rl.config.task import TaskConfig
+from rsl_rl.config.task import TaskConfig, judged_options
 from rsl_rl.env import make_env
 from rsl_rl.env.contract import Contract
 from rsl_rl.env.spaces import observation_readers
@@ -82,7 +82,7 @@ def record_video(task: TaskConfig, policy: Callable[[TensorDict], torch.Tensor],
         seconds = count / replay.frames_per_second
         return [f"{path}: {count} frames of the Go1 in plain MuJoCo, {seconds:.1f} s", *replay.summary()]
     with _drawing_errors(task.env):
-        env: Any = make_env(task.env, num_envs=1, seed=seed, **{**task.env_options, "render_mode": "rgb_array"})
+        env: Any = make_env(task.env, num_envs=1, seed=seed, **{**judged_options(task), "render_mode": "rgb_array"})
     try:
         # 1.0 stands for an environment that does not tell: a picture a step, in no hurry.
         step_dt = getattr(getattr(env, "unwrapped", env), "step_dt", 1.0)

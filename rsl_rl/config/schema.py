@@ -143,6 +143,9 @@ class RunnerConfig:
     eager step first (not run on a GPU yet)."""
     storage_dtype: Literal["float16"] | None = None
     """Type in which the rollout keeps images of floating-point numbers; None for their own. Others keep theirs."""
+    anneal: dict[str, float] = field(default_factory=dict)
+    """Numbers of the algorithm, such as entropy_coef, and what they are in the last iteration; up to then they change
+    linearly from what the algorithm begins with."""
     logger: Any = "tensorboard"
     """A logger's name, its class, a dict with class_name and constructor arguments, a list of these, or None."""
     algorithm: Section | dict[str, Any] = field(default_factory=lambda: schema_of("PPO")())

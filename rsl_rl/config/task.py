@@ -34,7 +34,7 @@ class TaskConfig:
     """What to train, and how."""
 
     env: str
-    """Environment: envpool:ID, gym:ID or package.module:factory."""
+    """Environment: mujoco:TASK, envpool:ID, gym:ID or package.module:factory."""
     runner: RunnerConfig
     """How it is trained."""
     num_envs: Count = 64
@@ -46,9 +46,11 @@ class TaskConfig:
     device: str = "cpu"
     """Where to learn: cpu, cuda:0 ..."""
     threads: Threads = 1
-    """CPU threads for learning; next to EnvPool's threads the policy acts on one. To repeat a run, keep this number."""
+    """CPU threads for learning; beside a simulator's threads the policy acts on one. To repeat a run, keep this number."""
     env_options: dict[str, Any] = field(default_factory=dict)
     """Options of the environment."""
+    eval_env_options: dict[str, Any] = field(default_factory=dict)
+    """What is different of them where the policy is evaluated or played."""
     init_at_random_ep_len: bool = False
     """Let the first episodes time out at different moments, so that later ones do not end all at once."""
     eval_interval: Count | None = None
@@ -66,6 +68,11 @@ class TaskConfig:
     """What is learned."""
     expected: str = ""
     """What a run is known to reach."""
+
+
+def judged_options(task: TaskConfig) -> dict[str, Any]:
+    """Return the options of the environment that a policy is evaluated or played in."""
+    return {**task.env_options, **task.eval_env_options}
 
 
 def filed_as(name: str) -> str:

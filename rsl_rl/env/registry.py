@@ -91,6 +91,14 @@ def _pinning(num_envs: int, options: Mapping[str, Any]) -> dict[str, int]:
     return {"thread_affinity_offset": 0} if has_all_cores and is_default and num_envs >= cores else {}
 
 
+def _from_mujoco(identifier: str, num_envs: int, seed: int, device: str, options: dict[str, Any]) -> VecEnv:
+    try:
+        from rsl_rl.env.mujoco import make_mujoco
+    except ImportError as error:
+        raise ImportError(f"MuJoCo is not installed: {INSTALL_LINES['mujoco']} ({error})") from error
+    return make_mujoco(identifier, num_envs, seed, device, options)
+
+
 def _from_gymnasium(identifier: str, num_envs: int, seed: int, device: str, options: dict[str, Any]) -> VecEnv:
     try:
         import gymnasium
@@ -165,4 +173,5 @@ _MAKERS: dict[str, Callable[[str, int, int, str, dict[str, Any]], VecEnv]] = {
     "gym": _from_gymnasium,
     "isaaclab": make_isaaclab,
     "mjlab": make_mjlab,
+    "mujoco": _from_mujoco,
 }

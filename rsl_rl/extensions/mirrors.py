@@ -151,3 +151,12 @@ def go1_joystick(
     accelerometer, which only ``privileged_state`` has, is mirrored as if it sat in the middle of the robot.
     """
     return with_mirror_image(obs, actions, _GO1_GROUPS, _mirror_go1_action)
+
+
+def mujoco_task(
+    obs: TensorDict | None = None, actions: torch.Tensor | None = None, env: Any = None
+) -> tuple[TensorDict | None, torch.Tensor | None]:
+    """Append the mirror image of robots of :class:`rsl_rl.env.mujoco.MujocoVecEnv` whose task has ``mirrors``."""
+    task = env.unwrapped.task
+    groups = {group: Mirror(Part(*task.mirrors[name]) for name in names) for group, names in task.observations.items()}
+    return with_mirror_image(obs, actions, groups, Mirror([Part(*task.mirrors["action"])]))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections import deque
+from collections.abc import Mapping
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,10 @@ from rsl_rl.checkpoint import EVALUATED_RETURN, TRAINING_REWARD
 from rsl_rl.distributed import on_host
 from rsl_rl.env.finite_guard import StepOutcome
 from rsl_rl.runners.run_state import process_state
+from rsl_rl.utils import did_you_mean, listed
 
 if TYPE_CHECKING:
+    from rsl_rl.algorithms.algorithm import Algorithm
     from rsl_rl.runners.on_policy_runner import OnPolicyRunner
 
 # Tag -> what it is called, how many times its usual value is a jump, and below what it is not worth a word.
@@ -85,6 +88,40 @@ class RunawayWatch(Callback):
             kept = None if runner.folder is None else runner.folder.protect_latest(f"before_runaway_{iteration}.pt")
             where = "" if kept is None else f" The checkpoint from before is kept as '{kept}'."
             warnings.warn(f"Iteration {iteration}: {'; '.join(jumps)}.{where}", stacklevel=3)
+
+
+class Annealing(Callback):
+    """Changes numbers of the algorithm linearly, from what it begins with to what they are in the last iteration."""
+
+    def __init__(self, alg: Algorithm, last: Mapping[str, float]) -> None:
+        """Take the names of numbers, and their last values.
+
+        Raises:
+            ValueError: The algorithm has no such number, or a schedule of its own for it.
+        """
+        numbers = {name: value for name, value in vars(alg).items() if type(value) in (int, float) and name[0] != "_"}
+        if getattr(alg, "schedule", None) != "adaptive":
+            numbers["learning_rate"] = alg.learning_rate
+        for name in last:
+            if name not in numbers:
+                kind, hint = type(alg).__name__, did_you_mean(name, numbers)
+                raise ValueError(f"'anneal': {kind} has no number '{name}' to change.{hint} Numbers: {listed(numbers)}.")
+        self._between = {name: (float(numbers[name]), float(value)) for name, value in last.items()}
+
+    def on_learn_begin(self, runner: OnPolicyRunner, obs: TensorDict) -> TensorDict:
+        """Set the numbers of the first iteration."""
+        self._end = runner.completed_iterations + runner.num_learning_iterations
+        self._set(runner.alg, runner.completed_iterations)
+        return obs
+
+    def on_update_end(self, runner: OnPolicyRunner) -> None:
+        """Set the numbers of the next iteration."""
+        self._set(runner.alg, runner.current_learning_iteration + 1)
+
+    def _set(self, alg: Algorithm, iteration: int) -> None:
+        share = min(1.0, iteration / max(1, self._end - 1))
+        for name, (first, last) in self._between.items():
+            setattr(alg, name, first + (last - first) * share)
 
 
 class Checkpointing(Callback):

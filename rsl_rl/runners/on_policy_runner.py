@@ -28,7 +28,7 @@ from rsl_rl.env.contract import ATTRIBUTES, Contract, check_attributes
 from rsl_rl.export import export_onnx, export_pt2, export_torchscript
 from rsl_rl.export.frozen import frozen_copy
 from rsl_rl.models import MLPModel
-from rsl_rl.runners.callbacks import Callback
+from rsl_rl.runners.callbacks import Annealing, Callback
 from rsl_rl.runners.evaluation import Evaluation
 from rsl_rl.runners.nonfinite import NonFinitePolicy
 from rsl_rl.runners.preparation import PreparedRunner
@@ -66,6 +66,8 @@ class OnPolicyRunner(PreparedRunner):
         obs = self._agree(first)
         self._configure_multi_gpu()
         self.alg = construct_algorithm(obs, env, self.cfg, device)
+        if self.cfg.get("anneal"):
+            self.add_callback(Annealing(self.alg, self.cfg["anneal"]))
         self.logger = Logger(
             log_dir,
             self.cfg,
@@ -101,6 +103,7 @@ class OnPolicyRunner(PreparedRunner):
         self.alg.check_ready()
         if "_contract" not in vars(self):
             self._agree(self.env.get_observations())
+        self.num_learning_iterations = num_learning_iterations
         with self._failing_together():
             obs = self._begin(init_at_random_ep_len)
             start = self._start = self.completed_iterations

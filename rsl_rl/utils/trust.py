@@ -79,6 +79,8 @@ def _foreign_module(name: str, key: str) -> str | None:
         scheme, _, identifier = name.partition(":")
         if not identifier or scheme == "envpool":
             return None
+        if scheme == "mujoco":  # A task of the library has a name, another one a place.
+            return identifier.rpartition(":")[0] or None
         if scheme == "gym":
             module, colon, _ = identifier.partition(":")
             return module if colon or identifier.startswith(_GYM_BRIDGES) else None
