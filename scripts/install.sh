@@ -16,8 +16,8 @@ LEVEL=${1:-dev}
 SOURCES="pyproject.toml constraints.txt scripts/install.sh"
 case "$LEVEL" in
     dev) VENV=.venv EXTRAS=dev ;;
-    train) VENV=.venv EXTRAS=envs,plot,video,sweep ;;
-    docs) VENV=.venv EXTRAS=envs,plot,video,sweep,docs ;;
+    train) VENV=.venv EXTRAS=envs,plot,video,viewer,sweep ;;
+    docs) VENV=.venv EXTRAS=envs,plot,video,viewer,sweep,docs ;;
     clients) VENV=.venv-clients SOURCES="pyproject.toml clients/requirements.txt clients/constraints.txt scripts/install.sh" ;;
     torch) VENV=.venv-torch-${TORCH:?names a release, as in TORCH=2.6.0} EXTRAS=dev ;;
     *) echo "usage: sh scripts/install.sh [train | docs | clients | torch]" >&2 && exit 2 ;;
