@@ -24,25 +24,27 @@ from rsl_rl.utils.limits import MOST_ENVIRONMENTS
 from rsl_rl.utils.resolve import search_own_folder
 
 _INSTALL = INSTALL_LINES["envs"]
-_FORMS = "'envpool:ID', 'gym:ID', 'mjlab:ID', 'isaaclab:ID' or 'package.module:factory'"
+_FORMS = "'mujoco:TASK', 'envpool:ID', 'gym:ID', 'mjlab:ID', 'isaaclab:ID' or 'package.module:factory'"
 
 
 def make_env(name: str, num_envs: int = 1, seed: int = 0, device: str = "cpu", **options: Any) -> VecEnv:
     """Make a vectorized environment.
 
     Args:
-        name: ``"envpool:ID"`` for EnvPool, ``"gym:ID"`` for Gymnasium, ``"mjlab:ID"`` for mjlab, ``"isaaclab:ID"`` for
-            Isaac Lab (whose simulator must have been started), or ``"package.module:factory"`` for a callable that
-            takes ``num_envs``, ``seed``, ``device`` and the options, and returns a :class:`VecEnv` or an environment
-            of an earlier layout.
+        name: ``"mujoco:TASK"`` for :class:`rsl_rl.env.mujoco.MujocoVecEnv` (a task of the library, ``file.py:Class`` or
+            ``package.module:Class``), ``"envpool:ID"`` for EnvPool, ``"gym:ID"`` for Gymnasium, ``"mjlab:ID"`` for
+            mjlab, ``"isaaclab:ID"`` for Isaac Lab (whose simulator must have been started), or
+            ``"package.module:factory"`` for a callable that takes ``num_envs``, ``seed``, ``device`` and the options,
+            and returns a :class:`VecEnv` or an environment of an earlier layout.
         num_envs: Number of environments.
         seed: Environments of the same seed behave the same.
         device: Where observations, rewards and dones go.
-        **options: Passed on to the environment. For EnvPool ``num_threads`` is the number of simulation threads
-            (0, the default: one per core, which it does not leave unless ``thread_affinity_offset`` is -1); for
-            Gymnasium ``vectorization_mode`` is ``"sync"`` (default: one process, faster for environments whose step is
-            short) or ``"async"`` (one process per environment). For both, ``groups`` divides a flat observation into
-            groups, see :class:`GymnasiumVecEnv`. For mjlab and Isaac Lab see :mod:`rsl_rl.env.simulators`.
+        **options: Passed on to the environment: to a MuJoCo task any of its attributes. For MuJoCo tasks and EnvPool
+            ``num_threads`` is the number of simulation threads (0, the default: one per core, which EnvPool's do not
+            leave unless ``thread_affinity_offset`` is -1). For Gymnasium ``vectorization_mode`` is ``"sync"`` (default:
+            one process, faster for environments whose step is short) or ``"async"`` (one process per environment). For
+            EnvPool and Gymnasium ``groups`` divides a flat observation into groups, see :class:`GymnasiumVecEnv`. For
+            mjlab and Isaac Lab see :mod:`rsl_rl.env.simulators`.
 
     Raises:
         ValueError: The name is unknown; names near matches. An option is not accepted.
@@ -93,7 +95,7 @@ def _pinning(num_envs: int, options: Mapping[str, Any]) -> dict[str, int]:
 
 def _from_mujoco(identifier: str, num_envs: int, seed: int, device: str, options: dict[str, Any]) -> VecEnv:
     try:
-        from rsl_rl.env.mujoco import make_mujoco
+        from rsl_rl.env.mujoco_tasks import make_mujoco
     except ImportError as error:
         raise ImportError(f"MuJoCo is not installed: {INSTALL_LINES['mujoco']} ({error})") from error
     return make_mujoco(identifier, num_envs, seed, device, options)

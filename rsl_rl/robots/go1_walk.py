@@ -23,7 +23,7 @@ except ImportError:  # copied to a robot
 
 FEET = ("FR", "FL", "RR", "RL")
 FOOT_RADIUS = 0.023  # m
-CLOCK_OFFSETS = np.float32([0.0, 0.5, 0.5, 0.0])  # a trot: FR with RL, FL with RR
+CLOCK_OFFSETS = np.array([0.0, 0.5, 0.5, 0.0], np.float32)  # a trot: FR with RL, FL with RR
 MIRRORED_JOINTS = ((3, 4, 5, 0, 1, 2, 9, 10, 11, 6, 7, 8), (-1, 1, 1) * 4)
 STANDING_HEIGHT = 0.28  # m
 
@@ -105,9 +105,13 @@ class Go1Walk(MujocoTask):
 
     # -- what is seen --------------------------------------------------------------------------------------------------
 
+    def measured(self, state: State) -> np.ndarray:
+        """Velocity forward and to the left, turning rate to the left, [N, 3]."""
+        return np.concatenate([state.velocity[:, :2], state.angular_velocity[:, 2:]], axis=1)
+
     def moves(self, state: State) -> np.ndarray:
         """Whether a robot is to move, [N], bool."""
-        return state.command.any(axis=1)
+        return np.asarray(state.command.any(axis=1))
 
     def gyro(self, state: State) -> np.ndarray:
         """Angular velocity in the frame of the trunk, [N, 3], rad/s."""
@@ -140,7 +144,7 @@ class Go1Walk(MujocoTask):
 
     def off(self, state: State) -> np.ndarray:
         """Velocity less what is asked for: forward, left, turn, [N, 3]."""
-        return np.concatenate([state.velocity[:, :2], state.angular_velocity[:, 2:]], axis=1) - state.command
+        return self.measured(state) - state.command
 
     def track_velocity(self, state: State) -> np.ndarray:
         """1 at the velocity asked for, half at an error of 0.45 m/s."""
@@ -165,7 +169,7 @@ class Go1Walk(MujocoTask):
 
     def pose(self, state: State) -> np.ndarray:
         """Squared distance of the joints from the home pose; abduction counts most, rad^2."""
-        return np.square(state.joint_angles) @ np.tile(np.float32([1.0, 0.2, 0.1]), 4)
+        return np.square(state.joint_angles) @ np.tile(np.array([1.0, 0.2, 0.1], np.float32), 4)
 
     def tilt(self, state: State) -> np.ndarray:
         """Squared sine of the trunk's inclination."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 # The packages by name, as in pyproject.toml: on the index the name of this library is another project's.
 INSTALL_LINES = {
     "envs": 'pip install "gymnasium[mujoco]" envpool',
+    "mujoco": "pip install mujoco",
     "plot": "pip install matplotlib",
     "video": 'pip install "imageio[ffmpeg]"',
     "sweep": "pip install optuna",
