@@ -51,8 +51,8 @@ class PlayArguments:
     seed: Seed = 1000
     """Seed of the environments."""
     video: Path | None = None
-    """Record an episode, or the first 10 seconds of a longer one, into this file (.mp4 or .gif). A Go1 is shown in
-    plain MuJoCo instead, three seconds each walking forward, turning and walking sideways."""
+    """Record an episode, or the first 10 seconds of a longer one, into this file (.mp4 or .gif); of a robot that takes
+    commands, three seconds of each."""
     json: bool = False
     """Print the result as JSON."""
     trust: bool = False

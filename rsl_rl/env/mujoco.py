@@ -18,6 +18,7 @@ from typing import Any
 import mujoco
 import mujoco.rollout
 import numpy as np
+import numpy.typing as npt
 import torch
 from tensordict import TensorDict
 
@@ -187,6 +188,18 @@ class MujocoVecEnv(VecEnv):
         """What is asked of the robots, [N, commands]; may be written after ``command_is_held`` was set."""
         return self._memory["command"]
 
+    def ask(self, command: npt.ArrayLike | None) -> TensorDict:
+        """Ask all robots for this, from now on and in new episodes, and return what they observe.
+
+        Args:
+            command: [commands], or [N, commands] with one for each; None to draw commands at random as before.
+        """
+        self.command_is_held = command is not None
+        if command is not None:
+            self.command[:] = command
+        self._obs = self.task.observe(self.state(), self._generator)
+        return self.get_observations()
+
     @property
     def qpos(self) -> np.ndarray:
         """Positions, [N, nq], of the model; may be written between two steps."""
@@ -322,8 +335,8 @@ class MujocoVecEnv(VecEnv):
                 self.qpos[ids], self.qvel[ids] = qpos, qvel
 
     def _episode_log(self, ids: np.ndarray, lengths: np.ndarray, ends: Mapping[str, np.ndarray]) -> dict[str, Any]:
-        """Return means over the episodes that have ended: of every reward term per second, and of how they ended."""
-        means = (self._reward_sums[ids] / (lengths * self.step_dt)[:, None]).mean(axis=0)
+        """Return means over the episodes that have ended: of every weighted reward term, and of how they ended."""
+        means = (self._reward_sums[ids] / lengths[:, None]).mean(axis=0)
         log = {f"Episode_Reward/{name}": float(mean) for name, mean in zip(self.task.rewards, means, strict=True)}
         return log | {f"Episode_Termination/{name}": float(values[ids].mean()) for name, values in ends.items()}
 

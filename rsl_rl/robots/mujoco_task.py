@@ -328,6 +328,7 @@ class MujocoTask:
         elif isinstance(default, (Mapping, Sequence)) and not isinstance(default, str):
             fits = Mapping if isinstance(default, Mapping) else (list, tuple)
         checked: Any = value
+        table: Any = default
         if not isinstance(value, fits) or (isinstance(value, bool) and fits is not bool):
             raise TypeError(f"{kind}'s option '{name}' is like {default!r}, got {value!r}.")
         numbers = _numbers(value)
@@ -344,7 +345,7 @@ class MujocoTask:
                 low, high, chance = (*_numbers(given), math.nan, math.nan, math.nan)[:3]
                 if not (low <= high and 0 <= chance <= 1):
                     raise ValueError(f"{kind}'s command '{key}' is lowest, highest, chance (0 to 1), got {given!r}.")
-        return {**default, **checked} if isinstance(checked, Mapping) else checked
+        return {**table, **checked} if isinstance(checked, Mapping) else checked
 
     def _check_terms(self) -> None:
         """Ask every term about robots at home, so that a mistake in one is found before anything has begun."""
