@@ -43,6 +43,8 @@ class MLPModel(nn.Module):
     """
 
     is_recurrent: bool = False
+    copies: int = 1
+    """Mirror images of each observation that the network sees, that itself included, each with a hidden state."""
     _answers_itself = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

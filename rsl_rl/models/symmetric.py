@@ -34,7 +34,7 @@ class SymmetricModel(MLPModel):
         seen = self._groups(maps.seen(vectors))
         if masks is not None:
             states = changed_state(hidden_state, maps.per_copy)
-            output = super().head_output(seen, masks.repeat(1, maps.copies), states)
+            output = super().head_output(seen, masks.repeat(1, self.copies), states)
             return maps.combined(output, unpad_trajectories(vectors, masks))
         self.reset(None, changed_state(self.get_hidden_state(), maps.per_copy))
         output = super().head_output(seen)
@@ -110,6 +110,7 @@ def make_symmetric(
         maps = HalfCycle(mirrors[0], outputs[0], shape, clock)
     if not isinstance(model, SymmetricModel):
         model.__class__ = type(kind, (SymmetricModel, type(model)), {"__module__": type(model).__module__})
+    model.copies = maps.copies
     model.symmetry_maps = maps.to(device)  # type: ignore[assignment] (a SymmetricModel now)
 
 

@@ -7,8 +7,6 @@ Legend: B samples, d entries of an observation, k images (the original first, th
 network gives for a sample, A actions.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
