@@ -116,7 +116,8 @@ SIGNATURES = {
     "rsl_rl.extensions:RandomNetworkDistillation.get_intrinsic_reward": "self obs",
     "rsl_rl.extensions:RandomNetworkDistillation.get_rnd_state": "self obs",
     "rsl_rl.extensions:Symmetry": (
-        "env data_augmentation_func use_data_augmentation=False use_mirror_loss=False mirror_loss_coeff=0.0"
+        "env data_augmentation_func use_data_augmentation=False use_mirror_loss=False mirror_loss_coeff=0.0 "
+        "equivariant=False half_cycle=None"
     ),
     "rsl_rl.extensions:Symmetry.augment_batch": "self batch original_batch_size",
     "rsl_rl.extensions:Symmetry.compute_loss": "self actor batch original_batch_size",
