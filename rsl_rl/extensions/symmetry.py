@@ -57,9 +57,11 @@ class Symmetry(Extension):
             use_data_augmentation: Append the mirrored samples to every mini-batch.
             use_mirror_loss: Add the mirror loss; without it the loss is only logged.
             mirror_loss_coeff: Weight of the mirror loss.
-            equivariant: Make actor and critic exactly symmetric: they evaluate every image, and the mean counts.
-            half_cycle: Make them exactly symmetric by the clock of the gait, at no such cost: observation group ->
-                the entry of it that holds the sine of the phase. Where it is negative, they see and act in the mirror.
+            equivariant: Make actor and critic exactly symmetric: each evaluates all images, and their mean, mirrored
+                back, is the output.
+            half_cycle: Make them exactly symmetric without a second pass, by a gait clock: for each observation group
+                that has one, the entry with the sine of the phase. Where it is negative, they see and act in the
+                mirror.
 
         Raises:
             ValueError, TypeError, ImportError, AttributeError: There is no such function, or both are chosen.
@@ -186,7 +188,7 @@ class Symmetry(Extension):
         images = torch.cat([*(copies[key] for key in sizes), copied_actions], dim=-1).detach().float().cpu()
         images = images.view(-1, len(vectors), total)
         matrices = images[:, 1 : 1 + total].mT
-        if images[:, 0].any() or not torch.allclose(images, vectors @ matrices.mT, rtol=1e-4, atol=1e-4):
+        if not torch.allclose(images, vectors @ matrices.mT, rtol=1e-4, atol=1e-4):
             raise ValueError(
                 f"{self._name} is not linear, as it has to be for equivariant and half_cycle: it may exchange, negate "
                 "and mix entries, but not shift, wrap or clip them. Give a phase as its sine and cosine, for example; "

@@ -84,7 +84,7 @@ def make_symmetric(
     if others := [group for group in model.obs_group_specs if group not in images.groups]:
         raise ValueError(
             f"The {name} cannot be made symmetric: of the groups that it sees, {listed(others)} are no vectors "
-            "[num_envs, size]. Use data augmentation instead."
+            "[num_envs, size]. Only vectors are mirrored exactly."
         )
     device = next(model.parameters()).device
     observations = images.of([*model.obs_group_specs])
