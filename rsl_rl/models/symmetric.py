@@ -13,15 +13,15 @@ from torch import nn
 
 from rsl_rl.core.trajectories import unpad_trajectories
 from rsl_rl.models.mlp_model import MLPModel, Observations
-from rsl_rl.modules import HiddenState, changed_state
+from rsl_rl.modules import Distribution, HiddenState, changed_state
 from rsl_rl.modules.reflection import Equivariance, HalfCycle, MirrorImages, NoSymmetry, Reflection
 from rsl_rl.utils import listed
 
 
 class SymmetricModel(MLPModel):
-    """Stands before the class of a model: its network sees mirror images, and its output is mirrored back.
+    """A model whose network sees mirror images, and whose output is mirrored back; see :func:`make_symmetric`.
 
-    Between two steps the hidden state of all images is one, [layers, N, copies * hidden].
+    Between two steps the hidden states of all images are kept as one, [layers, N, copies * hidden].
     """
 
     symmetry_maps: NoSymmetry
@@ -93,14 +93,7 @@ def make_symmetric(
     outputs: list[nn.Module] = [nn.Identity() for _ in observations[1:]]
     shape = [-1]
     if gives_actions:
-        matrices = images.actions.to(device)
-        if model.distribution is not None:
-            shape = model.distribution.input_dim
-            shape = [shape] if isinstance(shape, int) else list(shape)
-            if not _permutes(images.actions):
-                raise ValueError(f"{images.name} must only exchange and negate actions, or the {name} explores unlike.")
-            matrices = model.distribution.mirrored(matrices)
-            _check_output(model.distribution, shape, matrices, images.actions.to(device))
+        matrices, shape = _output_mirrors(model.distribution, name, images, device)
         outputs = [Reflection(matrix) for matrix in matrices[1:]]
     mirrors = [Reflection(matrix) for matrix in observations[1:]]
     if half_cycle is None:
@@ -114,22 +107,32 @@ def make_symmetric(
     model.symmetry_maps = maps.to(device)  # type: ignore[assignment] (a SymmetricModel now)
 
 
-def _permutes(matrices: torch.Tensor) -> bool:
-    return bool(((matrices != 0).sum(dim=-1) == 1).all() and (matrices.abs().amax(dim=-1) == 1).all())
-
-
-def _check_output(distribution: Any, shape: list[int], outputs: torch.Tensor, actions: torch.Tensor) -> None:
-    """Raise ValueError unless mirrored outputs of a network give mirrored actions: subclasses may squash or shift."""
-    flat = torch.randn(8, outputs.shape[-1], generator=torch.Generator().manual_seed(0)).to(outputs)
+def _output_mirrors(
+    distribution: Distribution | None, name: str, images: MirrorImages, device: torch.device
+) -> tuple[torch.Tensor, list[int]]:
+    """Return the mirrors [k, D, D] of what the head gives, flattened, and its shape for one sample."""
+    actions = images.actions.to(device)
+    if distribution is None:
+        return actions, [-1]
+    if ((actions != 0).sum(dim=-1) != 1).any() or (actions.abs().amax(dim=-1) != 1).any():
+        raise ValueError(
+            f"{images.name} may only exchange and negate actions: if it mixes them, the independent noise of the {name} "
+            "has no mirror image."
+        )
+    size = distribution.input_dim
+    shape = [size] if isinstance(size, int) else list(size)
+    outputs = distribution.mirrored(actions)
+    samples = torch.randn(8, outputs.shape[-1], generator=torch.Generator().manual_seed(0)).to(device)
     with torch.no_grad():
-        plain = distribution.deterministic_output(flat.unflatten(-1, shape))
+        plain = distribution.deterministic_output(samples.unflatten(-1, shape))
         for output, action in zip(outputs, actions, strict=True):
-            mirrored = distribution.deterministic_output((flat @ output.T).unflatten(-1, shape))
-            if not torch.allclose(mirrored, plain @ action.T, rtol=1e-3, atol=1e-4):
+            mirrored = distribution.deterministic_output((samples @ output.T).unflatten(-1, shape))
+            if not torch.allclose(mirrored, plain @ action.T, rtol=1e-3, atol=1e-4):  # A subclass may squash or shift.
                 raise ValueError(
                     f"{type(distribution).__name__} does not give the mirrored action for the mirrored output of a "
                     "network: it needs a method mirrored() of its own, or bounds that are symmetric about 0."
                 )
+    return outputs, shape
 
 
 def _clock(

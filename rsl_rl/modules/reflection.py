@@ -44,7 +44,7 @@ class Reflection(nn.Module):
 
 
 class NoSymmetry(nn.Module):
-    """What stands around a network: the observations that it sees, and what becomes of its output. Here nothing."""
+    """Says what a network sees of observations, and what becomes of its output: here both stay as they are."""
 
     def __init__(self, copies: int = 1) -> None:
         """Remember how many copies of every sample the network sees."""
@@ -157,14 +157,16 @@ class MirrorImages:
         return self.observations[:, chosen][:, :, chosen]
 
     def check_group(self, matrices: Sequence[torch.Tensor]) -> None:
-        """Raise ValueError unless every image is undone by itself, and the image of an image is another one."""
+        """Raise ValueError unless matrices [d, d], of which the first is the identity, are a group of involutions."""
         for first in matrices:
             for second in matrices:
                 product = first @ second
                 wanted = matrices[:1] if first is second else matrices
                 if not any(torch.allclose(product, each, rtol=1e-4, atol=1e-4) for each in wanted):
-                    which = "twice" if first is second else "one after the other"
+                    problem = "twice does not give back the original"
+                    if first is not second:
+                        problem = "by one image and then by another gives none of the images"
                     raise ValueError(
-                        f"{self.name} makes images that give none of the others when they are taken {which}. A model "
-                        "can be symmetric only if each is its own inverse, and the images of images are images, too."
+                        f"{self.name} is refused: mirroring {problem}. For an exactly symmetric model the images must "
+                        "form a group in which each is its own inverse, such as left-right, front-back and both."
                     )
