@@ -116,8 +116,8 @@ def _output_mirrors(
         return actions, [-1]
     if ((actions != 0).sum(dim=-1) != 1).any() or (actions.abs().amax(dim=-1) != 1).any():
         raise ValueError(
-            f"{images.name} may only exchange and negate actions: if it mixes them, the independent noise of the {name} "
-            "has no mirror image."
+            f"{images.name} may only exchange and negate actions: if it mixes them, the independent noise of the "
+            f"{name} has no mirror image."
         )
     size = distribution.input_dim
     shape = [size] if isinstance(size, int) else list(size)
