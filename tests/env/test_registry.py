@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ast
 import os
-import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,7 +20,6 @@ from tests.envs import PointEnv
 from tests.processes import python
 
 register()
-needs_envpool = pytest.mark.skipif(sys.version_info < (3, 11), reason="EnvPool's wheels start at Python 3.11")
 
 
 def play(env: VecEnv, steps: int, seed: int = 0) -> torch.Tensor:
@@ -90,7 +88,7 @@ def test_missing_package_gives_its_install_line(package: str, name: str) -> None
     assert 'pip install "gymnasium[mujoco]" envpool' in done.stdout or "Python 3.11 or newer" in done.stdout
 
 
-@needs_envpool
+@pytest.mark.envpool
 class TestEnvPool:
     def test_it_acts_like_single_environments_that_are_reset_by_hand(self) -> None:
         # Task seeds: environment i of a pool is seeded with seed + i.

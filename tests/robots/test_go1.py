@@ -18,7 +18,6 @@ from rsl_rl.robots import go1, offscreen
 from rsl_rl.robots.go1 import OBSERVATION, Go1
 
 mujoco: Any = pytest.importorskip("mujoco")
-needs_envpool = pytest.mark.skipif(sys.version_info < (3, 11), reason="EnvPool's wheels start at Python 3.11")
 ROBOTS = Path(go1.__file__).parent
 XMLS = "mujoco/playground/assets/mujoco_playground/_src/locomotion/go1/xmls"
 LIMBS = ["hip", "thigh", "calf"]
@@ -85,11 +84,12 @@ def test_the_same_control_moves_both_models_alike(trained_on: Any) -> None:
     assert np.abs(robot.data.qpos[7:] - robot.default_pose).max() > 0.1
 
 
-@needs_envpool
+@pytest.mark.envpool
 @pytest.mark.parametrize("seed", [3, 4])
 def test_observations_follow_those_of_the_training_step_by_step(seed: int) -> None:
     """From the same state and by the same actions; EnvPool tells enough of its first state to begin from it."""
-    envpool: Any = pytest.importorskip("envpool")
+    import envpool
+
     task = "Go1JoystickFlatTerrain-v1"
     env = envpool.make(task, env_type="gymnasium", num_envs=1, seed=seed, noise_level=0.0)
     groups, _ = env.reset()
@@ -108,9 +108,10 @@ def test_observations_follow_those_of_the_training_step_by_step(seed: int) -> No
     env.close()
 
 
-@needs_envpool
+@pytest.mark.envpool
 def test_sensors_err_as_much_as_in_training() -> None:
-    envpool: Any = pytest.importorskip("envpool")
+    import envpool
+
     robot, exact = Go1(noise=1.0, seed=1), Go1()
     ours = np.array([robot.observation() - exact.observation() for _ in range(1000)])
     np.testing.assert_array_equal(Go1(noise=1.0, seed=1).observation() - exact.observation(), ours[0])
