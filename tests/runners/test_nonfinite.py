@@ -131,6 +131,7 @@ def test_without_the_check_bad_numbers_stop_at_the_update() -> None:
     assert all_finite(runner)
 
 
+@pytest.mark.envpool
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_a_policy_still_learns_to_balance_a_cart_pole() -> None:
     env = make_env("envpool:CartpoleBalance-v1", num_envs=32, seed=1)
