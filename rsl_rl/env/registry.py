@@ -66,7 +66,8 @@ def _from_envpool(identifier: str, num_envs: int, seed: int, device: str, option
         import envpool
     except ImportError as error:
         newer = "it needs Python 3.11 or newer; 'gym:' environments do not"
-        raise ImportError(f"EnvPool is not installed: {_INSTALL if sys.version_info >= (3, 11) else newer}") from error
+        line = INSTALL_LINES["envpool"] if sys.version_info >= (3, 11) else newer
+        raise ImportError(f"EnvPool is not installed: {line}") from error
     cfg = {"env": f"envpool:{identifier}", "num_envs": num_envs, "seed": seed, **options}
     groups = options.pop("groups", None)
     known = envpool.list_all_envs()
@@ -97,7 +98,7 @@ def _from_mujoco(identifier: str, num_envs: int, seed: int, device: str, options
     try:
         from rsl_rl.env.mujoco_tasks import make_mujoco
     except ImportError as error:
-        raise ImportError(f"MuJoCo is not installed: {INSTALL_LINES['mujoco']} ({error})") from error
+        raise ImportError(f"MuJoCo is not installed: {_INSTALL} ({error})") from error
     return make_mujoco(identifier, num_envs, seed, device, options)
 
 
