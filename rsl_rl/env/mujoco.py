@@ -246,6 +246,7 @@ class MujocoVecEnv(VecEnv):
             "action_scale": [task.action_scale] * self.num_actions,
             "observation_names": names,
             "observation_terms_scale": [float(task.scales.get(name, 1.0)) for name in names],
+            "observation_terms_size": list(task.widths(group).values()),
             "command_names": list(task.commands),
         }
 

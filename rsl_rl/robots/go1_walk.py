@@ -76,7 +76,7 @@ class Go1Walk(MujocoTask):
     """Steps of a pair of feet per second."""
     swing_height: float = 0.08
     """How high a foot is lifted, m."""
-    tracking_width: float = 0.2
+    tracking_width: float = 0.1
     """Squared error, in (m/s)^2 or (rad/s)^2, at which half of the reward for tracking is left."""
     push_velocity: float = 0.5
     """Largest change of the velocity by a push, m/s."""
