@@ -321,11 +321,8 @@ class Algorithm(RawModels, ABC):
         for model, hidden_state, number in zip(models, state["hidden_states"], copies, strict=False):
             first = hidden_state[0] if isinstance(hidden_state, (tuple, list)) else hidden_state
             # A run with another number of environments or images starts with an empty memory.
-            if (
-                first is not None
-                and number == model.copies
-                and (self.storage is None or first.shape[1] == self.storage.num_envs)
-            ):
+            fits = first is not None and (self.storage is None or first.shape[1] == self.storage.num_envs)
+            if fits and number == model.copies:
                 model.reset(None, changed_state(hidden_state, lambda state: state.to(self.device)))
         for extension in self.extensions:
             beginning = f"{extension.loss_name}_"

@@ -111,17 +111,21 @@ class HalfCycle(NoSymmetry):
     """
 
     output_shape: Final[list[int]]
+    is_invariant: Final[bool]
 
     def __init__(self, observation: nn.Module, output: nn.Module, output_shape: Sequence[int], clock: int) -> None:
         """Take the mirror of observations [..., d], that of outputs [..., D], their shape, and the clock's entry."""
         super().__init__()
         self.observation, self.output = observation, output
         self.output_shape, self.clock = list(output_shape), clock
+        self.is_invariant = isinstance(output, nn.Identity)
 
     def seen(self, obs: torch.Tensor) -> torch.Tensor:  # noqa: D102
         return torch.where(self._is_second(obs), self.observation(obs), obs)
 
     def combined(self, output: torch.Tensor, obs: torch.Tensor) -> torch.Tensor:  # noqa: D102
+        if self.is_invariant:
+            return output
         flat = output.flatten(-len(self.output_shape))
         return torch.where(self._is_second(obs), self.output(flat), flat).unflatten(-1, self.output_shape)
 
