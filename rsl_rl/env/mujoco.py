@@ -236,17 +236,17 @@ class MujocoVecEnv(VecEnv):
     def deployment_metadata(self) -> dict[str, Any]:
         """Return what a controller has to know, by the field's names; see :class:`VecEnv`."""
         task, model = self.task, self.task.model
-        group = next(iter(task.observations))
-        names = list(task.observations[group])
+        observations = {group: list(names) for group, names in task.observations.items()}
+        scales = {group: [float(task.scales.get(name, 1.0)) for name in names] for group, names in observations.items()}
         return {
             "joint_names": task.joint_names,
             "joint_stiffness": model.actuator_gainprm[:, 0].tolist(),
             "joint_damping": (model.dof_damping[task.joint_dofs] - model.actuator_biasprm[:, 2]).tolist(),
             "default_joint_pos": task.default_joint_pos.tolist(),
             "action_scale": [task.action_scale] * self.num_actions,
-            "observation_names": names,
-            "observation_terms_scale": [float(task.scales.get(name, 1.0)) for name in names],
-            "observation_terms_size": list(task.widths(group).values()),
+            "observation_names": observations,
+            "observation_terms_scale": scales,
+            "observation_terms_size": {group: list(task.widths(group).values()) for group in observations},
             "command_names": list(task.commands),
         }
 

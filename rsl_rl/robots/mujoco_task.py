@@ -115,7 +115,7 @@ class MujocoTask:
     """
 
     xml: str | Path
-    """MJCF file, beside the file of the task unless absolute; or replace :meth:`spec`."""
+    """MJCF file, beside the file of the class that names it; or replace :meth:`spec`."""
     home: str = "home"
     """Keyframe with the pose, and the controls, that the action 0 asks for; without one all is zero."""
     control_dt: float = 0.02
@@ -211,7 +211,11 @@ class MujocoTask:
 
     def spec(self) -> Any:
         """Return the model as an ``mujoco.MjSpec``, which may be changed before it is compiled."""
-        return mujoco.MjSpec.from_file(str(self.path(self.xml)))
+        file = Path(self.xml).expanduser()
+        if "xml" not in vars(self):  # no option, but an attribute of this class
+            [named_by, *_] = [base for base in type(self).__mro__ if "xml" in vars(base)]
+            file = Path(inspect.getfile(named_by)).parent / file
+        return mujoco.MjSpec.from_file(str(file))
 
     def measured(self, state: State) -> np.ndarray:
         """Return what the commands ask for as it is, [N, commands], in the same units."""
@@ -228,10 +232,6 @@ class MujocoTask:
         """Change, in place, what is remembered (``state.memory``) after a step and before the next observation."""
 
     # ------------------------------------------------------------------------------------------------------------------
-
-    def path(self, name: str | Path) -> Path:
-        """Return the place of a file beside that of the task."""
-        return Path(inspect.getfile(type(self))).parent / name
 
     def compiled(self, discard_visual: bool = False) -> Any:
         """Return a new ``mujoco.MjModel``, with all that is only drawn unless ``discard_visual``."""

@@ -126,15 +126,17 @@ class TestAStep:
         robots = [mujoco.MjData(model) for _ in range(3)]
         for index, data in enumerate(robots):
             data.qpos[:], data.qvel[:] = env.qpos[index], env.qvel[index]
+        standing, compared = np.ones(3, bool), 0
         for actions in random_actions(env, 40):
-            env.step(0.3 * actions)
+            standing &= ~env.step(0.3 * actions)[2].numpy()
             for index, data in enumerate(robots):
                 data.ctrl[:] = task.control(np.clip(0.3 * actions[index : index + 1].numpy(), -2, 2))[0]
                 mujoco.mj_step(model, data, nstep=task.substeps)
-                if env.episode_length_buf[index] > 0:
+                if standing[index]:
+                    compared += 1
                     np.testing.assert_allclose(env.qpos[index], data.qpos, atol=1e-9)
                     np.testing.assert_allclose(env._sensors[index], data.sensordata, atol=1e-6)
-        assert int(env.episode_length_buf.min()) > 10, "most of it was compared"
+        assert compared > 60
 
     def test_says_how_an_episode_ended_and_what_was_seen_last(self) -> None:
         env = carts(2, start=0.99, delay=(0.0, 0.0))
@@ -153,6 +155,7 @@ class TestAStep:
 
     def test_logs_every_weighted_term_as_a_mean_over_the_episodes_that_ended(self) -> None:
         env = carts(2)
+        env.ask([0.3])
         for step in range(5):
             env.qpos[:] = [[0.1 * step], [0.2 * step]]
             _, _, dones, extras = env.step(act(0.0, 0.0))
@@ -161,7 +164,7 @@ class TestAStep:
         assert log["Episode_Reward/alive"] == pytest.approx(2.0)
         assert log["Episode_Reward/place"] == pytest.approx(-3.0 * np.mean([0.2, 0.4]))
         assert "Episode_Reward/unused" in log
-        np.testing.assert_allclose(log["error_goal"], [0.4, 0.8] - env_commands(env), rtol=1e-5)
+        np.testing.assert_allclose(log["error_goal"], [0.1, 0.5], rtol=1e-5)
 
     def test_episodes_end_where_their_assigned_length_says(self) -> None:
         env = carts(3)
@@ -175,11 +178,6 @@ class TestAStep:
         contract.check(env.get_observations(), "get_observations")
         for actions in random_actions(env, 60):
             contract.check(env.step(actions))
-
-
-def env_commands(env: MujocoVecEnv) -> np.ndarray:
-    """The commands under which the step before was made: episodes that ended have new ones."""
-    return env.last_commands if hasattr(env, "last_commands") else np.zeros(2)
 
 
 class TestWhatDiffers:
@@ -203,7 +201,6 @@ class TestWhatDiffers:
         frictions = np.array([model.geom_friction[:, 0].max() for model in env._models])
         np.testing.assert_allclose(frictions / env.task.model.geom_friction[:, 0].max(), env._variations[:, 0])
         assert len(set(frictions)) == 8
-        assert all(model is carts().task.model or True for model in carts()._models)
         assert len({id(model) for model in carts(5)._models}) == 1
 
     def test_events_happen_as_often_as_they_should(self) -> None:
@@ -377,7 +374,7 @@ class TestATaskOfOnesOwn:
 def test_what_is_only_drawn_is_not_simulated_and_masses_stay() -> None:
     task = task_class("go1-walk")()
     drawn, simulated = task.compiled(), task.model
-    assert drawn.ngeom > 60
+    assert drawn.ngeom > 50
     assert simulated.ngeom == 5
     np.testing.assert_array_equal(drawn.body_mass, simulated.body_mass)
 
