@@ -72,6 +72,8 @@ class Go1Walk(MujocoTask):
     metrics = ("error_velocity", "error_turn")
     events = {"push": 0.0}
 
+    standing: float = 0.1
+    """Share of the commands that are to stand still, beside those in which all happen to be zero."""
     clock_frequency: float = 3.0
     """Steps of a pair of feet per second."""
     swing_height: float = 0.08
@@ -90,6 +92,11 @@ class Go1Walk(MujocoTask):
         qpos[:, 2] += generator.uniform(0.0, 0.03, count)
         qvel[:, :6] = generator.uniform(-0.5, 0.5, (count, 6))
         memory["phase"][:] = generator.random(count)
+
+    def draw_commands(self, count: int, generator: np.random.Generator) -> np.ndarray:
+        """Return new commands, [count, 3]."""
+        commands = super().draw_commands(count, generator)
+        return commands * (generator.random(count) >= self.standing)[:, None]
 
     def advance(self, state: State) -> None:
         """Let the gait clock go on where the robot is to move, and rest where it is to stand."""

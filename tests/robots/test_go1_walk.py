@@ -51,8 +51,11 @@ def test_masses_joints_and_actuators_are_those_of_menagerie_and_playground() -> 
 
 def test_the_mirror_image_of_a_robot_moves_as_its_mirror_image() -> None:
     task = Go1Walk(noise_level=0.0, iterations=50)
-    # The trunk's centre of mass lies 2 mm, and two of its products of inertia a little, beside the plane of symmetry.
-    task.model.body_ipos[1, 1], task.model.body_iquat[1] = 0.0, [0.0, np.sqrt(0.5), 0.0, np.sqrt(0.5)]
+    # The real robot is not quite symmetric: its trunk's centre of mass lies 2 mm beside the plane, and its calves are
+    # all alike.
+    for name in ("trunk", "FR_calf", "FL_calf", "RR_calf", "RL_calf"):
+        body = task.model.body(name)
+        body.ipos[1], body.iquat[:] = 0.0, [np.sqrt(0.5), 0.0, np.sqrt(0.5), 0.0]
     env = MujocoVecEnv(task, 2, seed=3)
     order, signs = np.array(task.mirrors["action"][0]), np.array(task.mirrors["action"][1])
     qpos, qvel = env.qpos, env.qvel
@@ -66,14 +69,14 @@ def test_the_mirror_image_of_a_robot_moves_as_its_mirror_image() -> None:
     env._memory["phase"][:] = [0.1, 0.6]  # half a cycle later
     env.ask([[0.8, 0.3, -0.5], [0.8, -0.3, 0.5]])
     generator = torch.Generator().manual_seed(0)
-    for _ in range(15):
+    for _ in range(12):
         _, both_actions = mujoco_task(None, 0.5 * torch.randn(1, 12, generator=generator), env)
         assert both_actions is not None
         obs, rewards, _, _ = env.step(both_actions)
         both, _ = mujoco_task(obs[:1], None, env)
         assert both is not None
         for group in ("actor", "critic"):
-            torch.testing.assert_close(both[group][1], obs[group][1], atol=5e-3, rtol=1e-2)
+            torch.testing.assert_close(both[group][1], obs[group][1], atol=2e-3, rtol=1e-3)
     torch.testing.assert_close(rewards[0], rewards[1], atol=1e-3, rtol=0.05)
 
 
