@@ -23,7 +23,7 @@ from rsl_rl.cli.run_folder import EXPORTS, Run, check_finite
 from rsl_rl.cli.train import make_runner, seed_everything
 from rsl_rl.config.task import TaskConfig, judged_options
 from rsl_rl.utils import listed
-from rsl_rl.utils.ranges import Count, Seed
+from rsl_rl.utils.ranges import Count, Port, Seed
 
 if TYPE_CHECKING:  # What needs torch is imported where it is used: a mistake in the arguments is reported before.
     import torch
@@ -53,6 +53,14 @@ class PlayArguments:
     video: Path | None = None
     """Record an episode, or the first 10 seconds of a longer one, into this file (.mp4 or .gif). A Go1 is shown in
     plain MuJoCo instead, three seconds each walking forward, turning and walking sideways."""
+    view: bool = False
+    """Show it in the browser instead, in real time, and steer it there; for environments of MuJoCo."""
+    port: Port | None = None
+    """Port of the viewer; None for 8080, or the next free one."""
+    host: str = "127.0.0.1"
+    """Address that the viewer can be reached at; 0.0.0.0 lets every machine of the network steer."""
+    browser: bool = True
+    """Open the browser where there is a screen."""
     json: bool = False
     """Print the result as JSON."""
     trust: bool = False
@@ -63,8 +71,13 @@ def run(arguments: list[str]) -> None:
     """Play the policy of a run."""
     chosen = parsed(PlayArguments, arguments, prog="rsl-rl play")
     with user_errors():
+        if chosen.view and (chosen.json or chosen.video is not None):
+            raise ValueError("--view shows the policy until it is ended: it takes neither --video nor --json.")
         found = Run(chosen.run)
         task = found.task(chosen.trust)
+        if chosen.view:
+            _view(chosen, found, task)
+            return
         from rsl_rl.cli.video import prepare_video, record_video
         from rsl_rl.env import make_env
         from rsl_rl.runners.episodes import play_episodes
@@ -85,6 +98,29 @@ def run(arguments: list[str]) -> None:
         say(f"Recording {chosen.video}; without a graphics card a picture takes a fifth of a second ...", flush=True)
         with user_errors():
             say(*record_video(task, policy, chosen.video, chosen.seed), sep="\n")
+
+
+def _view(chosen: PlayArguments, found: Run, task: TaskConfig) -> None:
+    """Show a policy in the browser until Ctrl-C."""
+    from rsl_rl.cli.viewer.server import require_viser
+
+    require_viser()  # before anything that takes long
+    from rsl_rl.cli.viewer.policies import NEWEST
+    from rsl_rl.cli.viewer.viewer import Viewer
+
+    seed_everything(chosen.seed, 1)
+    kind, source = policy_file(found, chosen.policy)
+    is_newest = found.file is None and chosen.policy in ("auto", "checkpoint")
+    viewer = Viewer(
+        task,
+        found.folder,
+        lambda policies: NEWEST if is_newest else policies.add(kind, source),
+        chosen.seed,
+        chosen.host,
+        chosen.port,
+    )
+    print(f"{task.name}: {with_origin(source)}\nSee it at {viewer.address}   (Ctrl-C ends it)", flush=True)
+    viewer.run(chosen.browser)
 
 
 def policy_file(run: Run, kind: str) -> tuple[str, Path]:
@@ -126,11 +162,17 @@ def load_policy(task: TaskConfig, env: VecEnv, kind: str, file: Path) -> Policy:
 
 def load_runner(task: TaskConfig, env: VecEnv, checkpoint: Path) -> OnPolicyRunner:
     """Return a runner of a task, on the CPU, with the models of a checkpoint."""
+    runner = make_runner(dataclasses.replace(task, device="cpu"), env, None, checkpoint_follows=True)
+    load_into(runner, task, checkpoint)
+    return runner
+
+
+def load_into(runner: OnPolicyRunner, task: TaskConfig, checkpoint: Path) -> None:
+    """Give the policy of a runner of a task the weights of a checkpoint."""
     from rsl_rl.algorithms import Distillation
     from rsl_rl.checkpoint import read_checkpoint, read_from
     from rsl_rl.runners.run_state import config_differences
 
-    runner = make_runner(dataclasses.replace(task, device="cpu"), env, None, checkpoint_follows=True)
     model = "student" if isinstance(runner.alg, Distillation) else "actor"
     document = read_checkpoint(str(checkpoint), map_location="cpu")
     with read_from(checkpoint):
@@ -138,11 +180,10 @@ def load_runner(task: TaskConfig, env: VecEnv, checkpoint: Path) -> OnPolicyRunn
     used = (model, "obs_groups")
     if others := [line for line in config_differences(document.get("config"), runner.cfg) if line.startswith(used)]:
         text = f"'{checkpoint}' is of a run with other settings than '{task.name}': {listed(others[:3])}."
-        warnings.warn(text, stacklevel=2)
+        warnings.warn(text, stacklevel=3)
     state = runner.alg.models()[model].state_dict()
     # The noise of the exploration is not needed to act.
     check_finite({key: value for key, value in state.items() if not key.startswith("distribution.")}, checkpoint)
-    return runner
 
 
 def finite(value: Any) -> Any:

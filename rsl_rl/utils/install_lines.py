@@ -10,6 +10,7 @@ INSTALL_LINES = {
     "envs": 'pip install "gymnasium[mujoco]" envpool',
     "plot": "pip install matplotlib",
     "video": 'pip install "imageio[ffmpeg]"',
+    "viewer": "pip install viser",
     "sweep": "pip install optuna",
     "wandb": "pip install wandb",
     "neptune": "pip install neptune",
