@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # What needs torch is imported where it is used: a mistake in
     import torch
     from tensordict import TensorDict
 
+    from rsl_rl.cli.viewer.viewer import Viewer
     from rsl_rl.env import VecEnv
     from rsl_rl.runners import OnPolicyRunner
     from rsl_rl.runners.episodes import Episodes
@@ -70,20 +71,25 @@ class PlayArguments:
 def run(arguments: list[str]) -> None:
     """Play the policy of a run."""
     chosen = parsed(PlayArguments, arguments, prog="rsl-rl play")
+    viewer: Viewer | None = None
     with user_errors():
         if chosen.view and (chosen.json or chosen.video is not None):
             raise ValueError("--view shows the policy until it is ended: it takes neither --video nor --json.")
         found = Run(chosen.run)
         task = found.task(chosen.trust)
+        seed_everything(chosen.seed, 1)
+        kind, source = policy_file(found, chosen.policy)
         if chosen.view:
-            _view(chosen, found, task)
-            return
+            viewer = _viewer(chosen, found, task, kind, source)
+    if viewer is not None:
+        print(f"{task.name}: {with_origin(source)}\nSee it at {viewer.address}   (Ctrl-C ends it)", flush=True)
+        viewer.run(chosen.browser)
+        return
+    with user_errors():
         from rsl_rl.cli.video import prepare_video, record_video
         from rsl_rl.env import make_env
         from rsl_rl.runners.episodes import play_episodes
 
-        seed_everything(chosen.seed, 1)
-        kind, source = policy_file(found, chosen.policy)
         if chosen.video is not None:
             prepare_video(task, chosen.video)
         env = make_env(task.env, num_envs=min(chosen.episodes, 64), seed=chosen.seed, **judged_options(task))
@@ -100,27 +106,24 @@ def run(arguments: list[str]) -> None:
             say(*record_video(task, policy, chosen.video, chosen.seed), sep="\n")
 
 
-def _view(chosen: PlayArguments, found: Run, task: TaskConfig) -> None:
-    """Show a policy in the browser until Ctrl-C."""
-    from rsl_rl.cli.viewer.server import require_viser
+def _viewer(chosen: PlayArguments, found: Run, task: TaskConfig, kind: str, source: Path) -> Viewer:
+    """Return the viewer of a run, in which the policy of a file acts first."""
+    from rsl_rl.cli.viewer.viewable import check_viewable, require_viser
 
-    require_viser()  # before anything that takes long
+    check_viewable(task.env)
+    require_viser()
     from rsl_rl.cli.viewer.policies import NEWEST
     from rsl_rl.cli.viewer.viewer import Viewer
 
-    seed_everything(chosen.seed, 1)
-    kind, source = policy_file(found, chosen.policy)
-    is_newest = found.file is None and chosen.policy in ("auto", "checkpoint")
-    viewer = Viewer(
+    follows = found.file is None and chosen.policy in ("auto", "checkpoint")
+    return Viewer(
         task,
         found.folder,
-        lambda policies: NEWEST if is_newest else policies.add(kind, source),
+        lambda policies: NEWEST if follows else policies.add(kind, source),
         chosen.seed,
         chosen.host,
         chosen.port,
     )
-    print(f"{task.name}: {with_origin(source)}\nSee it at {viewer.address}   (Ctrl-C ends it)", flush=True)
-    viewer.run(chosen.browser)
 
 
 def policy_file(run: Run, kind: str) -> tuple[str, Path]:

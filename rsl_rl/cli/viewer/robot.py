@@ -16,16 +16,12 @@ import torch
 from tensordict import TensorDict
 
 from rsl_rl.cli.viewer.joystick import axis_of
+from rsl_rl.cli.viewer.viewable import not_viewable
 from rsl_rl.config.task import TaskConfig, judged_options
 from rsl_rl.env import VecEnv, make_env
 
 PUSH_VELOCITY = 0.5
 """What a push adds to the velocity of a robot, m/s, in any direction."""
-
-
-def can_be_viewed(env: str) -> bool:
-    """Return whether environments of this name may be ones that the viewer shows; only making one says for sure."""
-    return env.startswith(("mujoco:", "gym:"))
 
 
 def make_robot(task: TaskConfig, seed: int) -> Robot:
@@ -34,12 +30,6 @@ def make_robot(task: TaskConfig, seed: int) -> Robot:
     Raises:
         ValueError: It is none of MuJoCo's; says what shows it instead.
     """
-    refusal = (
-        f"The viewer shows environments of MuJoCo that run in this process, 'mujoco:TASK' and 'gym:ID', and '{task.env}' "
-        "is none. Record it instead: rsl-rl play RUN --video FILE.mp4"
-    )
-    if not can_be_viewed(task.env):
-        raise ValueError(refusal)
     options = judged_options(task)
     if task.env.startswith("gym:"):
         options["vectorization_mode"] = "sync"  # one that can be looked into
@@ -50,7 +40,7 @@ def make_robot(task: TaskConfig, seed: int) -> Robot:
     inner = env.envs.envs[0].unwrapped
     if not (isinstance(getattr(inner, "model", None), mujoco.MjModel) and hasattr(inner, "data")):
         env.close()
-        raise ValueError(refusal)
+        raise not_viewable(task.env)
     return GymnasiumRobot(env, inner)
 
 

@@ -46,10 +46,9 @@ class Scene:
                 side="double",
             )
         self._endless = [self._add_floor(index, floor) for index, floor in enumerate(floors_of(model))]
-        self._arrows = scene.add_arrows(
-            f"{ROOT}/forces", np.zeros((1, 2, 3)), _ARROW_COLOR, shaft_radius=0.006, head_radius=0.015, head_length=0.04,
-            visible=False,
-        )  # fmt: skip
+        sizes = {"shaft_radius": 0.006, "head_radius": 0.015, "head_length": 0.04}
+        nothing = np.zeros((1, 2, 3))
+        self._arrows = scene.add_arrows(f"{ROOT}/forces", nothing, _ARROW_COLOR, **sizes, visible=False)
         self._offset = np.zeros(3)
         size = max(float(model.stat.extent), 0.3)
         center = model.stat.center.astype(float)

@@ -16,19 +16,10 @@ import webbrowser
 from collections.abc import Iterator
 from typing import Any
 
-from rsl_rl.utils.install_lines import INSTALL_LINES
+from rsl_rl.cli.viewer.viewable import require_viser
 
 PORT = 8080
 _PORTS_TRIED = 100
-
-
-def require_viser() -> Any:
-    """Return the package viser; ImportError with the line that installs it."""
-    try:
-        import viser
-    except ImportError as error:
-        raise ImportError(f"The viewer needs viser: {INSTALL_LINES['viewer']} ({error})") from error
-    return viser
 
 
 def free_port(host: str, wanted: int | None) -> int:
@@ -37,6 +28,7 @@ def free_port(host: str, wanted: int | None) -> int:
     Raises:
         ValueError: It is taken, or there is no such address on this machine; says what helps.
     """
+    reason: OSError | None = None
     for port in [wanted] if wanted is not None else range(PORT, PORT + _PORTS_TRIED):
         try:
             family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -79,8 +71,8 @@ def open_server(host: str, port: int | None, title: str) -> Any:
     chosen = free_port(host, port)
     if not is_loopback(host):
         warnings.warn(
-            f"Whoever can reach port {chosen} of this machine can watch and steer: there is no password. Without --host "
-            f"it is this machine alone; from another one: ssh -L {chosen}:localhost:{chosen} THIS_MACHINE",
+            f"Whoever can reach port {chosen} of this machine can watch and steer: there is no password. Without "
+            f"--host only this machine can; from another one: ssh -L {chosen}:localhost:{chosen} THIS_MACHINE",
             stacklevel=2,
         )
     with _quiet():

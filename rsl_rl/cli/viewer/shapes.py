@@ -131,8 +131,8 @@ def _ellipsoid(model: Any, geom: int) -> Triangles:
 def _capsule(model: Any, geom: int) -> Triangles:
     radius, half_length, _ = model.geom_size[geom]
     circle = radius * _half_circle()
-    below, above = circle[: _HALF_CIRCLE // 2 + 1], circle[_HALF_CIRCLE // 2 :]
-    return _revolved(np.concatenate([below - [0.0, half_length], above + [0.0, half_length]]))
+    below, above, offset = circle[: _HALF_CIRCLE // 2 + 1], circle[_HALF_CIRCLE // 2 :], np.array([0.0, half_length])
+    return _revolved(np.concatenate([below - offset, above + offset]))
 
 
 def _cylinder(model: Any, geom: int) -> Triangles:

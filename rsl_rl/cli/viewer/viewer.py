@@ -14,8 +14,9 @@ from rsl_rl.cli.viewer.panel import Panel
 from rsl_rl.cli.viewer.policies import Policies
 from rsl_rl.cli.viewer.robot import make_robot
 from rsl_rl.cli.viewer.scene import Scene
-from rsl_rl.cli.viewer.server import address, close_server, open_browser, open_server, require_viser
+from rsl_rl.cli.viewer.server import address, close_server, open_browser, open_server
 from rsl_rl.cli.viewer.session import Session
+from rsl_rl.cli.viewer.viewable import check_viewable, require_viser
 from rsl_rl.config.task import TaskConfig
 
 
@@ -47,6 +48,7 @@ class Viewer:
             ImportError: viser is missing. ValueError: The environment cannot be shown, or the port is taken.
         """
         require_viser()
+        check_viewable(task.env)
         self._robot = make_robot(task, seed)
         policies = Policies(task, self._robot.env, folder, live)
         policies.choose(first(policies))
