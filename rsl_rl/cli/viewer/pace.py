@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 _MOST_BEHIND = 0.1
 """Seconds by which the simulation may be late before it gives up catching up."""
-_WINDOW = 1.0
+_WINDOW = 2.0
 
 
 class Pace:
@@ -60,14 +60,16 @@ class Pace:
 
     @property
     def factor(self) -> float | None:
-        """Simulated seconds per second over the last second; None until half a second has passed."""
+        """Simulated seconds per second over the last two seconds; None until half a second has passed."""
         now = self._clock()
         seconds = min(_WINDOW, now - self._since)
-        if seconds < 0.5 * _WINDOW:
+        if seconds < 0.25 * _WINDOW:
             return None
         return sum(step for at, step in self._steps if at > now - seconds) / seconds
 
     @property
     def is_late(self) -> bool:
         """Whether this machine is too slow for the chosen speed."""
-        return self.factor is not None and self.factor < 0.9 * self._speed - 0.5 * self.step_dt
+        factor = self.factor
+        # Of a step that is just due nothing is seen yet.
+        return factor is not None and factor < 0.9 * self._speed - 2 * self.step_dt / _WINDOW
