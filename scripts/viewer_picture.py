@@ -35,8 +35,10 @@ def main(name: str) -> None:
         page.goto(viewer.address)
         page.get_by_text("real time").wait_for()
         page.add_style_tag(content=".mantine-Notification-root { display: none; }")
-        for request in (("forces", True), ("reset", None), ("command", ("forward", 0.8)), ("command", ("turn", 0.4))):
-            viewer.session.requests.put(request)
+        page.get_by_label("contact forces").evaluate("(element) => element.click()")
+        for label, value in {"speed": "0.5", "forward": "0.8", "turn": "0.4"}.items():
+            row = page.locator(f"xpath=//label[.='{label}']/ancestor::div[.//input][1]")
+            row.locator("input:visible").first.fill(value)
         time.sleep(WATCHED_SECONDS)
         page.screenshot(path=PICTURE)
         browser.close()

@@ -17,7 +17,7 @@ from rsl_rl.cli.viewer.shapes import Floor, floors_of, shapes_of
 
 ROOT = "/world"
 _ENDLESS, _SECTION = 60.0, 1.0  # m
-_ARROW_COLOR = (235, 120, 30)
+_ARROW_COLOR = (200, 40, 0)
 
 
 class Scene:
@@ -30,6 +30,7 @@ class Scene:
         """Add everything to a server's scene; ``root`` is the body to follow, if any."""
         self._server, self._model, self._root = server, model, root
         scene = server.scene
+        scene.configure_environment_map("studio", environment_intensity=0.4)
         shapes = shapes_of(model)
         self._world = scene.add_frame(ROOT, show_axes=False)
         moving = sorted({shape.body for shape in shapes} - {0})
@@ -46,7 +47,7 @@ class Scene:
                 side="double",
             )
         self._endless = [self._add_floor(index, floor) for index, floor in enumerate(floors_of(model))]
-        sizes = {"shaft_radius": 0.006, "head_radius": 0.015, "head_length": 0.04}
+        sizes = {"shaft_radius": 0.008, "head_radius": 0.02, "head_length": 0.05}
         nothing = np.zeros((1, 2, 3))
         self._arrows = scene.add_arrows(f"{ROOT}/forces", nothing, _ARROW_COLOR, **sizes, visible=False)
         self._offset = np.zeros(3)
@@ -54,7 +55,7 @@ class Scene:
         center = model.stat.center.astype(float)
         if root is not None:
             center[:2] = 0.0
-        server.initial_camera.position = tuple(center + size * np.array([1.3, -1.6, 0.9]))
+        server.initial_camera.position = tuple(center + size * np.array([1.1, -1.35, 0.7]))
         server.initial_camera.look_at = tuple(center)
 
     def draw(self, data: Any, follows: bool, shows_forces: bool) -> None:
@@ -70,7 +71,9 @@ class Scene:
                 grid.position = position + np.round(self._offset / _SECTION) * _SECTION
             points = arrows(self._model, data) if shows_forces else np.zeros((0, 2, 3))
             if len(points):
-                self._arrows.points = points.astype(np.float32)
+                # The browser leaves out what it takes to be out of sight, and judges that by where the first were.
+                center = points[:, 0].mean(axis=0)
+                self._arrows.position, self._arrows.points = center, (points - center).astype(np.float32)
             self._arrows.visible = bool(len(points))
 
     def _add_floor(self, index: int, floor: Floor) -> tuple[Any, np.ndarray] | None:
