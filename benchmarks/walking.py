@@ -109,7 +109,10 @@ def main(arguments: Arguments) -> None:
         kind, file = policy_file(found, "auto")
 
         def played(
-            command: list[float] | None = None, options: dict[str, Any] = fine, task: Any = task, file: Any = (kind, file)
+            command: list[float] | None = None,
+            options: dict[str, Any] = fine,
+            task: Any = task,
+            file: Any = (kind, file),
         ) -> Walk:
             env: Any = make_env(task.env, arguments.episodes, arguments.seed, **{**task.env_options, **options})
             if command is not None:

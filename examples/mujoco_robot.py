@@ -79,7 +79,7 @@ class Balancer(MujocoTask):
         return np.exp(-4.0 * self.error_velocity(state) ** 2)
 
     def track_turn(self, state: State) -> np.ndarray:
-        return np.exp(-self.error_turn(state) ** 2)
+        return np.exp(-(self.error_turn(state) ** 2))
 
     def tilt(self, state: State) -> np.ndarray:
         return state.gravity[:, 0] ** 2

@@ -11,6 +11,7 @@ from rsl_rl.cli.export_record import outcome, record_check
 from rsl_rl.cli.main import UserError
 from rsl_rl.cli.plot.figure import draw_learning_curve
 from rsl_rl.cli.run_folder import EXPORTS, VIDEO
+from rsl_rl.cli.viewer.viewable import is_of_mujoco
 from rsl_rl.config.task import TaskConfig
 from rsl_rl.export import EXPORTERS, deployment_entries
 from rsl_rl.runners import OnPolicyRunner
@@ -68,6 +69,8 @@ def conclude(
                 lines.append(f"  policy          {report.path} ({outcome(report)})")
     lines.append(f"  metrics         {folder / 'metrics.csv'}")
     lines.append(f"See it act: rsl-rl play {folder} --video {folder / VIDEO}")
+    if is_of_mujoco(task.env):
+        lines.append(f"Steer it in the browser: rsl-rl play {folder} --view")
     print("\n".join(lines), flush=True)
     if isinstance(failure, (RuntimeError, OSError)):
         raise UserError(str(failure)) from failure

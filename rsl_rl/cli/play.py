@@ -23,12 +23,13 @@ from rsl_rl.cli.run_folder import EXPORTS, Run, check_finite
 from rsl_rl.cli.train import make_runner, seed_everything
 from rsl_rl.config.task import TaskConfig, judged_options
 from rsl_rl.utils import listed
-from rsl_rl.utils.ranges import Count, Seed
+from rsl_rl.utils.ranges import Count, Port, Seed
 
 if TYPE_CHECKING:  # What needs torch is imported where it is used: a mistake in the arguments is reported before.
     import torch
     from tensordict import TensorDict
 
+    from rsl_rl.cli.viewer.viewer import Viewer
     from rsl_rl.env import VecEnv
     from rsl_rl.runners import OnPolicyRunner
     from rsl_rl.runners.episodes import Episodes
@@ -53,6 +54,14 @@ class PlayArguments:
     video: Path | None = None
     """Record an episode, or the first 10 seconds of a longer one, into this file (.mp4 or .gif); of a robot that takes
     commands, three seconds of each."""
+    view: bool = False
+    """Show it in the browser instead, in real time, and steer it there; for environments of MuJoCo."""
+    port: Port | None = None
+    """Port of the viewer; None for 8080, or the next free one."""
+    host: str = "127.0.0.1"
+    """Address that the viewer can be reached at; 0.0.0.0 lets every machine of the network steer."""
+    browser: bool = True
+    """Open the browser where there is a screen."""
     json: bool = False
     """Print the result as JSON."""
     trust: bool = False
@@ -62,15 +71,25 @@ class PlayArguments:
 def run(arguments: list[str]) -> None:
     """Play the policy of a run."""
     chosen = parsed(PlayArguments, arguments, prog="rsl-rl play")
+    viewer: Viewer | None = None
     with user_errors():
+        if chosen.view and (chosen.json or chosen.video is not None):
+            raise ValueError("--view shows the policy until it is ended: it takes neither --video nor --json.")
         found = Run(chosen.run)
         task = found.task(chosen.trust)
+        seed_everything(chosen.seed, 1)
+        kind, source = policy_file(found, chosen.policy)
+        if chosen.view:
+            viewer = _viewer(chosen, found, task, kind, source)
+    if viewer is not None:
+        print(f"{task.name}: {with_origin(source)}\nSee it at {viewer.address}   (Ctrl-C ends it)", flush=True)
+        viewer.run(chosen.browser)
+        return
+    with user_errors():
         from rsl_rl.cli.video import prepare_video, record_video
         from rsl_rl.env import make_env
         from rsl_rl.runners.episodes import play_episodes
 
-        seed_everything(chosen.seed, 1)
-        kind, source = policy_file(found, chosen.policy)
         if chosen.video is not None:
             prepare_video(task, chosen.video)
         env = make_env(task.env, num_envs=min(chosen.episodes, 64), seed=chosen.seed, **judged_options(task))
@@ -85,6 +104,26 @@ def run(arguments: list[str]) -> None:
         say(f"Recording {chosen.video}; without a graphics card a picture takes a fifth of a second ...", flush=True)
         with user_errors():
             say(*record_video(task, policy, chosen.video, chosen.seed), sep="\n")
+
+
+def _viewer(chosen: PlayArguments, found: Run, task: TaskConfig, kind: str, source: Path) -> Viewer:
+    """Return the viewer of a run, in which the policy of a file acts first."""
+    from rsl_rl.cli.viewer.viewable import check_viewable, require_viser
+
+    check_viewable(task.env)
+    require_viser()
+    from rsl_rl.cli.viewer.policies import NEWEST
+    from rsl_rl.cli.viewer.viewer import Viewer
+
+    follows = found.file is None and chosen.policy in ("auto", "checkpoint")
+    return Viewer(
+        task,
+        found.folder,
+        lambda policies: NEWEST if follows else policies.add(kind, source),
+        chosen.seed,
+        chosen.host,
+        chosen.port,
+    )
 
 
 def policy_file(run: Run, kind: str) -> tuple[str, Path]:
@@ -126,11 +165,17 @@ def load_policy(task: TaskConfig, env: VecEnv, kind: str, file: Path) -> Policy:
 
 def load_runner(task: TaskConfig, env: VecEnv, checkpoint: Path) -> OnPolicyRunner:
     """Return a runner of a task, on the CPU, with the models of a checkpoint."""
+    runner = make_runner(dataclasses.replace(task, device="cpu"), env, None, checkpoint_follows=True)
+    load_into(runner, task, checkpoint)
+    return runner
+
+
+def load_into(runner: OnPolicyRunner, task: TaskConfig, checkpoint: Path) -> None:
+    """Give the policy of a runner of a task the weights of a checkpoint."""
     from rsl_rl.algorithms import Distillation
     from rsl_rl.checkpoint import read_checkpoint, read_from
     from rsl_rl.runners.run_state import config_differences
 
-    runner = make_runner(dataclasses.replace(task, device="cpu"), env, None, checkpoint_follows=True)
     model = "student" if isinstance(runner.alg, Distillation) else "actor"
     document = read_checkpoint(str(checkpoint), map_location="cpu")
     with read_from(checkpoint):
@@ -138,11 +183,10 @@ def load_runner(task: TaskConfig, env: VecEnv, checkpoint: Path) -> OnPolicyRunn
     used = (model, "obs_groups")
     if others := [line for line in config_differences(document.get("config"), runner.cfg) if line.startswith(used)]:
         text = f"'{checkpoint}' is of a run with other settings than '{task.name}': {listed(others[:3])}."
-        warnings.warn(text, stacklevel=2)
+        warnings.warn(text, stacklevel=3)
     state = runner.alg.models()[model].state_dict()
     # The noise of the exploration is not needed to act.
     check_finite({key: value for key, value in state.items() if not key.startswith("distribution.")}, checkpoint)
-    return runner
 
 
 def finite(value: Any) -> Any:

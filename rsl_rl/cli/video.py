@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from tensordict import TensorDict
 
+from rsl_rl.cli.viewer.viewable import is_of_mujoco
 from rsl_rl.config.task import TaskConfig, judged_options
 from rsl_rl.env import make_env
 from rsl_rl.env.contract import Contract
@@ -28,8 +29,6 @@ from rsl_rl.utils.install_lines import INSTALL_LINES
 # Drawing without a graphics card takes a fifth of a second a picture; GIF players keep up with no more than this.
 _LONGEST_SECONDS = 10
 _FRAMES_PER_SECOND = 25
-# Environments that draw with MuJoCo; others may have a way of their own.
-_MUJOCO_PACKAGES = ("gymnasium.envs.mujoco", "gymnasium_robotics")
 _MUJOCO_HINT = (
     "Without a screen MuJoCo renders with MUJOCO_GL=egl or MUJOCO_GL=osmesa, given the libraries libegl1 or libosmesa6."
 )
@@ -50,7 +49,7 @@ def prepare_video(task: TaskConfig, path: Path) -> None:
     _video_writers(path)
     if task.env.startswith("envpool:") and sys.platform == "linux":
         _prepare_envpool(task.env)
-    with contextlib.nullcontext() if _draws_with_mujoco(task.env) else contextlib.suppress(ImportError):
+    with contextlib.nullcontext() if is_of_mujoco(task.env) else contextlib.suppress(ImportError):
         choose_backend()
 
 
@@ -161,19 +160,6 @@ def _video_writers(path: Path) -> Any:
             f"Writing '{path.name}' needs: {INSTALL_LINES['video']} (a .gif needs imageio alone)."
         ) from error
     return imageio
-
-
-def _draws_with_mujoco(env: str) -> bool:
-    """Return whether an environment is known to draw with MuJoCo."""
-    if env.startswith("mujoco:"):
-        return True
-    if env.startswith("gym:"):
-        with contextlib.suppress(Exception):  # making the environment says what is wrong
-            import gymnasium
-
-            entry_point = gymnasium.spec(env.removeprefix("gym:")).entry_point
-            return isinstance(entry_point, str) and entry_point.startswith(_MUJOCO_PACKAGES)
-    return False
 
 
 def _prepare_envpool(env: str) -> None:

@@ -42,6 +42,8 @@ Seed = Annotated[int, Range(0, 2**64 - 1)]
 """What torch takes."""
 Threads = Annotated[int, Range(0, 1024)]
 """OpenMP takes the memory for all of them at once, and ends the process where there is none."""
+Port = Annotated[int, Range(0, 65535)]
+"""0 for any that is free."""
 Fraction = Annotated[float, Range(0, 1)]
 NonNegative = Annotated[float, Range(0, is_finite=True)]
 Limit = Annotated[float, Range(0)]

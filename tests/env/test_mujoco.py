@@ -258,7 +258,12 @@ def test_a_simulation_that_diverges_ends_its_episode_as_a_failure_and_is_said_on
 
 class TestRepeating:
     OPTIONS = dict(
-        friction=(0.8, 1.2), mass=(0.9, 1.1), delay=(0.0, 0.02), events={"push": 0.2}, command_seconds=0.2, episode_seconds=0.3
+        friction=(0.8, 1.2),
+        mass=(0.9, 1.1),
+        delay=(0.0, 0.02),
+        events={"push": 0.2},
+        command_seconds=0.2,
+        episode_seconds=0.3,
     )
 
     def test_any_number_of_threads_gives_the_same_numbers(self) -> None:
@@ -281,7 +286,9 @@ class TestRepeating:
         assert isinstance(other, MujocoVecEnv)
         played(other, random_actions(other, 3))
         other.load_state_dict(torch.load(file, weights_only=True))
-        assert all(torch.equal(a, b) for a, b in zip(played(other, random_actions(env, 20, seed=1)), expected, strict=True))
+        assert all(
+            torch.equal(a, b) for a, b in zip(played(other, random_actions(env, 20, seed=1)), expected, strict=True)
+        )
 
     def test_the_state_of_other_robots_is_refused_and_changes_nothing(self) -> None:
         env, other = carts(3), carts(4)
@@ -299,7 +306,11 @@ class TestMistakes:
         [
             ({"noise_levl": 1.0}, ValueError, "no option 'noise_levl'. Did you mean 'noise_level'"),
             ({"rewards": {"gate": 1.0}}, ValueError, "no method for 'gate' of rewards. Did you mean 'gait'"),
-            ({"observations": {"actor": ["gyros"]}}, ValueError, "no method for 'gyros' of observations.actor. Did you"),
+            (
+                {"observations": {"actor": ["gyros"]}},
+                ValueError,
+                "no method for 'gyros' of observations.actor. Did you",
+            ),
             ({"noise": {"gyros": 0.1}}, ValueError, "'gyros' of noise is none of its terms. Did you mean 'gyro'"),
             ({"sim_dt": 0.003}, ValueError, "control_dt = 0.02 is not a whole number of sim_dt = 0.003"),
             ({"sim_dt": 0.0}, ValueError, "'sim_dt' has to be above 0"),

@@ -40,13 +40,21 @@ def test_masses_joints_and_actuators_are_those_of_menagerie_and_playground() -> 
         if name.startswith(("body_", "jnt_", "dof_", "actuator_")) or name == "qpos0":
             mine, other = getattr(ours, name), getattr(theirs, name)
             # Sizes of what is drawn, and where its entries begin.
-            if isinstance(mine, np.ndarray) and "geom" not in name and name != "dof_length" and "bvh" not in name and mine.shape == other.shape:
+            if (
+                isinstance(mine, np.ndarray)
+                and "geom" not in name
+                and name != "dof_length"
+                and "bvh" not in name
+                and mine.shape == other.shape
+            ):
                 np.testing.assert_allclose(mine, other, atol=1e-6, err_msg=name)
                 compared += 1
     assert compared > 50
     for foot in ("FR", "FL", "RR", "RL", "floor"):
         for name in CONTACT:
-            np.testing.assert_array_equal(getattr(ours.geom(foot), name), getattr(theirs.geom(foot), name), err_msg=foot)
+            np.testing.assert_array_equal(
+                getattr(ours.geom(foot), name), getattr(theirs.geom(foot), name), err_msg=foot
+            )
 
 
 def test_the_mirror_image_of_a_robot_moves_as_its_mirror_image() -> None:
