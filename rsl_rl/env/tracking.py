@@ -79,7 +79,7 @@ def with_unit(name: str) -> str:
     return f"{name} [{_UNITS[name]}]" if name in _UNITS else name
 
 
-# Of the errors that are computed here, and of our own robots; other environments do not tell the units of what they report.
+# Of the errors that are computed here, and of our own robots; others do not tell the units of what they report.
 _UNITS = {"lin_vel": "m/s", "ang_vel": "rad/s", "error_velocity": "m/s", "error_turn": "rad/s"}
 _KNOWN = {
     # Exact values, as the environment's rewards use them: ``state`` has them with noise.

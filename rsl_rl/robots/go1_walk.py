@@ -38,7 +38,7 @@ class Go1Walk(MujocoTask):
     action_scale = 0.5
     action_limit = 2.0
     commands = {"forward": (-1.2, 1.2, 0.9), "left": (-0.6, 0.6, 0.4), "turn": (-1.2, 1.2, 0.5)}
-    memory = {"phase": ()}
+    memory = {"phase": (), "settling": ()}
     observations = {
         "actor": ("gyro", "gravity", "joint_angles", "joint_velocities", "action", "command", "clock"),
         "critic": (
@@ -74,6 +74,8 @@ class Go1Walk(MujocoTask):
 
     standing: float = 0.1
     """Share of the commands that are to stand still, beside those in which all happen to be zero."""
+    settling_seconds: float = 0.7
+    """How long the gait clock goes on after a robot was told to stop."""
     clock_frequency: float = 3.0
     """Steps of a pair of feet per second."""
     swing_height: float = 0.08
@@ -92,6 +94,7 @@ class Go1Walk(MujocoTask):
         qpos[:, 2] += generator.uniform(0.0, 0.03, count)
         qvel[:, :6] = generator.uniform(-0.5, 0.5, (count, 6))
         memory["phase"][:] = generator.random(count)
+        memory["settling"][:] = self.settling_seconds
 
     def draw_commands(self, count: int, generator: np.random.Generator) -> np.ndarray:
         """Return new commands, [count, 3]."""
@@ -100,10 +103,12 @@ class Go1Walk(MujocoTask):
 
     def advance(self, state: State) -> None:
         """Let the gait clock go on where the robot is to move, and rest where it is to stand."""
-        phase = state.memory["phase"]
+        phase, settling = state.memory["phase"], state.memory["settling"]
         phase += np.float32(self.clock_frequency * self.control_dt)
         phase %= np.float32(1.0)
         phase *= self.moves(state)
+        asked = state.command.any(axis=1)
+        settling[:] = np.where(asked, self.settling_seconds, np.maximum(settling - self.control_dt, 0.0))
 
     def push(self, qpos: np.ndarray, qvel: np.ndarray, generator: np.random.Generator) -> None:
         """Push robots to any side (an event)."""
@@ -117,8 +122,8 @@ class Go1Walk(MujocoTask):
         return np.concatenate([state.velocity[:, :2], state.angular_velocity[:, 2:]], axis=1)
 
     def moves(self, state: State) -> np.ndarray:
-        """Whether a robot is to move, [N], bool."""
-        return np.asarray(state.command.any(axis=1))
+        """Whether a robot is to step, [N], bool: also for a while after it was told to stop, or it would topple."""
+        return state.command.any(axis=1) | (state.memory["settling"] > 0.0)
 
     def gyro(self, state: State) -> np.ndarray:
         """Angular velocity in the frame of the trunk, [N, 3], rad/s."""

@@ -164,6 +164,25 @@ class TestTerms:
         task.advance(walking)
         assert walking.memory["phase"] == pytest.approx(0.99 + 3.0 * 0.02 - 1.0, abs=1e-6)
 
+    def test_the_clock_goes_on_for_a_while_after_a_robot_was_told_to_stop(self) -> None:
+        task = Go1Walk(settling_seconds=0.1)
+        robot = state(task, command=[0.5, 0.0, 0.0])
+        task.advance(robot)
+        robot.memory["command"][:] = 0.0
+        stepping = []
+        for _ in range(7):
+            stepping.append(bool(task.clock(robot).any()))
+            task.advance(robot)
+        assert stepping == [True] * 5 + [False] * 2  # 0.1 s are five steps
+        assert robot.memory["phase"] == 0.0
+
+    def test_some_commands_are_to_stand(self) -> None:
+        task = Go1Walk(
+            standing=0.3, commands={"forward": (0.5, 1.0, 1.0), "left": (0.1, 0.2, 1.0), "turn": (1.0, 1.0, 1.0)}
+        )
+        drawn = task.draw_commands(2000, np.random.default_rng(0))
+        assert (~drawn.any(axis=1)).mean() == pytest.approx(0.3, abs=0.04)
+
     def test_what_is_bad_makes_less_of_what_is_good(self) -> None:
         task = Go1Walk()
         terms = {"gait": np.array([2.0, 2.0]), "track_turn": np.array([0.5, 0.5]), "tilt": np.array([0.0, -1.0])}
