@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
@@ -256,11 +257,14 @@ def test_commands_of_other_names_and_numbers_are_steered_too() -> None:
     assert Joystick({}).advance({"forward": 1.0}, 1.0).tolist() == []
 
 
-def said(page: str = "a", held: Any = (), sticks: Any = None, **counts: int) -> str:
+NUMBERS = itertools.count(1)
+
+
+def said(page: str = "a", held: Any = (), sticks: Any = None, number: Any = None, **counts: int) -> str:
     axes = {"forward": 0, "left": 0, "turn": 0, **(sticks or {})}
-    return json.dumps(
-        {"page": page, "held": held, "sticks": axes, "counts": {"stop": 0, "pause": 0, "reset": 0, "push": 0, **counts}}
-    )
+    all_counts = {"stop": 0, "pause": 0, "reset": 0, "push": 0, **counts}
+    number = next(NUMBERS) if number is None else number
+    return json.dumps({"page": page, "number": number, "held": held, "sticks": axes, "counts": all_counts})
 
 
 def test_several_pages_steer_and_what_happens_once_happens_once() -> None:
@@ -279,13 +283,23 @@ def test_several_pages_steer_and_what_happens_once_happens_once() -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "[", "[]", "null", "{}", "9" * 5000, said(sticks={"turn": "left"}), said(sticks={"turn": math.nan}),
-     said(held=3), said(push=math.inf), '{"page": 1, "held": [], "sticks": {}, "counts": {}}'],
+     said(held=3), said(push=math.inf), '{"page": 1, "number": 1, "held": [], "sticks": {}, "counts": {}}'],
 )  # fmt: skip
 def test_what_a_page_must_not_say_changes_nothing(text: str) -> None:
     pages = BrowserInput()
     pages.receive(said(held=["KeyW"]))
     assert pages.receive(text) == []
     assert pages.axes()["forward"] == 1.0
+
+
+def test_a_report_that_was_overtaken_is_old() -> None:
+    pages = BrowserInput()
+    assert pages.receive(said(held=["KeyW"], pause=1)) == ["pause"]
+    early = said(held=["KeyW"], pause=1)
+    assert pages.receive(said(pause=2)) == ["pause"]
+    assert pages.receive(early) == []
+    assert pages.receive(said(pause=2)) == []
+    assert pages.axes()["forward"] == 0.0
 
 
 def test_pages_that_come_and_go_are_forgotten() -> None:
