@@ -34,9 +34,8 @@ class ViewArguments:
 
     def with_words(self, words: Collection[str]) -> ViewArguments:
         """Return these options for a command whose other switches take a value, and its words that stand alone."""
-        return ViewArguments(
-            view="--view" in words, port=self.port, host=self.host, browser="--no-browser" not in words
-        )
+        view, browser = self.view or "--view" in words, self.browser and "--no-browser" not in words
+        return ViewArguments(view=view, port=self.port, host=self.host, browser=browser)
 
     def check(self, env: str) -> None:
         """Raise what :func:`check_viewable` does where a viewer is wanted."""
