@@ -24,7 +24,7 @@ import numpy as np
 import pytest
 import torch
 
-from rsl_rl.checkpoint import newest_checkpoint, read_checkpoint
+from rsl_rl.checkpoint import newest_checkpoint, read_checkpoint, write_checkpoint
 from rsl_rl.cli.main import main
 from rsl_rl.cli.viewer.history import History
 from rsl_rl.cli.viewer.joystick import RAMP_SECONDS, BrowserInput, Joystick
@@ -371,6 +371,30 @@ def test_the_browser_is_opened_where_there_is_a_screen(monkeypatch: pytest.Monke
     assert opened == ["http://b"]
 
 
+def test_shapes_go_where_their_bodies_go_and_the_world_moves_under_the_camera() -> None:
+    pytest.importorskip("viser")
+    from rsl_rl.cli.viewer.scene import Scene
+    from rsl_rl.cli.viewer.server import close_server, open_server
+
+    body = '<body pos="7.3 0 1"><freejoint/><geom type="box" size="0.1 0.1 0.1"/></body>'
+    model = model_of('type="plane" size="0 0 1"', body=body)
+    data = mujoco.MjData(model)
+    mujoco.mj_kinematics(model, data)
+    server = open_server("127.0.0.1", 0, "a run")
+    scene = Scene(server, model, root=1)
+    scene.draw(data, follows=True, shows_forces=False)
+    assert tuple(scene._bodies[1].position) == (7.3, 0.0, 1.0)
+    assert tuple(scene._world.position) == (-7.3, 0.0, 0.0)
+    ((floor, _),) = scene._endless  # type: ignore[misc] (there is one)
+    assert tuple(floor.position) == (7.0, 0.0, 0.0)  # whole sections: its lines lie still
+    data.qpos[:2] = 9.0, 2.0
+    mujoco.mj_kinematics(model, data)
+    scene.draw(data, follows=False, shows_forces=False)
+    assert tuple(scene._bodies[1].position) == (9.0, 2.0, 1.0)
+    assert tuple(scene._world.position) == (-7.3, 0.0, 0.0)
+    close_server(server)
+
+
 # -- from the command line ---------------------------------------------------------------------------------------------
 
 TINY = ["--num-envs", "4", "--threads", "1", "--runner.num-steps-per-env", "8", "--runner.actor.hidden-dims", "8"]
@@ -450,6 +474,13 @@ def test_the_menu_holds_what_the_run_has_and_follows_it(walk: Path, tmp_path: Pa
     before = weights(policies.policy)
     with pytest.raises(ValueError, match="model_2.pt"):
         policies.choose("model_2.pt")
+    # So is one whose training had diverged, which is seen when its weights are in a model.
+    document = read_checkpoint(folder / "model_0.pt")
+    next(value for key, value in document["actor_state_dict"].items() if key.endswith("weight")).fill_(math.nan)
+    with pytest.warns(UserWarning, match="NaN"):
+        write_checkpoint(document, folder / "model_0.pt")
+        with pytest.raises(ValueError, match="its training had diverged"):
+            policies.choose("model_0.pt")
     assert policies.name == "newest"
     assert torch.equal(weights(policies.policy), before)
     robot.close()
