@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 # Brings .venv into the state that pyproject.toml and constraints.txt describe; instant when it is already there.
-# With the argument "train" only what training needs, without test tools and the clients of logging services; with "docs"
-# also what builds the documentation.
+# With the argument "train" only what the default task needs, without EnvPool, test tools and the clients of logging
+# services; with "docs" also what builds the documentation.
 # With the argument "clients" it is .venv-clients and the files of clients/: other people's programs, with this package in
 # place of the rsl-rl-lib they ask for; with "torch" it is .venv-torch-$TORCH, like .venv but with the release of torch that
 # the variable TORCH names. With PYTHON set, the environment is made with that interpreter.
@@ -41,7 +41,7 @@ is_recent() { # Asked by running it: version managers leave commands that only p
 find_python() { # Sets $python.
     if [ -n "${PYTHON:-}" ]; then
         set -- "$PYTHON"
-    else # The tested version first; 3.10 late, because EnvPool, and with it the default task, needs 3.11.
+    else # The tested version first; 3.10 late, because EnvPool needs 3.11.
         set -- python3.11 python3.12 python3.13 python3.14 python3.10 python3
     fi
     incomplete=

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import gc
-import importlib
+import importlib.util
 import os
 import shutil
 import signal
@@ -51,6 +51,11 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("envpool") and importlib.util.find_spec("envpool") is None:
+        pytest.skip("EnvPool is not installed: pip install envpool")
 
 
 @pytest.fixture(autouse=True)

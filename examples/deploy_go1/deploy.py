@@ -5,8 +5,8 @@
 
     python examples/deploy_go1/deploy.py runs/go1-walk/<run>/exports/policy.onnx --command 1.0 0 0 --video walk.mp4
 
-Needs numpy, onnxruntime and mujoco, and for --video "imageio[ffmpeg]". go1.py, go1.xml and offscreen.py are taken from
-this folder if they lie here, else from rsl_rl/robots.
+Needs numpy, onnxruntime and mujoco, and for --video "imageio[ffmpeg]". go1_walk.py, go1.xml, mujoco_task.py, robot.py
+and offscreen.py are taken from this folder if they lie here, else from rsl_rl/robots.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ STEPS_PER_SECOND = 50
 
 
 class Policy:
-    """An ONNX policy: observation [48] in, action [12] out. A recurrent one remembers what it has seen."""
+    """An ONNX policy: observation in, action out. A recurrent one remembers what it has seen."""
 
     def __init__(self, path: Path) -> None:
         options = onnxruntime.SessionOptions()
@@ -37,21 +37,17 @@ class Policy:
         if about is None:
             raise SystemExit(f"error: '{path}' does not say what it wants to see: it was not exported by rsl-rl.")
         self.metadata: dict[str, Any] = json.loads(about)
-        self._entries = self._what_it_sees(path)
         self.reset()
 
-    def _what_it_sees(self, path: Path) -> slice:
-        """Return the part of the observation that the policy was trained on."""
-        groups = self.metadata["obs_groups"]
-        if self.metadata["num_actions"] == 12 and not self.metadata.get("images"):
-            if groups == {"state": 48}:
-                return slice(0, 48)
-            if len(groups) == 1 and self.metadata["obs_dim"] == 45:
-                return slice(3, 48)  # everything but the linear velocity, as in go1-student
-        raise SystemExit(
-            f"error: '{path}' sees {groups} and gives {self.metadata['num_actions']} actions. This controller has the "
-            "group 'state' of 48 numbers, or its last 45, and needs 12 actions."
-        )
+    def check(self, robot: Any) -> None:
+        """End unless the policy sees what this robot measures, and drives its motors."""
+        seen, acts = self.metadata["obs_groups"], self.metadata["num_actions"]
+        measured, motors = {robot.group: len(robot.observation())}, len(robot.task.joint_names)
+        if seen != measured or acts != motors or self.metadata.get("images"):
+            raise SystemExit(
+                f"error: this policy sees {seen} and gives {acts} actions; the robot measures {measured} and has "
+                f"{motors} motors."
+            )
 
     def reset(self) -> None:
         """Forget everything: a new episode starts from a hidden state of zeros."""
@@ -59,7 +55,7 @@ class Policy:
         self._state = {name: np.zeros((layers, 1, size), np.float32) for name, (layers, size) in states.items()}
 
     def __call__(self, observation: np.ndarray) -> np.ndarray:
-        inputs = {"obs": observation[None, self._entries], **self._state}
+        inputs = {"obs": observation[None], **self._state}
         action, *state = self.session.run(None, inputs)
         self._state = dict(zip(self._state, state, strict=True))
         return action[0]
@@ -91,23 +87,21 @@ def percentiles(call: Any, calls: int = 5000) -> tuple[float, float]:
 def walk(policy: Policy, robot: Any, command: list[float], seconds: float, video: Any) -> None:
     """Run the control loop and print what came of it."""
     velocities, distance, falls = [], 0.0, 0
-    begin, started = robot.position, 0
-    soft_start = robot_module("go1").soft_start
-    for step in range(round(seconds * STEPS_PER_SECOND)):
-        wanted = soft_start((step - started) / STEPS_PER_SECOND) * np.array(command)
-        action = policy(robot.observation(wanted))
+    begin = robot.data.qpos[:2].copy()
+    for _ in range(round(seconds * STEPS_PER_SECOND)):
+        action = policy(robot.observation(command))
         robot.apply(action)
         robot.step()  # on a robot: wait until 0.02 s have passed since the last observation
-        velocities.append(robot.velocity)
+        velocities.append(robot.measured)
         if video is not None:
             video.see(robot)
         if robot.has_fallen:
             falls += 1
-            distance += float(np.linalg.norm(robot.position[:2] - begin[:2]))
+            distance += float(np.linalg.norm(robot.data.qpos[:2] - begin))
             robot.reset()
             policy.reset()
-            begin, started = robot.position, step + 1
-    distance += float(np.linalg.norm(robot.position[:2] - begin[:2]))
+            begin = robot.data.qpos[:2].copy()
+    distance += float(np.linalg.norm(robot.data.qpos[:2] - begin))
     # What it does before it has reached its speed says nothing about that.
     settled = np.array(velocities)[min(2 * STEPS_PER_SECOND, len(velocities) // 2) :]
     print(f"{'':12}forward m/s  left m/s  turn rad/s")
@@ -181,7 +175,10 @@ def main() -> None:
             video = Video(chosen.video, *chosen.size)
         except ImportError as error:
             raise SystemExit(f"error: {error} (--video needs: pip install 'imageio[ffmpeg]')") from None
-    robot = robot_module("go1").Go1(noise=chosen.noise)
+    # Fine steps and a solver that has converged: what coarse steps have taught has to hold here.
+    task = robot_module("go1_walk").Go1Walk(sim_dt=0.004, iterations=20, noise_level=chosen.noise)
+    robot = robot_module("robot").Robot(task)
+    policy.check(robot)
     walk(policy, robot, chosen.command, chosen.seconds, video)
     robot.close()
     if video is not None:

@@ -41,8 +41,8 @@ def main() -> None:
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")  # new versions of torch announce the end of TorchScript
     policy = Policy(folder / "policy.onnx")
-    observation = np.zeros(48, np.float32)
-    obs = torch.zeros(1, policy.metadata["obs_dim"])
+    observation = np.zeros(policy.metadata["obs_dim"], np.float32)
+    obs = torch.from_numpy(observation)[None]
     calls: dict[str, Callable[[], Any]] = {
         "ONNX": lambda: policy(observation),
         "TorchScript": torchscript(folder / "policy.pt", obs),

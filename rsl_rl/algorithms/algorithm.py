@@ -305,6 +305,7 @@ class Algorithm(RawModels, ABC):
             "rank": self._world.rank,
             "random_state": random_state(self.device),
             "hidden_states": [model.get_hidden_state() for model in self._remembering()],
+            "copies": [model.copies for model in self._remembering()],
         }
         for extension in self.extensions:
             state |= {f"{extension.loss_name}_{key}": value for key, value in extension.process_state().items()}
@@ -315,10 +316,13 @@ class Algorithm(RawModels, ABC):
         state, self._to_resume = self._to_resume, None
         if state is None or state.get("rank", 0) != self._world.rank:
             return
-        for model, hidden_state in zip(self._remembering(), state["hidden_states"], strict=False):
+        models = self._remembering()
+        copies = state.get("copies", [1] * len(models))  # Earlier builds had no equivariant models.
+        for model, hidden_state, number in zip(models, state["hidden_states"], copies, strict=False):
             first = hidden_state[0] if isinstance(hidden_state, (tuple, list)) else hidden_state
-            # A run with another number of environments starts with an empty memory.
-            if first is not None and (self.storage is None or first.shape[1] == self.storage.num_envs):
+            # A run with another number of environments or images starts with an empty memory.
+            fits = first is not None and (self.storage is None or first.shape[1] == self.storage.num_envs)
+            if fits and number == model.copies:
                 model.reset(None, changed_state(hidden_state, lambda state: state.to(self.device)))
         for extension in self.extensions:
             beginning = f"{extension.loss_name}_"

@@ -85,13 +85,15 @@ def construct_student_teacher(obs: TensorDict, env: VecEnv, cfg: dict[str, Any],
     options = check_options(algorithm_class, options, "algorithm")
     obs_groups = resolve_sets(obs, cfg, ["student", "teacher"])
     models = build_models(obs, cfg, obs_groups, dict.fromkeys(("student", "teacher"), int(env.num_actions)), device)
+    if options.get("symmetry_cfg") is not None:
+        options = resolve_symmetry_config(options, env)
     storage = build_storage("distillation", obs, env, cfg, device)
     alg = algorithm_class(*models.values(), storage, device=device, multi_gpu_cfg=cfg.get("multi_gpu"), **options)
     if cfg.get("teacher_checkpoint") is not None:
         document = modernize(read_checkpoint(cfg["teacher_checkpoint"], map_location=device))
         # What was distilled before can teach as well: the policy of that run is its student.
         if "student_state_dict" in document:
-            document = {"actor_state_dict": document["student_state_dict"]}
+            document = {"actor_state_dict": document["student_state_dict"], "config": document.get("config")}
         alg.load(document, load_cfg={"teacher": True})
     return alg
 

@@ -22,8 +22,10 @@ from torch.nn import functional
 from rsl_rl.algorithms.algorithm import Algorithm, Metrics
 from rsl_rl.algorithms.construction import construct_student_teacher
 from rsl_rl.compat.names import names_of
+from rsl_rl.extensions import Symmetry
 from rsl_rl.learning import GradientStep, Optimizer
 from rsl_rl.models import MLPModel
+from rsl_rl.models.symmetric import make_symmetric
 from rsl_rl.modules import HiddenState, changed_state
 from rsl_rl.storage import RolloutStorage
 from rsl_rl.utils import check_choice, did_you_mean, takes_plain_options
@@ -62,6 +64,7 @@ class Distillation(Algorithm):
         multi_gpu_cfg: dict | None = None,
         grad_reduce_bucket_mb: float = 25,
         max_bad_updates: Count = 10,
+        symmetry_cfg: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         """Set up the algorithm.
@@ -81,14 +84,14 @@ class Distillation(Algorithm):
             multi_gpu_cfg: See :class:`rsl_rl.algorithms.algorithm.Algorithm`.
             grad_reduce_bucket_mb: Size of the buckets in which gradients are averaged over processes, in MiB.
             max_bad_updates: As for PPO.
+            symmetry_cfg: Makes student and teacher exactly symmetric; needed where the teacher was trained that way.
             **kwargs: Options of other algorithms are accepted and have no effect.
 
         Raises:
             ValueError: An option is out of range or not available.
         """
-        for name in ("rnd_cfg", "symmetry_cfg"):
-            if kwargs.get(name) is not None:
-                raise ValueError(f"Distillation takes no '{name}': set it to None.")
+        if kwargs.get("rnd_cfg") is not None:
+            raise ValueError("Distillation takes no 'rnd_cfg': set it to None.")
         own = inspect.signature(Distillation).parameters
         for name in kwargs:
             if hint := did_you_mean(name, own, cutoff=0.85):
@@ -98,6 +101,13 @@ class Distillation(Algorithm):
         self.student, self.teacher = student.to(device), teacher.to(device)
         self.storage = storage  # pyright: ignore[reportIncompatibleVariableOverride] (never None here)
         self.transition = RolloutStorage.Transition()
+        self.symmetry = None if symmetry_cfg is None else Symmetry(**symmetry_cfg)
+        if self.symmetry is not None:
+            if self.symmetry.joins_update:
+                raise ValueError("The symmetry_cfg of a distillation needs equivariant or half_cycle, and no loss.")
+            images = self.symmetry.images(storage.observations[0], storage.actions_shape[0])
+            for name, model in (("student", self.student), ("teacher", self.teacher)):
+                make_symmetric(model, name, images, self.symmetry.half_cycle, gives_actions=True)
         self.teacher_loaded = False
         """Whether the teacher's weights were taken over from a checkpoint."""
         self.num_learning_epochs = num_learning_epochs
@@ -195,6 +205,12 @@ class Distillation(Algorithm):
         """Let the checkpoint of a PPO training fill the teacher with its actor, and nothing else."""
         if "actor_state_dict" in document:
             actor = document["actor_state_dict"]
+            if self.symmetry is None and _was_symmetric(document):
+                warnings.warn(
+                    "The teacher was trained with a symmetry_cfg that made it symmetric, and acts otherwise without. "
+                    "Give the section 'algorithm' of the distillation the same symmetry_cfg.",
+                    stacklevel=4,
+                )
             if self.teacher.distribution is None:  # A teacher does not explore.
                 actor = {key: value for key, value in actor.items() if not key.startswith("distribution.")}
             document, wanted = {"teacher_state_dict": actor}, dict.fromkeys(wanted, False) | {"teacher": True}
@@ -207,6 +223,14 @@ class Distillation(Algorithm):
         return takes_iteration
 
     construct_algorithm: Callable[..., Distillation] = staticmethod(construct_student_teacher)
+
+
+def _was_symmetric(document: Mapping[str, Any]) -> bool:
+    """Return whether the configuration in a checkpoint says that the models of its run were exactly symmetric."""
+    section: Any = document
+    for name in ("config", "algorithm", "symmetry_cfg"):
+        section = section.get(name) if isinstance(section, Mapping) else None
+    return isinstance(section, Mapping) and bool(section.get("equivariant") or section.get("half_cycle"))
 
 
 __getattr__ = names_of(__name__)

@@ -27,6 +27,7 @@ from rsl_rl.extensions import Extension, RandomNetworkDistillation, Symmetry
 from rsl_rl.learning import GradientStep, Optimizer
 from rsl_rl.models import MLPModel
 from rsl_rl.models.mlp_model import answering
+from rsl_rl.models.symmetric import make_symmetric
 from rsl_rl.modules import changed_state
 from rsl_rl.storage import RolloutStorage
 from rsl_rl.utils import check_choice, takes_plain_options
@@ -99,7 +100,7 @@ class PPO(Algorithm):
             use_mixed_precision: Forward pass and loss in bfloat16.
             device: Where models and storage live.
             rnd_cfg: Random network distillation.
-            symmetry_cfg: Symmetry augmentation and mirror loss.
+            symmetry_cfg: Symmetry: augmentation, mirror loss, or models that are exactly symmetric.
             multi_gpu_cfg: See :class:`rsl_rl.algorithms.algorithm.Algorithm`.
             grad_reduce_bucket_mb: Size of the buckets in which gradients are averaged over processes, in MiB.
             share_cnn_encoders: Actor and critic use the same image encoders.
@@ -113,8 +114,6 @@ class PPO(Algorithm):
         """
         check_choice("schedule", schedule, ("adaptive", "fixed"))
         self.is_recurrent = actor.is_recurrent or critic.is_recurrent
-        if symmetry_cfg is not None and self.is_recurrent:
-            raise ValueError("symmetry_cfg needs feed-forward models: the hidden state of a mirror image is not known.")
         super().__init__(device, multi_gpu_cfg)
         self.actor, self.critic = answering(actor.to(device)), critic.to(device)
         self.storage = storage  # pyright: ignore[reportIncompatibleVariableOverride] (never None here)
@@ -138,6 +137,15 @@ class PPO(Algorithm):
         """Iterations in which the actor does not move yet."""
         self.rnd = None if rnd_cfg is None else RandomNetworkDistillation(device=device, **rnd_cfg)
         self.symmetry = None if symmetry_cfg is None else Symmetry(**symmetry_cfg)
+        if self.symmetry is not None and self.is_recurrent and self.symmetry.joins_update:
+            raise ValueError(
+                "symmetry_cfg needs feed-forward models for augmentation, mirror loss and its log: the hidden state of "
+                "a mirror image is not known. Recurrent models can be symmetric themselves: equivariant, half_cycle."
+            )
+        if self.symmetry is not None and self.symmetry.is_exact:
+            images = self.symmetry.images(storage.observations[0], storage.actions_shape[0])
+            make_symmetric(self.actor, "actor", images, self.symmetry.half_cycle, gives_actions=True)
+            make_symmetric(self.critic, "critic", images, self.symmetry.half_cycle, gives_actions=False)
         parts = (self.rnd, self.symmetry, *self.own_extensions())
         self.extensions = [part for part in parts if part is not None]
         actor_parameters, critic_parameters = list(self.actor.parameters()), list(self.critic.parameters())

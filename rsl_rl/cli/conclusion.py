@@ -13,7 +13,7 @@ from rsl_rl.cli.plot.figure import draw_learning_curve
 from rsl_rl.cli.run_folder import EXPORTS, VIDEO
 from rsl_rl.cli.viewer.viewable import is_of_mujoco
 from rsl_rl.config.task import TaskConfig
-from rsl_rl.export import EXPORTERS
+from rsl_rl.export import EXPORTERS, deployment_entries
 from rsl_rl.runners import OnPolicyRunner
 from rsl_rl.telemetry.console import duration, number
 
@@ -55,9 +55,10 @@ def conclude(
         lines.append(f"  policy files    rsl-rl export {folder}")
     else:
         policy = runner.get_inference_policy()
+        deployment = deployment_entries(runner.env, policy, folder)
         for write, name in EXPORTERS.values():
             try:
-                report = write(policy, folder / EXPORTS / name)
+                report = write(policy, folder / EXPORTS / name, deployment=deployment)
             except ImportError as error:
                 lines.append(f"  no {name}: {error}")
             except Exception as error:  # an exporter fails in ways of its own, and the run is worth its summary

@@ -26,7 +26,7 @@ from rsl_rl.cli.plot.figure import COLORS, import_matplotlib
 from rsl_rl.cli.run_folder import EXPORTS, Run
 from rsl_rl.cli.table import as_table
 from rsl_rl.cli.train import MOST_EVALUATED_AT_ONCE, seed_everything
-from rsl_rl.config.task import TaskConfig
+from rsl_rl.config.task import TaskConfig, judged_options
 from rsl_rl.telemetry.console import is_reward_term
 from rsl_rl.utils.atomic_files import replaced_when_complete, write_whole
 from rsl_rl.utils.ranges import Count, Seed

@@ -39,15 +39,16 @@ def run(arguments: list[str]) -> None:
         found = Run(chosen.run)
         task = found.task(chosen.trust)
         from rsl_rl.env import make_env
-        from rsl_rl.export import EXPORTERS
+        from rsl_rl.export import EXPORTERS, deployment_entries
 
         env = make_env(task.env, num_envs=1, seed=task.seed, **task.env_options)
         checkpoint = found.checkpoint()
         policy = load_runner(task, env, checkpoint).get_inference_policy()
+        deployment = deployment_entries(env, policy, found.folder)
         for name in chosen.formats:
             write, file = EXPORTERS[name]
             try:
-                report = write(policy, (chosen.output or found.folder / EXPORTS) / file)
+                report = write(policy, (chosen.output or found.folder / EXPORTS) / file, deployment=deployment)
             except RuntimeError as error:
                 raise UserError(str(error)) from error
             if chosen.output is None:

@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
+import rsl_rl
 from rsl_rl.cli.command_line import parsed
 from rsl_rl.cli.export_record import with_origin
 from rsl_rl.cli.main import user_errors
 from rsl_rl.cli.run_folder import EXPORTS, Run, check_finite
 from rsl_rl.cli.train import make_runner, seed_everything
 from rsl_rl.cli.viewer.viewable import ViewArguments, check_viewable
-from rsl_rl.config.task import TaskConfig, judged_options
-from rsl_rl.utils import listed
+from rsl_rl.config.task import TaskConfig, judged_options, load_task
+from rsl_rl.utils import did_you_mean, listed
 from rsl_rl.utils.ranges import Count, Seed
 
 if TYPE_CHECKING:  # What needs torch is imported where it is used: a mistake in the arguments is reported before.
@@ -46,6 +47,8 @@ class PlayArguments(ViewArguments):
 
     run: Annotated[str, tyro.conf.Positional]
     """A run's folder, a checkpoint or exported policy in it, or a task's name for its newest run."""
+    pretrained: bool = False
+    """Before any training: the policy of a task that comes with the library, such as go1-walk."""
     episodes: Count = 16
     """Episodes to run, side by side."""
     policy: PolicyKind = "auto"
@@ -53,8 +56,8 @@ class PlayArguments(ViewArguments):
     seed: Seed = 1000
     """Seed of the environments."""
     video: Path | None = None
-    """Record an episode, or the first 10 seconds of a longer one, into this file (.mp4 or .gif). A Go1 is shown in
-    plain MuJoCo instead, three seconds each walking forward, turning and walking sideways."""
+    """Record an episode, or the first 10 seconds of a longer one, into this file (.mp4 or .gif); of a robot that takes
+    commands, three seconds of each."""
     json: bool = False
     """Print the result as JSON."""
     trust: bool = False
@@ -68,12 +71,17 @@ def run(arguments: list[str]) -> None:
     with user_errors():
         if chosen.view and (chosen.json or chosen.video is not None):
             raise ValueError("--view shows the policy until it is ended: it takes neither --video nor --json.")
-        found = Run(chosen.run)
-        task = found.task(chosen.trust)
+        if chosen.pretrained:
+            kind, source, follows = "onnx", pretrained_policy(chosen.run), False
+            task, folder = load_task(chosen.run), source.parent
+        else:
+            found = Run(chosen.run)
+            task, folder = found.task(chosen.trust), found.folder
+            kind, source = policy_file(found, chosen.policy)
+            follows = found.file is None and chosen.policy in ("auto", "checkpoint")
         seed_everything(chosen.seed, 1)
-        kind, source = policy_file(found, chosen.policy)
         if chosen.view:
-            viewer = _viewer(chosen, found, task, kind, source)
+            viewer = _viewer(chosen, task, folder, kind, source, follows)
     if viewer is not None:
         print(f"{task.name}: {with_origin(source)}\nSee it at {viewer.address}   (Ctrl-C ends it)", flush=True)
         viewer.run(chosen.browser)
@@ -99,21 +107,30 @@ def run(arguments: list[str]) -> None:
             say(*record_video(task, policy, chosen.video, chosen.seed), sep="\n")
 
 
-def _viewer(chosen: PlayArguments, found: Run, task: TaskConfig, kind: str, source: Path) -> Viewer:
-    """Return the viewer of a run, in which the policy of a file acts first."""
+def _viewer(chosen: PlayArguments, task: TaskConfig, folder: Path, kind: str, source: Path, follows: bool) -> Viewer:
+    """Return the viewer of a run, in which the policy of a file acts first, or the newest if it ``follows`` that."""
     check_viewable(task.env)
     from rsl_rl.cli.viewer.policies import NEWEST
     from rsl_rl.cli.viewer.viewer import Viewer
 
-    follows = found.file is None and chosen.policy in ("auto", "checkpoint")
     return Viewer(
         task,
-        found.folder,
+        folder,
         lambda policies: NEWEST if follows else policies.add(kind, source),
         chosen.seed,
         chosen.host,
         chosen.port,
     )
+
+
+def pretrained_policy(task: str) -> Path:
+    """Return the policy of a task that comes with the library; ValueError names those that have one."""
+    policies = {path.stem: path for path in sorted((Path(rsl_rl.__file__).parent / "pretrained").glob("*.onnx"))}
+    if task not in policies:
+        raise ValueError(
+            f"No policy of '{task}' comes with the library.{did_you_mean(task, policies)} Policies: {listed(policies)}."
+        )
+    return policies[task]
 
 
 def policy_file(run: Run, kind: str) -> tuple[str, Path]:

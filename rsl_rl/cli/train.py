@@ -37,8 +37,8 @@ from rsl_rl.cli.run_folder import (
 from rsl_rl.cli.runner_options import put_into_sections, with_exact_types
 from rsl_rl.cli.signals import StopSignals
 from rsl_rl.cli.startup import load_pytorch
-from rsl_rl.cli.warning_log import WarningLog
 from rsl_rl.cli.viewer.viewable import ViewArguments
+from rsl_rl.cli.warning_log import WarningLog
 from rsl_rl.compat.configurations import default_sets
 from rsl_rl.config.schema import RunnerConfig
 from rsl_rl.config.task import (

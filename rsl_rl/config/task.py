@@ -46,7 +46,7 @@ class TaskConfig:
     device: str = "cpu"
     """Where to learn: cpu, cuda:0 ..."""
     threads: Threads = 1
-    """CPU threads for learning; beside a simulator's threads the policy acts on one. To repeat a run, keep this number."""
+    """CPU threads for learning; beside a simulator's the policy acts on one. To repeat a run, keep this number."""
     env_options: dict[str, Any] = field(default_factory=dict)
     """Options of the environment."""
     eval_env_options: dict[str, Any] = field(default_factory=dict)

@@ -10,28 +10,22 @@ What the robots are to do is a :class:`MujocoTask`. Legend: N robots, A actions,
 
 from __future__ import annotations
 
-import importlib.util
-import inspect
 import os
 import warnings
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import mujoco
 import mujoco.rollout
 import numpy as np
+import numpy.typing as npt
 import torch
 from tensordict import TensorDict
 
 from rsl_rl.env.vec_env import VecEnv
 from rsl_rl.robots.mujoco_task import MujocoTask, State
-from rsl_rl.utils import did_you_mean, resolve_callable
 
-TASKS = {"go1-walk": "rsl_rl.robots.go1_walk:Go1Walk"}
-"""Tasks that come with the library, by name."""
-
-__all__ = ["TASKS", "MujocoTask", "MujocoVecEnv", "State", "make_mujoco"]
+__all__ = ["MujocoTask", "MujocoVecEnv", "State"]
 
 
 class MujocoVecEnv(VecEnv):
@@ -75,6 +69,8 @@ class MujocoVecEnv(VecEnv):
         self._pool = mujoco.rollout.Rollout(nthread=threads if threads > 1 else 0)
         self._chunk = max(1, num_envs // (4 * threads))
         self._scratch = mujoco.MjData(model)
+        self._renderer: Any = None
+        self._has_diverged = False
 
         # One array holds time, positions, velocities and the rest of MuJoCo's full physics state.
         size = mujoco.mj_stateSize(model, mujoco.mjtState.mjSTATE_FULLPHYSICS.value)
@@ -180,8 +176,10 @@ class MujocoVecEnv(VecEnv):
         self._make_models()
 
     def close(self) -> None:
-        """End the threads."""
+        """End the threads, and give back what drawing has taken."""
         self._pool.close()
+        if self._renderer is not None:
+            self._renderer.close()
 
     # -- what others use: a viewer, a video, an exported policy --------------------------------------------------------
 
@@ -189,6 +187,18 @@ class MujocoVecEnv(VecEnv):
     def command(self) -> np.ndarray:
         """What is asked of the robots, [N, commands]; may be written after ``command_is_held`` was set."""
         return self._memory["command"]
+
+    def ask(self, command: npt.ArrayLike | None) -> TensorDict:
+        """Ask all robots for this, from now on and in new episodes, and return what they observe.
+
+        Args:
+            command: [commands], or [N, commands] with one for each; None to draw commands at random as before.
+        """
+        self.command_is_held = command is not None
+        if command is not None:
+            self.command[:] = command
+        self._obs = self.task.observe(self.state(), self._generator)
+        return self.get_observations()
 
     @property
     def qpos(self) -> np.ndarray:
@@ -213,19 +223,30 @@ class MujocoVecEnv(VecEnv):
         self._obs = self.task.observe(self.state(), self._generator)
         return self.get_observations()
 
+    def render(self, width: int = 640, height: int = 480) -> list[np.ndarray]:
+        """Return a picture of the first robot, [height, width, 3], uint8, taken by the model's first camera."""
+        if self._renderer is None:
+            drawn = self.task.compiled()
+            self._renderer, self._drawn = mujoco.Renderer(drawn, height=height, width=width), mujoco.MjData(drawn)
+        self._drawn.qpos[:] = self.qpos[0]
+        mujoco.mj_forward(self._renderer.model, self._drawn)
+        self._renderer.update_scene(self._drawn, camera=0 if self._renderer.model.ncam else -1)
+        return [self._renderer.render()]
+
     def deployment_metadata(self) -> dict[str, Any]:
         """Return what a controller has to know, by the field's names; see :class:`VecEnv`."""
         task, model = self.task, self.task.model
-        group = next(iter(task.observations))
-        names = list(task.observations[group])
+        observations = {group: list(names) for group, names in task.observations.items()}
+        scales = {group: [float(task.scales.get(name, 1.0)) for name in names] for group, names in observations.items()}
         return {
             "joint_names": task.joint_names,
             "joint_stiffness": model.actuator_gainprm[:, 0].tolist(),
             "joint_damping": (model.dof_damping[task.joint_dofs] - model.actuator_biasprm[:, 2]).tolist(),
             "default_joint_pos": task.default_joint_pos.tolist(),
             "action_scale": [task.action_scale] * self.num_actions,
-            "observation_names": names,
-            "observation_terms_scale": [float(task.scales.get(name, 1.0)) for name in names],
+            "observation_names": observations,
+            "observation_terms_scale": scales,
+            "observation_terms_size": {group: list(task.widths(group).values()) for group in observations},
             "command_names": list(task.commands),
         }
 
@@ -262,18 +283,21 @@ class MujocoVecEnv(VecEnv):
         self._physics[:] = self._states_NS[:, -1]
         self._sensors[:] = self._sensors_NS[:, -1]
         # MuJoCo sets a simulation with numbers that are not finite, or huge, back to its beginning.
-        diverged = ~(np.abs(self._physics[:, 0] - ends_at) < 0.5 * task.sim_dt) | ~np.isfinite(self._physics).all(axis=1)
-        if diverged.any():
-            self._replace(diverged)
-        return diverged
-
-    def _replace(self, diverged: np.ndarray) -> None:
-        warnings.warn(
-            f"The simulation of {diverged.sum()} of {self.num_envs} robots diverged: their episodes end as failures. "
-            "A smaller sim_dt or more iterations of the solver help. (Said once.)",
-            stacklevel=4,
+        diverged = ~(np.abs(self._physics[:, 0] - ends_at) < 0.5 * task.sim_dt) | ~np.isfinite(self._physics).all(
+            axis=1
         )
-        self._physics[diverged], self._warm_start[diverged], self._sensors[diverged] = self._home, 0.0, 0.0
+        if diverged.any():
+            if not self._has_diverged:
+                self._has_diverged = True
+                warnings.warn(
+                    f"The simulation of {diverged.sum()} of {self.num_envs} robots diverged; their episodes end there, "
+                    "as failures. A smaller sim_dt, more iterations of the solver or a smaller action_scale help. "
+                    "(Said once.)",
+                    stacklevel=3,
+                )
+            # What terms see of them, before they start anew, are numbers.
+            self._physics[diverged], self._warm_start[diverged], self._sensors[diverged] = self._home, 0.0, 0.0
+        return diverged
 
     def _reset(self, ids: np.ndarray) -> None:
         """Start new episodes of some robots."""
@@ -312,8 +336,8 @@ class MujocoVecEnv(VecEnv):
                 self.qpos[ids], self.qvel[ids] = qpos, qvel
 
     def _episode_log(self, ids: np.ndarray, lengths: np.ndarray, ends: Mapping[str, np.ndarray]) -> dict[str, Any]:
-        """Return means over the episodes that have ended: of every reward term per second, and of how they ended."""
-        means = (self._reward_sums[ids] / (lengths * self.step_dt)[:, None]).mean(axis=0)
+        """Return means over the episodes that have ended: of every weighted reward term, and of how they ended."""
+        means = (self._reward_sums[ids] / lengths[:, None]).mean(axis=0)
         log = {f"Episode_Reward/{name}": float(mean) for name, mean in zip(self.task.rewards, means, strict=True)}
         return log | {f"Episode_Termination/{name}": float(values[ids].mean()) for name, values in ends.items()}
 
@@ -337,32 +361,3 @@ _SAVED = ("physics", "warm_start", "sensors", "control", "delay", "reward_sums",
 def _shapes(state: Mapping[str, Any]) -> dict[str, Any]:
     flat = {**state, **state.get("memory", {}), **state.get("obs", {})}
     return {name: tuple(value.shape) for name, value in flat.items() if torch.is_tensor(value)}
-
-
-def make_mujoco(identifier: str, num_envs: int, seed: int, device: str, options: dict[str, Any]) -> MujocoVecEnv:
-    """Make the environment of a task: one of :data:`TASKS`, ``file.py:Class`` or ``package.module:Class``."""
-    cfg = {"env": f"mujoco:{identifier}", "num_envs": num_envs, "seed": seed, **options}
-    num_threads = options.pop("num_threads", 0)
-    return MujocoVecEnv(task_class(identifier)(**options), num_envs, seed, device, num_threads, cfg)
-
-
-def task_class(identifier: str) -> type[MujocoTask]:
-    """Return the class of a task by its name or place."""
-    file, _, name = identifier.rpartition(":")
-    if file.endswith(".py"):
-        spec = importlib.util.spec_from_file_location(Path(file).stem, file)
-        if spec is None or spec.loader is None or not Path(file).is_file():
-            raise ValueError(f"There is no file '{file}'.")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        found = getattr(module, name, None)
-    elif identifier in TASKS or file:
-        found = resolve_callable(TASKS.get(identifier, identifier))
-    else:
-        raise ValueError(
-            f"There is no task 'mujoco:{identifier}'.{did_you_mean(identifier, TASKS)} Tasks: {', '.join(TASKS)}; your "
-            "own is 'mujoco:file.py:Class' or 'mujoco:package.module:Class'."
-        )
-    if not (inspect.isclass(found) and issubclass(found, MujocoTask)):
-        raise ValueError(f"'mujoco:{identifier}' is no task: it has to name a class made from MujocoTask.")
-    return found

@@ -24,25 +24,27 @@ from rsl_rl.utils.limits import MOST_ENVIRONMENTS
 from rsl_rl.utils.resolve import search_own_folder
 
 _INSTALL = INSTALL_LINES["envs"]
-_FORMS = "'envpool:ID', 'gym:ID', 'mjlab:ID', 'isaaclab:ID' or 'package.module:factory'"
+_FORMS = "'mujoco:TASK', 'envpool:ID', 'gym:ID', 'mjlab:ID', 'isaaclab:ID' or 'package.module:factory'"
 
 
 def make_env(name: str, num_envs: int = 1, seed: int = 0, device: str = "cpu", **options: Any) -> VecEnv:
     """Make a vectorized environment.
 
     Args:
-        name: ``"envpool:ID"`` for EnvPool, ``"gym:ID"`` for Gymnasium, ``"mjlab:ID"`` for mjlab, ``"isaaclab:ID"`` for
-            Isaac Lab (whose simulator must have been started), or ``"package.module:factory"`` for a callable that
-            takes ``num_envs``, ``seed``, ``device`` and the options, and returns a :class:`VecEnv` or an environment
-            of an earlier layout.
+        name: ``"mujoco:TASK"`` for :class:`rsl_rl.env.mujoco.MujocoVecEnv` (a task of the library, ``file.py:Class`` or
+            ``package.module:Class``), ``"envpool:ID"`` for EnvPool, ``"gym:ID"`` for Gymnasium, ``"mjlab:ID"`` for
+            mjlab, ``"isaaclab:ID"`` for Isaac Lab (whose simulator must have been started), or
+            ``"package.module:factory"`` for a callable that takes ``num_envs``, ``seed``, ``device`` and the options,
+            and returns a :class:`VecEnv` or an environment of an earlier layout.
         num_envs: Number of environments.
         seed: Environments of the same seed behave the same.
         device: Where observations, rewards and dones go.
-        **options: Passed on to the environment. For EnvPool ``num_threads`` is the number of simulation threads
-            (0, the default: one per core, which it does not leave unless ``thread_affinity_offset`` is -1); for
-            Gymnasium ``vectorization_mode`` is ``"sync"`` (default: one process, faster for environments whose step is
-            short) or ``"async"`` (one process per environment). For both, ``groups`` divides a flat observation into
-            groups, see :class:`GymnasiumVecEnv`. For mjlab and Isaac Lab see :mod:`rsl_rl.env.simulators`.
+        **options: Passed on to the environment: to a MuJoCo task any of its attributes. For MuJoCo tasks and EnvPool
+            ``num_threads`` is the number of simulation threads (0, the default: one per core, which EnvPool's do not
+            leave unless ``thread_affinity_offset`` is -1). For Gymnasium ``vectorization_mode`` is ``"sync"`` (default:
+            one process, faster for environments whose step is short) or ``"async"`` (one process per environment). For
+            EnvPool and Gymnasium ``groups`` divides a flat observation into groups, see :class:`GymnasiumVecEnv`. For
+            mjlab and Isaac Lab see :mod:`rsl_rl.env.simulators`.
 
     Raises:
         ValueError: The name is unknown; names near matches. An option is not accepted.
@@ -64,7 +66,8 @@ def _from_envpool(identifier: str, num_envs: int, seed: int, device: str, option
         import envpool
     except ImportError as error:
         newer = "it needs Python 3.11 or newer; 'gym:' environments do not"
-        raise ImportError(f"EnvPool is not installed: {_INSTALL if sys.version_info >= (3, 11) else newer}") from error
+        line = INSTALL_LINES["envpool"] if sys.version_info >= (3, 11) else newer
+        raise ImportError(f"EnvPool is not installed: {line}") from error
     cfg = {"env": f"envpool:{identifier}", "num_envs": num_envs, "seed": seed, **options}
     groups = options.pop("groups", None)
     known = envpool.list_all_envs()
@@ -93,9 +96,9 @@ def _pinning(num_envs: int, options: Mapping[str, Any]) -> dict[str, int]:
 
 def _from_mujoco(identifier: str, num_envs: int, seed: int, device: str, options: dict[str, Any]) -> VecEnv:
     try:
-        from rsl_rl.env.mujoco import make_mujoco
+        from rsl_rl.env.mujoco_tasks import make_mujoco
     except ImportError as error:
-        raise ImportError(f"MuJoCo is not installed: {INSTALL_LINES['mujoco']} ({error})") from error
+        raise ImportError(f"MuJoCo is not installed: {_INSTALL} ({error})") from error
     return make_mujoco(identifier, num_envs, seed, device, options)
 
 

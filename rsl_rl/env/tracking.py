@@ -79,8 +79,8 @@ def with_unit(name: str) -> str:
     return f"{name} [{_UNITS[name]}]" if name in _UNITS else name
 
 
-# Of the errors that are computed here; environments do not tell the units of what they report.
-_UNITS = {"lin_vel": "m/s", "ang_vel": "rad/s"}
+# Of the errors that are computed here, and of our own robots; others do not tell the units of what they report.
+_UNITS = {"lin_vel": "m/s", "ang_vel": "rad/s", "error_velocity": "m/s", "error_turn": "rad/s"}
 _KNOWN = {
     # Exact values, as the environment's rewards use them: ``state`` has them with noise.
     r"envpool:Go1Joystick.*": VelocityTracking(

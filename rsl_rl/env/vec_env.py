@@ -35,6 +35,22 @@ class VecEnv(ABC):
     * ``load_state_dict(state)``: makes the environment, made alike, go on bit for bit as the saved one: the same
       observations (also from :meth:`get_observations`), rewards, dones and random resets. Raises ``ValueError``
       where the state is of another environment.
+
+    An environment of a robot may have one more, for the controllers that its policies are exported to:
+
+    * ``deployment_metadata() -> Mapping[str, Any]``: texts, numbers and sequences of them by name. They are written
+      into every exported policy, and in ONNX files under these names, which controllers in the field look for:
+
+      * ``joint_names``, in the order of the actions; ``joint_stiffness`` in N m/rad, ``joint_damping`` in N m s/rad and
+        ``default_joint_pos`` in rad, one number for each of them;
+      * ``action_scale``: one number, or one for each action. The target of a joint is
+        ``default_joint_pos + action_scale * action``;
+      * ``observation_names``: the terms of the observation in their order; with one number for each
+        ``observation_terms_scale``, by which the term is multiplied, and ``observation_terms_size``, its entries. Each
+        is a sequence, or a mapping of observation groups to sequences, of which those that a policy sees are taken;
+      * ``command_names``, and whatever else a controller reads.
+
+      Names hold no commas. A mistake is a warning when the policy is exported, which then has none of the entries.
     """
 
     num_envs: int

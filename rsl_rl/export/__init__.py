@@ -6,6 +6,7 @@
 import os
 from pathlib import Path
 
+from rsl_rl.export.deployment import deployment_entries
 from rsl_rl.export.onnx import export_onnx, load_onnx
 from rsl_rl.export.policy import ExportedPolicy
 from rsl_rl.export.pt2 import export_pt2, load_pt2
@@ -25,6 +26,7 @@ __all__ = [
     "EXPORTERS",
     "ExportReport",
     "ExportedPolicy",
+    "deployment_entries",
     "export_onnx",
     "export_pt2",
     "export_torchscript",

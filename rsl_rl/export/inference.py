@@ -15,6 +15,7 @@ from torch import nn
 
 from rsl_rl.export.frozen import frozen_copy
 from rsl_rl.export.metadata import STATE_INPUTS
+from rsl_rl.modules.reflection import NoSymmetry
 
 
 class TorchPolicy(nn.Module):
@@ -26,11 +27,13 @@ class TorchPolicy(nn.Module):
         self.mlp = frozen_copy(model.mlp)
         output = nn.Identity() if model.distribution is None else model.distribution.as_deterministic_output_module()
         self.output = frozen_copy(output)
+        self.symmetry = frozen_copy(model.symmetry_maps) if hasattr(model, "symmetry_maps") else NoSymmetry()
         self.eval()
 
     def forward(self, obs: torch.Tensor) -> torch.Tensor:
         """Return the actions [B, A] for the concatenated observation [B, obs_dim]."""
-        return self.output(self.mlp(self.obs_normalizer(obs)))
+        head = self.mlp(self.obs_normalizer(self.symmetry.seen(obs)))
+        return self.output(self.symmetry.combined(head, obs))
 
     @torch.jit.export
     def reset(self) -> None:
@@ -81,7 +84,7 @@ class RecurrentTorchPolicy(TorchPolicy):
         super().__init__(model)
         self.rnn = frozen_copy(model.rnn.rnn)
         self.is_lstm = isinstance(self.rnn, nn.LSTM)
-        self.register_buffer("h", torch.zeros(self.rnn.num_layers, 1, self.rnn.hidden_size))
+        self.register_buffer("h", _first_state(self))
         self.register_buffer("c", torch.zeros_like(self.h))
 
     def forward(self, obs: torch.Tensor) -> torch.Tensor:
@@ -89,15 +92,17 @@ class RecurrentTorchPolicy(TorchPolicy):
 
         Another batch size than that of the step before starts anew.
         """
-        x = self.obs_normalizer(obs).unsqueeze(0)
-        if self.h.shape[1] != x.shape[1]:
-            self.h = torch.zeros(self.h.shape[0], x.shape[1], self.h.shape[2], device=x.device)
+        x = self.obs_normalizer(self.symmetry.seen(obs)).unsqueeze(0)
+        if self.h.shape[1] != obs.shape[0]:
+            self.h = torch.zeros(self.h.shape[0], obs.shape[0], self.h.shape[2], device=x.device)
             self.c = torch.zeros_like(self.h)
         if self.is_lstm:
-            x, (self.h, self.c) = self.rnn(x, (self.h, self.c))
+            x, (h, c) = self.rnn(x, (self.symmetry.per_copy(self.h), self.symmetry.per_copy(self.c)))
+            self.c = self.symmetry.joined(c)
         else:
-            x, self.h = self.rnn(x, self.h)
-        return self.output(self.mlp(x.squeeze(0)))
+            x, h = self.rnn(x, self.symmetry.per_copy(self.h))
+        self.h = self.symmetry.joined(h)
+        return self.output(self.symmetry.combined(self.mlp(x.squeeze(0)), obs))
 
     @torch.jit.export
     def reset(self) -> None:
@@ -112,8 +117,8 @@ class RecurrentOnnxPolicy(ForOnnx, TorchPolicy):
     def __init__(self, model: Any, verbose: bool = False) -> None:
         super().__init__(model)
         self.rnn = frozen_copy(model.rnn.rnn)
-        state = torch.zeros(self.rnn.num_layers, 1, self.rnn.hidden_size, device="cpu")
-        states = dict.fromkeys(STATE_INPUTS if isinstance(self.rnn, nn.LSTM) else STATE_INPUTS[:1], state)
+        names = STATE_INPUTS if isinstance(self.rnn, nn.LSTM) else STATE_INPUTS[:1]
+        states = dict.fromkeys(names, _first_state(self))
         self._describe(model, verbose, states, ["actions", *(name.replace("_in", "_out") for name in states)])
         self.batch_dims = [0] + [1] * len(states)
 
@@ -127,11 +132,19 @@ class RecurrentOnnxPolicy(ForOnnx, TorchPolicy):
 
         Args:
             obs: Concatenated observation, [B, obs_dim].
-            h_in: [layers, B, hidden], zeros at the start of an episode.
+            h_in: [layers, B, hidden], zeros at the start of an episode; of a symmetric model [layers, B, k * hidden].
             c_in: [layers, B, hidden], the cell state of an LSTM.
         """
-        x, state = self.rnn(self.obs_normalizer(obs).unsqueeze(0), h_in if c_in is None else (h_in, c_in))
-        return self.output(self.mlp(x.squeeze(0))), *((state,) if c_in is None else state)
+        symmetry, states = self.symmetry, [h_in] if c_in is None else [h_in, c_in]
+        h, *c = map(symmetry.per_copy, states)
+        x, state = self.rnn(self.obs_normalizer(symmetry.seen(obs)).unsqueeze(0), (h, *c) if c else h)
+        actions = self.output(symmetry.combined(self.mlp(x.squeeze(0)), obs))
+        return actions, *map(symmetry.joined, state if c else [state])
+
+
+def _first_state(policy: Any) -> torch.Tensor:
+    """Return the hidden state at the start of an episode of one environment, zeros."""
+    return torch.zeros(policy.rnn.num_layers, 1, policy.symmetry.copies * policy.rnn.hidden_size, device="cpu")
 
 
 class _Encoder(nn.Module):

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from tensordict import TensorDict
 
+from rsl_rl.export.deployment import check_deployment, check_entry
 from rsl_rl.telemetry.provenance import versions
 from rsl_rl.utils import listed
 from rsl_rl.utils.limits import MOST_INPUTS, parse_json
@@ -43,6 +44,11 @@ class PolicyMetadata:
     """Type of every image group: uint8, or float32 for images that are scaled already."""
     hidden_state: dict[str, list[int]] = field(default_factory=dict)
     """Layers and size of every part of the hidden state, by the name of its input; zeros start an episode."""
+    deployment: dict[str, Any] = field(default_factory=dict)
+    """Joints, gains, scales and terms of the observation, as far as the environment tells them, and the run's name.
+
+    Texts, numbers and lists of one of these; in an ONNX file also as entries of their own.
+    """
 
     def inputs(self, obs: TensorDict | Mapping[str, torch.Tensor]) -> list[torch.Tensor]:
         """Return the inputs of a program for groups [B, ...]; one missing or of another shape raises ValueError."""
@@ -78,13 +84,21 @@ class PolicyMetadata:
                 raise ValueError("a size is not a number")
             if any(math.prod(shape) > MOST_INPUTS for shape in shapes):
                 raise ValueError(f"it has inputs of more than {MOST_INPUTS:,} numbers")
+            for name, value in metadata.deployment.items():
+                check_entry(name, value)
             return metadata
         except (ValueError, TypeError, AttributeError) as error:
             raise ValueError(f"Its metadata entry '{KEY}' is not a policy's description: {error!r}") from error
 
 
-def describe_policy(model: Any, module: Any, **more_versions: str) -> PolicyMetadata:
-    """Return the metadata of a model on the CPU in evaluation mode, and of the module of it that is exported."""
+def describe_policy(
+    model: Any, module: Any, deployment: Mapping[str, Any] | None = None, **more_versions: str
+) -> PolicyMetadata:
+    """Return the metadata of a model on the CPU in evaluation mode, and of the module of it that is exported.
+
+    Raises:
+        ValueError: An entry of ``deployment`` cannot be one, or does not fit the policy.
+    """
     model.reset()
     with torch.no_grad():
         actions = model(random_observations(model, 1, 1.0, torch.Generator().manual_seed(0)))
@@ -98,8 +112,9 @@ def describe_policy(model: Any, module: Any, **more_versions: str) -> PolicyMeta
         further = [name for name in names if name in further]
     images = {group: model.obs_group_specs[group] for group in getattr(model, "obs_groups_2d", further)}
     distribution = getattr(model, "distribution", None)
+    obs_groups = {group: int(size) for group, size in model.obs_group_dims.items()}
     return PolicyMetadata(
-        obs_groups={group: int(size) for group, size in model.obs_group_dims.items()},
+        obs_groups=obs_groups,
         obs_dim=int(model.obs_dim),
         num_actions=actions.shape[-1],
         distribution=None if distribution is None else type(distribution).__name__,
@@ -107,6 +122,7 @@ def describe_policy(model: Any, module: Any, **more_versions: str) -> PolicyMeta
         images={group: shape for group, (shape, _) in images.items()},
         image_types={group: str(dtype).removeprefix("torch.") for group, (_, dtype) in images.items()},
         hidden_state={name: [part.shape[0], part.shape[2]] for name, part in zip(STATE_INPUTS, states, strict=False)},
+        deployment=check_deployment(deployment or {}, obs_groups, actions.shape[-1]),
     )
 
 

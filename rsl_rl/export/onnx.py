@@ -10,12 +10,13 @@ import io
 import logging
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from rsl_rl.export.deployment import as_text
 from rsl_rl.export.inference import batch_dims, batched_examples
 from rsl_rl.export.metadata import KEY, STATE_INPUTS, PolicyMetadata, describe_policy
 from rsl_rl.export.policy import Program, check_file
@@ -24,7 +25,12 @@ from rsl_rl.export.verification import BATCH_SIZES, OWN_FORWARD_HINT, ExportRepo
 OPSET = 18
 
 
-def export_onnx(model: Any, path: str | os.PathLike[str], verbose: bool = False) -> ExportReport:
+def export_onnx(
+    model: Any,
+    path: str | os.PathLike[str],
+    verbose: bool = False,
+    deployment: Mapping[str, Any] | None = None,
+) -> ExportReport:
     """Write a policy as ONNX, run it in onnxruntime and compare it with the model.
 
     The file takes any batch size, stands alone and describes itself (:class:`PolicyMetadata`). Without onnxruntime it
@@ -35,11 +41,15 @@ def export_onnx(model: Any, path: str | os.PathLike[str], verbose: bool = False)
             mode.
         path: The file. One that was there before stays unless the new one is complete and correct.
         verbose: Show what the exporter says.
+        deployment: What a controller has to know of the robot, see :func:`rsl_rl.export.deployment.check_deployment`:
+            ``joint_names``, ``action_scale`` and so on. Each becomes an entry of the file's metadata, lists as text
+            separated by commas.
 
     Raises:
         ImportError: onnx or onnxscript is not installed.
         OSError: The file cannot be written.
         RuntimeError: The model cannot be expressed in ONNX, or the file does not act like the model.
+        ValueError: An entry of ``deployment`` cannot be one, or does not fit the policy.
     """
     try:
         import onnx  # noqa: F401
@@ -50,7 +60,7 @@ def export_onnx(model: Any, path: str | os.PathLike[str], verbose: bool = False)
     def write(reference: Any, partial: str) -> tuple[PolicyMetadata, Sequence[int]]:
         module = reference.as_onnx(verbose=verbose).cpu().eval()
         batch_sizes = _write_graph(module, partial, verbose)
-        metadata = describe_policy(reference, module, onnx_opset=str(OPSET))
+        metadata = describe_policy(reference, module, deployment, onnx_opset=str(OPSET))
         _finish(partial, metadata)
         return metadata, batch_sizes
 
@@ -141,7 +151,8 @@ def _finish(path: str, metadata: PolicyMetadata) -> None:
     for part in (graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
         part.ClearField("metadata_props")
         part.ClearField("doc_string")
-    onnx.helper.set_model_props(proto, {KEY: metadata.to_json()})
+    entries = {name: as_text(value) for name, value in metadata.deployment.items()}
+    onnx.helper.set_model_props(proto, {**entries, KEY: metadata.to_json()})
     onnx.checker.check_model(proto)
     onnx.save(proto, path)
 

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 import warnings
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,13 @@ from rsl_rl.export.verification import BATCH_SIZES, OWN_FORWARD_HINT, ExportRepo
 from rsl_rl.export.vetted import vetted_pt2
 
 
-def export_pt2(model: Any, path: str | os.PathLike[str]) -> ExportReport:
+def export_pt2(model: Any, path: str | os.PathLike[str], deployment: Mapping[str, Any] | None = None) -> ExportReport:
     """Write a policy as a ``torch.export`` program, load it back and compare it with the model.
 
     It takes the inputs and gives the outputs of the ONNX file: the hidden state of a recurrent policy travels with it.
     Arguments and errors are those of :func:`export_onnx`; nothing has to be installed.
     """
-    return write_checked(model, path, "pt2", _write, _read)
+    return write_checked(model, path, "pt2", functools.partial(_write, deployment), _read)
 
 
 def load_pt2(path: str | os.PathLike[str]) -> tuple[Program, PolicyMetadata | None]:
@@ -56,9 +57,9 @@ def _read(
     return Program(run, metadata.hidden_state.values() if metadata else ()), metadata
 
 
-def _write(reference: Any, path: str) -> tuple[PolicyMetadata, Sequence[int]]:
+def _write(deployment: Mapping[str, Any] | None, reference: Any, path: str) -> tuple[PolicyMetadata, Sequence[int]]:
     module = reference.as_onnx(verbose=False).cpu().eval()
-    metadata = describe_policy(reference, module)
+    metadata = describe_policy(reference, module, deployment)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import itertools
 import os
 import re
 import warnings
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,12 +56,14 @@ class ScriptProgram(Program):
                 state[:, dones.cpu() != 0] = 0.0
 
 
-def export_torchscript(model: Any, path: str | os.PathLike[str]) -> ExportReport:
+def export_torchscript(
+    model: Any, path: str | os.PathLike[str], deployment: Mapping[str, Any] | None = None
+) -> ExportReport:
     """Write a policy, the model's ``as_jit()``, as TorchScript, load it back and compare it with the model.
 
     Arguments and errors are those of :func:`export_onnx`; nothing has to be installed.
     """
-    return write_checked(model, path, "torchscript", _write, _read)
+    return write_checked(model, path, "torchscript", functools.partial(_write, deployment), _read)
 
 
 def load_torchscript(path: str | os.PathLike[str]) -> tuple[ScriptProgram, PolicyMetadata | None]:
@@ -89,9 +92,9 @@ def _read(
     return ScriptProgram(script, metadata), metadata
 
 
-def _write(reference: Any, path: str) -> tuple[PolicyMetadata, Sequence[int]]:
+def _write(deployment: Mapping[str, Any] | None, reference: Any, path: str) -> tuple[PolicyMetadata, Sequence[int]]:
     module = reference.as_jit().cpu().eval()
-    metadata, content = describe_policy(reference, module), io.BytesIO()
+    metadata, content = describe_policy(reference, module, deployment), io.BytesIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", _DEPRECATION)
         # Into memory first: a file would carry the random name of the temporary file inside.

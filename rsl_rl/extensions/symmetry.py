@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The RSL-RL Independent Authors
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""Symmetry of a robot: learning from mirrored experience, and a loss for acting unlike one's mirror image.
+"""Symmetry of a robot: learning from mirrored experience, a loss for acting unlike one's mirror image, exact mirrors.
 
 Mittal et al., "Symmetry Considerations for Learning Task Symmetric Robot Policies", 2024. Legend: B samples of a
 mini-batch, k copies of it (the original first, then its mirror images).
@@ -22,13 +22,17 @@ from torch.nn import functional
 from rsl_rl.compat.names import names_of
 from rsl_rl.env import VecEnv
 from rsl_rl.extensions.extension import Extension, ExtensionLoss, checked_options
+from rsl_rl.modules.reflection import MirrorImages
 from rsl_rl.storage import RolloutStorage
 from rsl_rl.utils import listed, resolve_callable, takes_plain_options
 from rsl_rl.utils.ranges import NonNegative
 
 
 class Symmetry(Extension):
-    """Appends mirrored samples to mini-batches, adds a mirror loss, or only measures it for the log."""
+    """Appends mirrored samples to mini-batches, adds a mirror loss, or only measures it for the log.
+
+    With ``equivariant`` or ``half_cycle`` the algorithm makes its models symmetric with :meth:`images`.
+    """
 
     loss_name = "symmetry"
 
@@ -40,6 +44,8 @@ class Symmetry(Extension):
         use_data_augmentation: bool = False,
         use_mirror_loss: bool = False,
         mirror_loss_coeff: NonNegative = 0.0,
+        equivariant: bool = False,
+        half_cycle: dict[str, int] | None = None,
     ) -> None:
         """Take over the user's mirror.
 
@@ -51,16 +57,28 @@ class Symmetry(Extension):
             use_data_augmentation: Append the mirrored samples to every mini-batch.
             use_mirror_loss: Add the mirror loss; without it the loss is only logged.
             mirror_loss_coeff: Weight of the mirror loss.
+            equivariant: Make actor and critic exactly symmetric: each evaluates all images, and their mean, mirrored
+                back, is the output.
+            half_cycle: Make them exactly symmetric without a second pass, by a gait clock: for each observation group
+                that has one, the entry with the sine of the phase. Where it is negative, they see and act in the
+                mirror.
 
         Raises:
-            ValueError, TypeError, ImportError, AttributeError: There is no such function.
+            ValueError, TypeError, ImportError, AttributeError: There is no such function, or both are chosen.
         """
+        if equivariant and half_cycle is not None:
+            raise ValueError("symmetry_cfg takes either equivariant or half_cycle: each makes the models symmetric.")
         self.env = env
         self.data_augmentation_func = function = resolve_callable(data_augmentation_func)
         self._name = f"The symmetry function '{getattr(function, '__name__', function)}'"
         self.use_data_augmentation = use_data_augmentation
         self.use_mirror_loss = use_mirror_loss
         self.mirror_loss_coeff = mirror_loss_coeff
+        self.half_cycle = half_cycle
+        self.is_exact = equivariant or half_cycle is not None
+        """Whether the models are to be exactly symmetric."""
+        self.joins_update = use_data_augmentation or use_mirror_loss or not self.is_exact
+        """Whether it asks the models about mirrored mini-batches; what is exact need not be measured."""
 
     def augment_batch(self, batch: RolloutStorage.Batch, original_batch_size: int) -> None:
         """Append the mirrored samples to a feed-forward mini-batch of B, with the old values of the originals.
@@ -90,6 +108,8 @@ class Symmetry(Extension):
         self.augment_batch(batch, len(batch.observations))
 
     def batch_loss(self, actor: Any, batch: RolloutStorage.Batch, num_samples: int, policy: Any) -> ExtensionLoss:  # noqa: D102
+        if not self.joins_update:
+            return ExtensionLoss(None, {})
         if self.use_data_augmentation:
             # The update has already asked the actor about these observations.
             loss = self._mirror_loss(policy.mean, num_samples)
@@ -141,6 +161,42 @@ class Symmetry(Extension):
                 "with it teaches wrong movements. These entries are wrong:\n  " + "\n  ".join(problems),
                 stacklevel=2,
             )
+
+    def images(self, obs: TensorDict, num_actions: int) -> MirrorImages:
+        """Find the matrices of the user's mirror by asking it for the images of unit vectors.
+
+        Args:
+            obs: Example observation groups, [N, ...].
+            num_actions: A.
+
+        Raises:
+            ValueError: It is not linear, or returns other groups or shapes than it was given.
+        """
+        sizes = {str(key): value.shape[-1] for key, value in obs.items() if value.ndim == 2}
+        size = sum(sizes.values())
+        total, generator = size + num_actions, torch.Generator().manual_seed(0)
+        vectors = torch.cat([torch.zeros(1, total), torch.eye(total), 3.0 * torch.randn(8, total, generator=generator)])
+        *parts, actions = vectors.to(obs.device or "cpu").split([*sizes.values(), num_actions], dim=-1)
+        groups: dict[str, Any] = dict(zip(sizes, parts, strict=True))
+        for key, value in obs.items():  # Images, which a function may want to flip.
+            if key not in groups:
+                groups[str(key)] = torch.zeros(len(vectors), *value.shape[1:], dtype=value.dtype, device=value.device)
+        probes = TensorDict(groups, [len(vectors)], device=obs.device)
+        with torch.no_grad():
+            copies, copied_actions = self._returned_pair(probes, actions)
+        self._check_shapes(_named(probes, actions), _named(copies, copied_actions), len(vectors))
+        images = torch.cat([*(copies[key] for key in sizes), copied_actions], dim=-1).detach().float().cpu()
+        images = images.view(-1, len(vectors), total)
+        matrices = images[:, 1 : 1 + total].mT
+        if not torch.allclose(images, vectors @ matrices.mT, rtol=1e-4, atol=1e-4):
+            raise ValueError(
+                f"{self._name} is not linear, as it has to be for equivariant and half_cycle: it may exchange, negate "
+                "and mix entries, but not shift, wrap or clip them. Give a phase as its sine and cosine, for example; "
+                "or use data augmentation or the mirror loss."
+            )
+        if matrices[:, :size, size:].any() or matrices[:, size:, :size].any():
+            raise ValueError(f"{self._name} mixes observations and actions, which have to be mirrored apart.")
+        return MirrorImages(self._name, sizes, matrices[:, :size, :size], matrices[:, size:, size:])
 
     def _returned_pair(self, obs: TensorDict, actions: torch.Tensor) -> tuple[Any, Any]:
         try:

@@ -43,6 +43,8 @@ class MLPModel(nn.Module):
     """
 
     is_recurrent: bool = False
+    copies: int = 1
+    """Mirror images of each observation that the network sees, that itself included, each with a hidden state."""
     _answers_itself = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -113,7 +115,7 @@ class MLPModel(nn.Module):
             hidden_state: State at the first step of each trajectory, for a recurrent update.
             stochastic_output: Draw a sample from the distribution instead of returning its deterministic output.
         """
-        output = self.mlp(self.get_latent(obs, masks, hidden_state))
+        output = self.head_output(obs, masks, hidden_state)
         if self.distribution is None:
             return output
         if stochastic_output:
@@ -131,11 +133,17 @@ class MLPModel(nn.Module):
         distribution = self._require_distribution()
         if self._answers_itself:
             return _asked(self, obs, masks, hidden_state)
-        output = self.mlp(self.get_latent(obs, masks, hidden_state))
+        output = self.head_output(obs, masks, hidden_state)
         if not distribution.answers_itself:
             return distribution.given(output)
         distribution.update(output)
         return distribution
+
+    def head_output(
+        self, obs: Observations, masks: torch.Tensor | None = None, hidden_state: HiddenState = None
+    ) -> torch.Tensor:
+        """Return the output of the head, [B, output_dim], or the parameters of the distribution, [B, *input_dim]."""
+        return self.mlp(self.get_latent(obs, masks, hidden_state))
 
     def get_latent(
         self, obs: Observations, masks: torch.Tensor | None = None, hidden_state: HiddenState = None

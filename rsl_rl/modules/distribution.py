@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from rsl_rl.compat.names import names_of
 from rsl_rl.core import clamped
+from rsl_rl.modules.distribution_outputs import BetaMean, FirstRow
 from rsl_rl.modules.distribution_values import DiagGaussian, OfTorch, OutputDistribution, ScaledBeta
 from rsl_rl.utils import check_choice, takes_plain_options
 from rsl_rl.utils.ranges import Finite, NonNegative
@@ -122,6 +123,17 @@ class Distribution(nn.Module, ABC):
     def project(self) -> None:
         """Move parameters that an optimizer's step has taken out of their range back into it."""
 
+    def mirrored(self, mirrors: torch.Tensor) -> torch.Tensor:
+        """Return the mirrors [k, D, D] of a network's output, flattened to [B, D], for those of actions, [k, A, A].
+
+        Asked once, of an actor that is to be symmetric. The first mirror is the identity; each row of another has one
+        entry, 1 or -1. Parameters that are no output of the network have to stay symmetric from now on.
+
+        Raises:
+            ValueError: The mirror image of a distribution is not one.
+        """
+        raise ValueError(f"{type(self).__name__} has no mirror image: it needs a method mirrored() of its own.")
+
 
 class _NoParameters:
     """Stands for the value of a distribution that has none yet."""
@@ -181,6 +193,8 @@ class GaussianDistribution(Distribution):
         self.std_type = std_type
         self.std_range, self._inner_range, initial = _checked_std(init_std, std_range, std_type)
         self.log_std_range = [math.log(end) for end in self.std_range]
+        self._std_images: torch.Tensor | None
+        self.register_buffer("_std_images", None, persistent=False)
         parameter = nn.Parameter(torch.full((output_dim,), initial), requires_grad=learn_std)
         if std_type == "scalar":
             self.std_param = parameter
@@ -189,11 +203,19 @@ class GaussianDistribution(Distribution):
 
     @torch.no_grad()
     def project(self) -> None:
-        """Move the parameter into its range: beyond, it would have no gradient."""
-        kind = type(self)
+        """Move the parameter into its range, beyond which it would have no gradient, and make it symmetric."""
+        kind, parameter = type(self), self.std_param if self.std_type == "scalar" else self.log_std_param
+        if self._std_images is not None:
+            parameter.copy_((self._std_images * parameter).sum(dim=-1))
         if kind.update is not Distribution.update or kind.given is not GaussianDistribution.given:
             return  # To a subclass that reads it otherwise, the parameter may be a logit, or have no bounds.
-        (self.std_param if self.std_type == "scalar" else self.log_std_param).clamp_(*self._inner_range)
+        parameter.clamp_(*self._inner_range)
+
+    def mirrored(self, mirrors: torch.Tensor) -> torch.Tensor:  # noqa: D102
+        # Joints that change places share the mean of their deviations.
+        self._std_images = mirrors.abs().mean(dim=0)
+        self.project()
+        return mirrors
 
     def _load_from_state_dict(self, *args: Any) -> None:  # type: ignore[override] (all are passed on by place)
         super()._load_from_state_dict(*args)
@@ -244,11 +266,15 @@ class HeteroscedasticGaussianDistribution(_TwoRows):
         std = _ReturningClamp.apply(std, *self._inner_range)
         return DiagGaussian(mean, std if self.std_type == "scalar" else std.exp())  # type: ignore[union-attr]
 
+    def mirrored(self, mirrors: torch.Tensor) -> torch.Tensor:  # noqa: D102
+        # A deviation changes its place, but has no sign.
+        return torch.stack([torch.block_diag(mirror, mirror.abs()) for mirror in mirrors])
+
     def deterministic_output(self, mlp_output: torch.Tensor) -> torch.Tensor:  # noqa: D102
         return mlp_output[..., 0, :]
 
     def as_deterministic_output_module(self) -> nn.Module:  # noqa: D102
-        return _FirstRow()
+        return FirstRow()
 
 
 def _shape_parameter(index: int) -> property:
@@ -308,12 +334,20 @@ class BetaDistribution(_TwoRows):
 
     _alpha, _beta = _shape_parameter(0), _shape_parameter(1)
 
+    def mirrored(self, mirrors: torch.Tensor) -> torch.Tensor:  # noqa: D102
+        low, high = self.action_range
+        if low != -high and (mirrors < 0).any():
+            raise ValueError(f"To be mirrored, a Beta distribution needs an action_range [-x, x], got {[low, high]}.")
+        # With the sign of an action, alpha and beta change places.
+        same, swapped = mirrors.clamp(min=0.0), (-mirrors).clamp(min=0.0)
+        return torch.cat([torch.cat([same, swapped], dim=2), torch.cat([swapped, same], dim=2)], dim=1)
+
     def deterministic_output(self, mlp_output: torch.Tensor) -> torch.Tensor:
         """Return the mean [B, A]."""
         return self.given(mlp_output).mean
 
     def as_deterministic_output_module(self) -> nn.Module:  # noqa: D102
-        return _BetaMean(*self.action_range)
+        return BetaMean(*self.action_range)
 
 
 class _ReturningClamp(torch.autograd.Function):
@@ -330,25 +364,6 @@ class _ReturningClamp(torch.autograd.Function):
         (x,), (low, high), (gradient,) = ctx.saved_tensors, ctx.range, gradients
         leads_out = ((x < low) & (gradient > 0)) | ((x > high) & (gradient < 0))
         return torch.where(leads_out, 0.0, gradient), None, None
-
-
-class _FirstRow(nn.Module):
-    """[B, 2, A] -> [B, A], exportable."""
-
-    def forward(self, mlp_output: torch.Tensor) -> torch.Tensor:
-        return mlp_output[..., 0, :]
-
-
-class _BetaMean(nn.Module):
-    """Raw alpha and beta [B, 2, A] -> mean [B, A], exportable."""
-
-    def __init__(self, low: float, high: float) -> None:
-        super().__init__()
-        self.low, self.scale = low, high - low
-
-    def forward(self, mlp_output: torch.Tensor) -> torch.Tensor:
-        shape = functional.softplus(mlp_output) + 1.0
-        return self.low + self.scale * shape[..., 0, :] / (shape[..., 0, :] + shape[..., 1, :])
 
 
 def _checked_std(

@@ -23,7 +23,7 @@ except ImportError:  # copied to a robot
 
 FEET = ("FR", "FL", "RR", "RL")
 FOOT_RADIUS = 0.023  # m
-CLOCK_OFFSETS = np.float32([0.0, 0.5, 0.5, 0.0])  # a trot: FR with RL, FL with RR
+CLOCK_OFFSETS = np.array([0.0, 0.5, 0.5, 0.0], np.float32)  # a trot: FR with RL, FL with RR
 MIRRORED_JOINTS = ((3, 4, 5, 0, 1, 2, 9, 10, 11, 6, 7, 8), (-1, 1, 1) * 4)
 STANDING_HEIGHT = 0.28  # m
 
@@ -38,7 +38,7 @@ class Go1Walk(MujocoTask):
     action_scale = 0.5
     action_limit = 2.0
     commands = {"forward": (-1.2, 1.2, 0.9), "left": (-0.6, 0.6, 0.4), "turn": (-1.2, 1.2, 0.5)}
-    memory = {"phase": ()}
+    memory = {"phase": (), "settling": ()}
     observations = {
         "actor": ("gyro", "gravity", "joint_angles", "joint_velocities", "action", "command", "clock"),
         "critic": (
@@ -72,11 +72,15 @@ class Go1Walk(MujocoTask):
     metrics = ("error_velocity", "error_turn")
     events = {"push": 0.0}
 
+    standing: float = 0.1
+    """Share of the commands that are to stand still, beside those in which all happen to be zero."""
+    settling_seconds: float = 0.7
+    """How long the gait clock goes on after a robot was told to stop."""
     clock_frequency: float = 3.0
     """Steps of a pair of feet per second."""
     swing_height: float = 0.08
     """How high a foot is lifted, m."""
-    tracking_width: float = 0.2
+    tracking_width: float = 0.1
     """Squared error, in (m/s)^2 or (rad/s)^2, at which half of the reward for tracking is left."""
     push_velocity: float = 0.5
     """Largest change of the velocity by a push, m/s."""
@@ -90,13 +94,21 @@ class Go1Walk(MujocoTask):
         qpos[:, 2] += generator.uniform(0.0, 0.03, count)
         qvel[:, :6] = generator.uniform(-0.5, 0.5, (count, 6))
         memory["phase"][:] = generator.random(count)
+        memory["settling"][:] = self.settling_seconds
+
+    def draw_commands(self, count: int, generator: np.random.Generator) -> np.ndarray:
+        """Return new commands, [count, 3]."""
+        commands = super().draw_commands(count, generator)
+        return commands * (generator.random(count) >= self.standing)[:, None]
 
     def advance(self, state: State) -> None:
         """Let the gait clock go on where the robot is to move, and rest where it is to stand."""
-        phase = state.memory["phase"]
+        phase, settling = state.memory["phase"], state.memory["settling"]
         phase += np.float32(self.clock_frequency * self.control_dt)
         phase %= np.float32(1.0)
         phase *= self.moves(state)
+        asked = state.command.any(axis=1)
+        settling[:] = np.where(asked, self.settling_seconds, np.maximum(settling - self.control_dt, 0.0))
 
     def push(self, qpos: np.ndarray, qvel: np.ndarray, generator: np.random.Generator) -> None:
         """Push robots to any side (an event)."""
@@ -105,9 +117,13 @@ class Go1Walk(MujocoTask):
 
     # -- what is seen --------------------------------------------------------------------------------------------------
 
+    def measured(self, state: State) -> np.ndarray:
+        """Velocity forward and to the left, turning rate to the left, [N, 3]."""
+        return np.concatenate([state.velocity[:, :2], state.angular_velocity[:, 2:]], axis=1)
+
     def moves(self, state: State) -> np.ndarray:
-        """Whether a robot is to move, [N], bool."""
-        return state.command.any(axis=1)
+        """Whether a robot is to step, [N], bool: also for a while after it was told to stop, or it would topple."""
+        return state.command.any(axis=1) | (state.memory["settling"] > 0.0)
 
     def gyro(self, state: State) -> np.ndarray:
         """Angular velocity in the frame of the trunk, [N, 3], rad/s."""
@@ -140,7 +156,7 @@ class Go1Walk(MujocoTask):
 
     def off(self, state: State) -> np.ndarray:
         """Velocity less what is asked for: forward, left, turn, [N, 3]."""
-        return np.concatenate([state.velocity[:, :2], state.angular_velocity[:, 2:]], axis=1) - state.command
+        return self.measured(state) - state.command
 
     def track_velocity(self, state: State) -> np.ndarray:
         """1 at the velocity asked for, half at an error of 0.45 m/s."""
@@ -165,7 +181,7 @@ class Go1Walk(MujocoTask):
 
     def pose(self, state: State) -> np.ndarray:
         """Squared distance of the joints from the home pose; abduction counts most, rad^2."""
-        return np.square(state.joint_angles) @ np.tile(np.float32([1.0, 0.2, 0.1]), 4)
+        return np.square(state.joint_angles) @ np.tile(np.array([1.0, 0.2, 0.1], np.float32), 4)
 
     def tilt(self, state: State) -> np.ndarray:
         """Squared sine of the trunk's inclination."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 import copy
 import difflib
 import inspect
+import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -114,7 +115,7 @@ class MujocoTask:
     """
 
     xml: str | Path
-    """MJCF file, beside the file of the task unless absolute; or replace :meth:`spec`."""
+    """MJCF file, beside the file of the class that names it; or replace :meth:`spec`."""
     home: str = "home"
     """Keyframe with the pose, and the controls, that the action 0 asks for; without one all is zero."""
     control_dt: float = 0.02
@@ -122,7 +123,7 @@ class MujocoTask:
     sim_dt: float = 0.005
     """Seconds of a step of the simulation, of which a whole number makes ``control_dt``."""
     iterations: int = 0
-    """Iterations of the constraint solver; 0 for what the model says."""
+    """Iterations of the constraint solver; 0 or less for what the model says."""
     episode_seconds: float = 20.0
     """Seconds after which an episode times out."""
     action_scale: float = 1.0
@@ -196,8 +197,11 @@ class MujocoTask:
         ends = model.sensor_adr + model.sensor_dim
         self.sensor_slices = {name: slice(a, b) for name, a, b in zip(names, model.sensor_adr, ends, strict=True)}
         self.home_data = mujoco.MjData(model)
-        if self.home in [model.key(index).name for index in range(model.nkey)]:
+        keyframes = [model.key(index).name for index in range(model.nkey)]
+        if self.home in keyframes:
             mujoco.mj_resetDataKeyframe(model, self.home_data, model.key(self.home).id)
+        elif self.home != MujocoTask.home:
+            raise ValueError(f"The model has no keyframe '{self.home}'.{_hint(self.home, keyframes)}")
         self.default_joint_pos = np.float32(self.home_data.qpos[self.joint_qpos])
         """Positions of the driven joints in the home pose, [A]."""
         mujoco.mj_forward(model, self.home_data)
@@ -207,7 +211,15 @@ class MujocoTask:
 
     def spec(self) -> Any:
         """Return the model as an ``mujoco.MjSpec``, which may be changed before it is compiled."""
-        return mujoco.MjSpec.from_file(str(self.path(self.xml)))
+        file = Path(self.xml).expanduser()
+        if "xml" not in vars(self):  # no option, but an attribute of this class
+            [named_by, *_] = [base for base in type(self).__mro__ if "xml" in vars(base)]
+            file = Path(inspect.getfile(named_by)).parent / file
+        return mujoco.MjSpec.from_file(str(file))
+
+    def measured(self, state: State) -> np.ndarray:
+        """Return what the commands ask for as it is, [N, commands], in the same units."""
+        raise NotImplementedError
 
     def reset(self, qpos: np.ndarray, qvel: np.ndarray, memory: Memory, generator: np.random.Generator) -> None:
         """Change, in place, where k robots start: at home, at rest, with a new command and all else zero."""
@@ -221,10 +233,6 @@ class MujocoTask:
 
     # ------------------------------------------------------------------------------------------------------------------
 
-    def path(self, name: str | Path) -> Path:
-        """Return the place of a file beside that of the task."""
-        return Path(inspect.getfile(type(self))).parent / name
-
     def compiled(self, discard_visual: bool = False) -> Any:
         """Return a new ``mujoco.MjModel``, with all that is only drawn unless ``discard_visual``."""
         spec = self.spec()
@@ -237,7 +245,7 @@ class MujocoTask:
     def term(self, name: str, state: State) -> np.ndarray:
         """Return the values of a term for N robots, [N] or [N, d], in its own unit."""
         method = getattr(self, name, None)
-        return method(state) if callable(method) else getattr(state, name)
+        return np.asarray(method(state) if callable(method) else getattr(state, name))
 
     def observe(self, state: State, generator: np.random.Generator | None = None) -> dict[str, np.ndarray]:
         """Return what policies see: groups [N, d], float32; with the errors of sensors where a generator is given."""
@@ -250,7 +258,9 @@ class MujocoTask:
                     exact[name] = self.term(name, state).reshape(len(state), -1)
                 value, error = exact[name], self.noise_level * self.noise.get(name, 0.0)
                 if error and generator is not None and group not in self.exact_groups:
-                    value = value + np.float32(2 * error) * (generator.random(value.shape, np.float32) - np.float32(0.5))
+                    value = value + np.float32(2 * error) * (
+                        generator.random(value.shape, np.float32) - np.float32(0.5)
+                    )
                 scale = self.scales.get(name, 1.0)
                 parts.append(value if scale == 1.0 else value * np.float32(scale))
             groups[group] = np.concatenate(parts, axis=1, dtype=np.float32)
@@ -262,7 +272,7 @@ class MujocoTask:
 
     def draw_commands(self, count: int, generator: np.random.Generator) -> np.ndarray:
         """Return new commands, [count, commands]."""
-        low, high, chance = np.reshape(np.float32(list(self.commands.values())), (-1, 3)).T
+        low, high, chance = np.array(list(self.commands.values()), np.float32).reshape(-1, 3).T
         drawn = low + (high - low) * generator.random((count, len(low)), dtype=np.float32)
         return drawn * (generator.random(drawn.shape, dtype=np.float32) < chance)
 
@@ -280,8 +290,8 @@ class MujocoTask:
     def at_home(self) -> State:
         """Return one robot in its home pose."""
         data = self.home_data
-        arrays = (np.float32(values)[None] for values in (data.qpos, data.qvel, data.sensordata))
-        return State(self, *arrays, self.new_memory(1))
+        qpos, qvel, sensordata = (values[None].astype(np.float32) for values in (data.qpos, data.qvel, data.sensordata))
+        return State(self, qpos, qvel, sensordata, self.new_memory(1))
 
     def varied(self, friction: float, mass: float, gains: float) -> Any:
         """Return a copy of the model with other friction, masses and motors, each times a number."""
@@ -303,28 +313,39 @@ class MujocoTask:
 
     def _checked(self, name: str, value: Any) -> Any:
         """Return the value of an option, merged into a table; raises for what does not fit."""
-        known, kind = self.options(), type(self).__name__
+        known: dict[str, Any] = self.options()
+        kind = type(self).__name__
         if name not in known:
             raise ValueError(f"{kind} has no option '{name}'.{_hint(name, known)} Options: {', '.join(known)}.")
         default = known[name]
         fits: Any = (str, Path)
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{kind}'s option '{name}' has to be finite, got {value!r}.")
         if isinstance(default, bool):
             fits = bool
         elif isinstance(default, (int, float)):
             fits = (int, float) if isinstance(default, float) else int
         elif isinstance(default, (Mapping, Sequence)) and not isinstance(default, str):
             fits = Mapping if isinstance(default, Mapping) else (list, tuple)
+        checked: Any = value
+        table: Any = default
         if not isinstance(value, fits) or (isinstance(value, bool) and fits is not bool):
             raise TypeError(f"{kind}'s option '{name}' is like {default!r}, got {value!r}.")
-        if isinstance(value, Mapping):
-            return {**default, **value}
-        if name in _POSITIVE and not 0 < value < float("inf"):
+        numbers = _numbers(value)
+        if name in _POSITIVE and not all(number > 0 for number in numbers):
             raise ValueError(f"{kind}'s option '{name}' has to be above 0, got {value!r}.")
-        if name in _RANGES:
-            low, high = value if len(value) == 2 else (1.0, 0.0)
-            if not 0 <= low <= high < float("inf"):
-                raise ValueError(f"{kind}'s option '{name}' is a lowest and a highest value, got {value!r}.")
-        return value
+        if name in _RANGES and not (len(numbers) == len(checked) == 2 and 0 <= numbers[0] <= numbers[1]):
+            raise ValueError(f"{kind}'s option '{name}' is a lowest and a highest factor or time, got {value!r}.")
+        if name in ("scales", "noise", "rewards", "events"):
+            lowest = 0.0 if name in ("noise", "events") else -math.inf
+            if wrong := [key for key, number in checked.items() if not [n for n in _numbers(number) if n >= lowest]]:
+                raise ValueError(f"{kind}'s option '{name}' gives each term a number, not {checked[wrong[0]]!r}.")
+        if name == "commands":
+            for key, given in checked.items():
+                low, high, chance = (*_numbers(given), math.nan, math.nan, math.nan)[:3]
+                if not (low <= high and 0 <= chance <= 1):
+                    raise ValueError(f"{kind}'s command '{key}' is lowest, highest, chance (0 to 1), got {given!r}.")
+        return {**table, **checked} if isinstance(checked, Mapping) else checked
 
     def _check_terms(self) -> None:
         """Ask every term about robots at home, so that a mistake in one is found before anything has begun."""
@@ -348,6 +369,12 @@ class MujocoTask:
 
 _POSITIVE = ("control_dt", "sim_dt", "episode_seconds", "command_seconds", "action_limit")
 _RANGES = ("friction", "mass", "gains", "delay")
+
+
+def _numbers(value: Any) -> list[float]:
+    """Return a number, or those of a list, which are finite."""
+    values = value if isinstance(value, (list, tuple)) else [value]
+    return [n for n in values if isinstance(n, (int, float)) and not isinstance(n, bool) and math.isfinite(n)]
 
 
 def _hint(name: str, known: Any) -> str:

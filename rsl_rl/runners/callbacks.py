@@ -105,7 +105,9 @@ class Annealing(Callback):
         for name in last:
             if name not in numbers:
                 kind, hint = type(alg).__name__, did_you_mean(name, numbers)
-                raise ValueError(f"'anneal': {kind} has no number '{name}' to change.{hint} Numbers: {listed(numbers)}.")
+                raise ValueError(
+                    f"'anneal': {kind} has no number '{name}' to change.{hint} Numbers: {listed(numbers)}."
+                )
         self._between = {name: (float(numbers[name]), float(value)) for name, value in last.items()}
 
     def on_learn_begin(self, runner: OnPolicyRunner, obs: TensorDict) -> TensorDict:

@@ -25,7 +25,7 @@ from rsl_rl.config import plain_config, resolve_runner_config
 from rsl_rl.distributed import Watch
 from rsl_rl.env import VecEnv, as_vec_env
 from rsl_rl.env.contract import ATTRIBUTES, Contract, check_attributes
-from rsl_rl.export import export_onnx, export_pt2, export_torchscript
+from rsl_rl.export import deployment_entries, export_onnx, export_pt2, export_torchscript
 from rsl_rl.export.frozen import frozen_copy
 from rsl_rl.models import MLPModel
 from rsl_rl.runners.callbacks import Annealing, Callback
@@ -368,15 +368,21 @@ class OnPolicyRunner(PreparedRunner):
 
     def export_policy_to_jit(self, path: str, filename: str = "policy.pt") -> None:
         """Write the policy as TorchScript into the folder ``path``; RuntimeError if the file does not act like it."""
-        export_torchscript(self.alg.get_policy(), os.path.join(path, filename))
+        policy = self.alg.get_policy()
+        export_torchscript(policy, os.path.join(path, filename), self._deployment(policy))
 
     def export_policy_to_onnx(self, path: str, filename: str = "policy.onnx", verbose: bool = False) -> None:
         """Write the policy as ONNX, otherwise as :meth:`export_policy_to_jit` does."""
-        export_onnx(self.alg.get_policy(), os.path.join(path, filename), verbose=verbose)
+        policy = self.alg.get_policy()
+        export_onnx(policy, os.path.join(path, filename), verbose, self._deployment(policy))
 
     def export_policy_to_pt2(self, path: str, filename: str = "policy.pt2") -> None:
         """Write the policy with ``torch.export``, otherwise as :meth:`export_policy_to_jit` does."""
-        export_pt2(self.alg.get_policy(), os.path.join(path, filename))
+        policy = self.alg.get_policy()
+        export_pt2(policy, os.path.join(path, filename), self._deployment(policy))
+
+    def _deployment(self, policy: MLPModel) -> dict[str, Any]:
+        return deployment_entries(self.env, policy, self.logger.log_dir)
 
     def add_git_repo_to_log(self, repo_file_path: str) -> None:
         """Keep the state of the git repository that holds this file with the run."""

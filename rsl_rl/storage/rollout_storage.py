@@ -211,7 +211,8 @@ class RolloutStorage:
         Raises:
             ValueError: There are more mini-batches than samples, or the storage keeps no values.
         """
-        self._require_type("rl")
+        if self.training_type != "rl":
+            raise self._wrong_type("rl")
         yield from shuffled_mini_batches(self, num_mini_batches, num_epochs)
 
     def recurrent_mini_batch_generator(self, num_mini_batches: int, num_epochs: int = 8) -> Iterator[Batch]:
@@ -221,7 +222,8 @@ class RolloutStorage:
         leaves over when divided by the number of mini-batches is not used. ValueError if there are more mini-batches
         than environments.
         """
-        self._require_type("rl")
+        if self.training_type != "rl":
+            raise self._wrong_type("rl")
         batches = padded_mini_batches(self, num_mini_batches)
         for _ in range(num_epochs):
             yield from batches
@@ -237,7 +239,8 @@ class RolloutStorage:
 
     def chunk_generator(self, length: int) -> Iterator[Batch]:
         """Yield chunks of consecutive steps, [length, N, ...]; else as :meth:`generator`."""
-        self._require_type("distillation")
+        if self.training_type != "distillation":
+            raise self._wrong_type("distillation")
         names = ("observations", "actions", "privileged_actions", "dones")
         for start in range(0, self.num_transitions_per_env, length):
             yield Batch(**{name: getattr(self, name)[start : start + length] for name in names})
@@ -259,12 +262,10 @@ class RolloutStorage:
             f"The rollout is full: it holds {self.num_transitions_per_env} steps. Call clear() before adding more."
         )
 
-    def _require_type(self, training_type: str) -> None:
-        if self.training_type != training_type:
-            raise ValueError(
-                f"These mini-batches are for a storage of the training type '{training_type}', not "
-                f"'{self.training_type}'."
-            )
+    def _wrong_type(self, training_type: str) -> ValueError:
+        return ValueError(
+            f"These mini-batches are for a storage of the training type '{training_type}', not '{self.training_type}'."
+        )
 
     def _allocate_like(self, params: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
         # The rollout runs in inference mode; the buffers must not become inference tensors, the update learns on them.

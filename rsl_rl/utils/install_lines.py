@@ -7,7 +7,8 @@ from __future__ import annotations
 
 # The packages by name, as in pyproject.toml: on the index the name of this library is another project's.
 INSTALL_LINES = {
-    "envs": 'pip install "gymnasium[mujoco]" envpool',
+    "envs": 'pip install "gymnasium[mujoco]" mujoco',
+    "envpool": "pip install envpool",
     "plot": "pip install matplotlib",
     "video": 'pip install "imageio[ffmpeg]"',
     "viewer": "pip install viser",

@@ -121,14 +121,18 @@ class _RunFolders:
         if not any(_is_below(folder, place) or _is_below(place, folder) for place in places for folder in self.folders):
             return None
         spec = PathFinder.find_spec(name, path, target)
-        origin = spec.origin if spec is not None and spec.has_location else None
-        if origin is not None and any(_is_below(os.path.realpath(origin), folder) for folder in self.folders):
+        if spec is not None and spec.has_location and spec.origin is not None:
+            self.check(name, spec.origin)
+        return None
+
+    def check(self, name: str, origin: str) -> None:
+        """Raise ImportError for a file in one of the folders."""
+        if any(_is_below(os.path.realpath(origin), folder) for folder in self.folders):
             raise ImportError(
                 f"'{name}' is not imported: '{origin}' lies in the folder of a run, and nothing there is executed. "
                 "Code of your own belongs beside the folder, not in it.",
                 name=name,
             )
-        return None
 
 
 def _is_below(path: str, folder: str) -> bool:
@@ -143,3 +147,8 @@ def never_import_from(folder: str | os.PathLike[str]) -> None:
     _run_folders.folders.add(str(Path(folder).resolve()))
     if _run_folders not in sys.meta_path:
         sys.meta_path.insert(0, _run_folders)  # type: ignore[arg-type]
+
+
+def check_file(file: str | os.PathLike[str]) -> None:
+    """Raise ImportError for a file of code that :func:`never_import_from` refuses."""
+    _run_folders.check(Path(file).name, os.fspath(file))

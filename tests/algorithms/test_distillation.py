@@ -14,6 +14,7 @@ import torch
 
 from rsl_rl.algorithms import PPO, Distillation
 from rsl_rl.runners import DistillationRunner, OnPolicyRunner
+from tests.distributed.equivalence import negate
 from tests.envs import PointEnv, point_config
 
 
@@ -29,8 +30,8 @@ def distillation_config(student: dict[str, Any] | None = None, **algorithm: Any)
     }
 
 
-def teacher_checkpoint(folder: Path, groups: list[str] | None = None) -> str:
-    config = point_config()
+def teacher_checkpoint(folder: Path, groups: list[str] | None = None, **algorithm: Any) -> str:
+    config = point_config(**algorithm)
     config["obs_groups"]["actor"] = groups or ["policy", "privileged"]
     torch.manual_seed(5)
     runner = OnPolicyRunner(PointEnv(), config)
@@ -39,6 +40,8 @@ def teacher_checkpoint(folder: Path, groups: list[str] | None = None) -> str:
     return str(folder / "teacher.pt")
 
 
+GROUPS_OF_TEACHER = {"actor": ["policy", "privileged"], "critic": ["policy", "privileged"]}
+MIRROR = {"data_augmentation_func": negate, "use_mirror_loss": True}
 GRU = {"class_name": "RNNModel", "rnn_type": "gru", "rnn_hidden_dim": 16}
 
 
@@ -55,6 +58,26 @@ def test_the_student_comes_to_act_like_the_teacher(tmp_path: Path, groups: list[
     runner.learn(40)
     assert losses[-1] < 0.2 * losses[0]
     assert runner.get_inference_policy() is alg.student
+
+
+@pytest.mark.parametrize("student", [{}, GRU])
+def test_a_symmetric_teacher_stays_so_and_its_student_is(tmp_path: Path, student: dict[str, Any]) -> None:
+    exact = {"symmetry_cfg": {"data_augmentation_func": negate, "equivariant": True}}
+    path = teacher_checkpoint(tmp_path, **exact)
+    trained = OnPolicyRunner(PointEnv(), point_config(**exact) | {"obs_groups": GROUPS_OF_TEACHER})
+    trained.load(path)
+    config = distillation_config(student, learning_rate=1e-2, **exact) | {"teacher_checkpoint": path}
+    runner = DistillationRunner(PointEnv(16), config)
+    runner.learn(20)
+    obs = PointEnv(16, seed=3).get_observations()
+    torch.testing.assert_close(runner.alg.teacher(obs), trained.alg.actor(obs))
+    policy = runner.get_inference_policy()
+    actions = policy(obs)
+    runner.alg.student.reset()
+    torch.testing.assert_close(policy(negate(None, obs, None)[0][16:]), -actions)
+    without = distillation_config(student) | {"teacher_checkpoint": path}
+    with pytest.warns(UserWarning, match="teacher was trained with a symmetry_cfg that made it symmetric"):
+        DistillationRunner(PointEnv(16), without)
 
 
 def test_the_remainder_shorter_than_the_gradient_length_is_learned_from() -> None:
@@ -160,7 +183,8 @@ def test_warm_up_is_not_repeated_after_a_resume() -> None:
         ({"loss_type": "l1"}, TypeError, "'algorithm.loss_type' must be 'mse' or 'huber'"),
         ({"gradient_length": 0}, ValueError, "at least 1"),
         ({"rnd_cfg": {"weight": 1.0}}, ValueError, "Distillation takes no 'rnd_cfg'"),
-        ({"symmetry_cfg": {}}, ValueError, "Distillation takes no 'symmetry_cfg'"),
+        ({"symmetry_cfg": {}}, ValueError, "'algorithm.symmetry_cfg' lacks the option 'data_augmentation_func'"),
+        ({"symmetry_cfg": MIRROR}, ValueError, "distillation needs equivariant or half_cycle"),
     ],
 )
 def test_wrong_options_are_named(options: dict, error: type[Exception], message: str) -> None:

@@ -296,7 +296,7 @@ def test_a_run_in_which_no_episode_ends_says_so(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     options = ["--num-envs", "2", "--iterations", "1", "--init-at-random-ep-len", "False"]
-    main(["train", "cartpole-balance", *options, *NO_EXPORT])
+    main(["train", "gym:Pendulum-v1", *options, *NO_EXPORT])
     assert "  no episode has ended yet\n" in capsys.readouterr().out
 
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ import torch
 from rsl_rl.algorithms import PPO
 from rsl_rl.cli.main import main
 
-needs_envpool = pytest.mark.skipif(sys.version_info < (3, 11), reason="EnvPool's wheels start at Python 3.11")
 SMALL = ["--num-envs", "2", "--iterations", "2", "--runner.num-steps-per-env", "4"]
 SMALL += ["--runner.actor.hidden-dims", "8", "--runner.critic.hidden-dims", "8"]
 
@@ -29,7 +27,7 @@ def one_thread_afterwards() -> Iterator[None]:
 
 @pytest.mark.parametrize(
     ("env", "acting", "learning"),
-    [pytest.param("envpool:Pendulum-v1", 1, 2, marks=needs_envpool), ("gym:Pendulum-v1", 2, 2)],
+    [pytest.param("envpool:Pendulum-v1", 1, 2, marks=pytest.mark.envpool), ("gym:Pendulum-v1", 2, 2)],
 )
 def test_the_policy_acts_on_one_thread_where_the_simulator_has_its_own(
     env: str, acting: int, learning: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,6 @@ from tests.envs import PointEnv
 from tests.processes import python
 
 imageio: Any = pytest.importorskip("imageio.v2")
-needs_envpool = pytest.mark.skipif(sys.version_info < (3, 11), reason="EnvPool's wheels start at Python 3.11")
 register()
 
 
@@ -201,7 +199,7 @@ for policy in ('checkpoint', 'onnx'):
 """
 
 
-@needs_envpool
+@pytest.mark.envpool
 def test_a_recurrent_go1_that_sees_a_part_of_the_state_is_shown_in_plain_mujoco(student: Path) -> None:
     if not any(map(offscreen.is_available, offscreen.LIBRARIES)):
         pytest.skip("neither libEGL nor libOSMesa is installed")

@@ -106,7 +106,7 @@ SIGNATURES = {
     "rsl_rl.algorithms:Distillation": (
         "student teacher storage num_learning_epochs=1 gradient_length=15 learning_rate=0.001 max_grad_norm=None "
         "loss_type='mse' optimizer='adam' use_mixed_precision=False device='cpu' multi_gpu_cfg=None "
-        "grad_reduce_bucket_mb=25 max_bad_updates=10 kwargs"
+        "grad_reduce_bucket_mb=25 max_bad_updates=10 symmetry_cfg=None kwargs"
     ),
     "rsl_rl.extensions:RandomNetworkDistillation": (
         "num_states obs_groups num_outputs predictor_hidden_dims target_hidden_dims activation='elu' "
@@ -116,7 +116,8 @@ SIGNATURES = {
     "rsl_rl.extensions:RandomNetworkDistillation.get_intrinsic_reward": "self obs",
     "rsl_rl.extensions:RandomNetworkDistillation.get_rnd_state": "self obs",
     "rsl_rl.extensions:Symmetry": (
-        "env data_augmentation_func use_data_augmentation=False use_mirror_loss=False mirror_loss_coeff=0.0"
+        "env data_augmentation_func use_data_augmentation=False use_mirror_loss=False mirror_loss_coeff=0.0 "
+        "equivariant=False half_cycle=None"
     ),
     "rsl_rl.extensions:Symmetry.augment_batch": "self batch original_batch_size",
     "rsl_rl.extensions:Symmetry.compute_loss": "self actor batch original_batch_size",

@@ -8,7 +8,6 @@ from __future__ import annotations
 import enum
 import functools
 import itertools
-import sys
 from collections import deque
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,6 @@ from tests.processes import python
 register()
 ROOT = Path(__file__).parent.parent.parent
 N, LIMIT = 3, 12
-needs_envpool = pytest.mark.skipif(sys.version_info < (3, 11), reason="EnvPool's wheels start at Python 3.11")
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::UserWarning:gymnasium"),
@@ -439,7 +437,7 @@ def test_environments_in_other_processes_or_in_cpp() -> None:
         async_env.close()
 
 
-@needs_envpool
+@pytest.mark.envpool
 def test_envpool_cannot() -> None:
     env: Any = make_env("envpool:Pendulum-v1", num_envs=2)
     for call in (env.state_dict, lambda: env.load_state_dict({})):

@@ -33,7 +33,6 @@ from tests.processes import python
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 FILES = sorted(file for file in EXAMPLES.rglob("*") if file.suffix in (".py", ".yaml", ".cpp"))
-needs_envpool = pytest.mark.skipif(sys.version_info < (3, 11), reason="EnvPool's wheels start at Python 3.11")
 
 
 @pytest.fixture(autouse=True)
@@ -319,7 +318,7 @@ class TestGo1Symmetry:
         torch.testing.assert_close(again["state"][5:], state)
         torch.testing.assert_close(twice[5:], actions)
 
-    @needs_envpool
+    @pytest.mark.envpool
     def test_the_robot_learns_to_act_alike_on_both_sides(
         self, program: Callable[..., str], recwarn: pytest.WarningsRecorder
     ) -> None:

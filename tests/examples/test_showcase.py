@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +20,6 @@ from rsl_rl.config.task import load_task, write_task
 from rsl_rl.env import VecEnv, make_env
 from rsl_rl.models import CNNModel, MLPModel, RNNModel
 from rsl_rl.runners import OnPolicyRunner
-
-needs_envpool = pytest.mark.skipif(sys.version_info < (3, 11), reason="EnvPool's wheels start at Python 3.11")
 
 
 class CueEnv(VecEnv):
@@ -110,7 +107,7 @@ def small_runner(comparison: str, variant: str, **changes: Any) -> OnPolicyRunne
     return make_runner(task, env, None)
 
 
-@needs_envpool
+@pytest.mark.envpool
 class TestPresets:
     def test_the_actor_of_the_memory_task_sees_positions_only(self) -> None:
         for variant, model, kind in (("LSTM", RNNModel, torch.nn.LSTM), ("GRU", RNNModel, torch.nn.GRU)):

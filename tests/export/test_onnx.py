@@ -96,6 +96,7 @@ def test_one_file_holds_everything_and_nothing_about_the_machine(tmp_path: Path)
         "images",
         "image_types",
         "hidden_state",
+        "deployment",
     ]
 
 

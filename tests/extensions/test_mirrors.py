@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 import torch
 from tensordict import TensorDict
@@ -15,7 +13,6 @@ from rsl_rl.env import make_env
 from rsl_rl.extensions import Symmetry
 from rsl_rl.extensions.mirrors import Mirror, Part, go1_joystick
 
-needs_envpool = pytest.mark.skipif(sys.version_info < (3, 11), reason="EnvPool's wheels start at Python 3.11")
 SIZES = {"state": 48, "privileged_state": 123}
 
 
@@ -43,7 +40,7 @@ def steps() -> tuple[TensorDict, torch.Tensor, TensorDict]:
     return torch.cat(before), torch.cat(taken), torch.cat(after)  # type: ignore[return-value,arg-type]
 
 
-@needs_envpool
+@pytest.mark.envpool
 class TestGo1:
     """A step, as a linear function of state and action fitted to random movements, has a mirror image."""
 

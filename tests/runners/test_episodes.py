@@ -155,9 +155,8 @@ def test_when_time_is_up_running_episodes_are_counted_as_they_stand() -> None:
     assert result.unfinished == 1
 
 
+@pytest.mark.envpool
 def test_tracking_errors_of_the_go1_are_those_that_its_rewards_are_made_of() -> None:
-    pytest.importorskip("envpool")
-
     def act(obs: Any) -> torch.Tensor:
         return 2.0 * torch.sin(7.0 * obs["state"][:, 9:21])
 

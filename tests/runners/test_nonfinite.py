@@ -131,10 +131,9 @@ def test_without_the_check_bad_numbers_stop_at_the_update() -> None:
     assert all_finite(runner)
 
 
+@pytest.mark.envpool
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_a_policy_still_learns_to_balance_a_cart_pole() -> None:
-    envpool = pytest.importorskip("envpool", reason="EnvPool needs Python 3.11")
-    assert envpool
     env = make_env("envpool:CartpoleBalance-v1", num_envs=32, seed=1)
     chance, spoiled = random.Random(0), []
     step = env.step

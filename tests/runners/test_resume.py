@@ -35,6 +35,7 @@ CONFIGS = {
     "critic's warm-up": config(critic_warmup_iterations=6),
     "rnd": config(rnd_cfg=CURIOSITY),
     "symmetry": config(symmetry_cfg=MIRROR),
+    "equivariant": config("lstm", "gru", symmetry_cfg={"data_augmentation_func": negate, "equivariant": True}),
     "distillation": distillation_config("gru"),
 }
 

@@ -28,7 +28,7 @@ DISTRIBUTION = "rsl-rl-lib"
 _EXTRAS = {
     "gymnasium": "envs",
     "mujoco": "envs",
-    "envpool": "envs",
+    "envpool": "envpool",
     "matplotlib": "plot",
     "imageio": "video",
     "imageio-ffmpeg": "video",
