@@ -452,6 +452,7 @@ def test_the_menu_holds_what_the_run_has_and_follows_it(walk: Path, tmp_path: Pa
     from rsl_rl.cli.viewer.robot import make_robot
 
     folder = shutil.copytree(walk, tmp_path / "run")
+    shutil.copyfile(folder / "model_1.pt", folder / "best.pt")
     task = Run(str(folder)).task()
     robot = make_robot(task, 1)
     policies = Policies(task, robot.env, folder)
