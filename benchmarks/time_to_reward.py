@@ -33,7 +33,8 @@ def main() -> None:
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="top-level keys of the configuration")
     chosen = parser.parse_args()
 
-    from rsl_rl.cli.train import environment_seed, seed_everything, with_observation_groups
+    from rsl_rl.cli.task_changes import with_observation_groups
+    from rsl_rl.cli.train import environment_seed, seed_everything
     from rsl_rl.config.task import load_task
     from rsl_rl.env import make_env
 

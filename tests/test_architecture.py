@@ -34,7 +34,7 @@ ALLOWED = {
     "checkpoint": _LOW,
     "distributed": _LOW,
     "telemetry": _LOW | {"distributed", "compat"},
-    "env": _LOW | {"compat"},
+    "env": _LOW | {"compat", "robots"},
     "export": _LOW | {"modules", "core", "telemetry"},
     "models": _LOW | {"modules", "core", "config", "export"},
     "storage": _LOW | {"modules", "core"},
