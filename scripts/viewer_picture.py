@@ -38,7 +38,10 @@ def main(name: str) -> None:
         page.get_by_label("contact forces").evaluate("(element) => element.click()")
         for label, value in {"speed": "0.5", "forward": "0.8", "turn": "0.4"}.items():
             row = page.locator(f"xpath=//label[.='{label}']/ancestor::div[.//input][1]")
-            row.locator("input:visible").first.fill(value)
+            field = row.locator("input:visible").first
+            field.dispatch_event("pointerdown")
+            field.fill(value)
+            field.press("Enter")
         time.sleep(WATCHED_SECONDS)
         page.screenshot(path=PICTURE)
         browser.close()

@@ -22,9 +22,10 @@ from rsl_rl.cli.export_record import with_origin
 from rsl_rl.cli.main import user_errors
 from rsl_rl.cli.run_folder import EXPORTS, Run, check_finite
 from rsl_rl.cli.train import make_runner, seed_everything
+from rsl_rl.cli.viewer.viewable import ViewArguments, check_viewable
 from rsl_rl.config.task import TaskConfig, judged_options, load_task
 from rsl_rl.utils import did_you_mean, listed
-from rsl_rl.utils.ranges import Count, Port, Seed
+from rsl_rl.utils.ranges import Count, Seed
 
 if TYPE_CHECKING:  # What needs torch is imported where it is used: a mistake in the arguments is reported before.
     import torch
@@ -41,7 +42,7 @@ PolicyKind = Literal["auto", "checkpoint", "best", "latest", "onnx", "torchscrip
 
 
 @dataclass(frozen=True)
-class PlayArguments:
+class PlayArguments(ViewArguments):
     """Run a trained policy without exploration noise and report how well it does."""
 
     run: Annotated[str, tyro.conf.Positional]
@@ -57,14 +58,6 @@ class PlayArguments:
     video: Path | None = None
     """Record an episode, or the first 10 seconds of a longer one, into this file (.mp4 or .gif); of a robot that takes
     commands, three seconds of each."""
-    view: bool = False
-    """Show it in the browser instead, in real time, and steer it there; for environments of MuJoCo."""
-    port: Port | None = None
-    """Port of the viewer; None for 8080, or the next free one."""
-    host: str = "127.0.0.1"
-    """Address that the viewer can be reached at; 0.0.0.0 lets every machine of the network steer."""
-    browser: bool = True
-    """Open the browser where there is a screen."""
     json: bool = False
     """Print the result as JSON."""
     trust: bool = False
@@ -116,10 +109,7 @@ def run(arguments: list[str]) -> None:
 
 def _viewer(chosen: PlayArguments, task: TaskConfig, folder: Path, kind: str, source: Path, follows: bool) -> Viewer:
     """Return the viewer of a run, in which the policy of a file acts first, or the newest if it ``follows`` that."""
-    from rsl_rl.cli.viewer.viewable import check_viewable, require_viser
-
     check_viewable(task.env)
-    require_viser()
     from rsl_rl.cli.viewer.policies import NEWEST
     from rsl_rl.cli.viewer.viewer import Viewer
 

@@ -38,6 +38,7 @@ from rsl_rl.cli.runner_options import put_into_sections, with_exact_types
 from rsl_rl.cli.signals import StopSignals
 from rsl_rl.cli.startup import load_pytorch
 from rsl_rl.cli.task_changes import with_absolute_paths, with_observation_groups, with_teacher
+from rsl_rl.cli.viewer.viewable import ViewArguments
 from rsl_rl.cli.warning_log import WarningLog
 from rsl_rl.config.schema import RunnerConfig
 from rsl_rl.config.task import (
@@ -53,11 +54,9 @@ from rsl_rl.config.task import (
 from rsl_rl.telemetry.provenance import record_start
 from rsl_rl.utils import listed, resolve_callable
 from rsl_rl.utils.option_types import check_fields
-from rsl_rl.utils.ranges import Port
 from rsl_rl.utils.yaml_text import parse_yaml_text
 
 if TYPE_CHECKING:  # What needs torch is imported where it is used: a mistake in the arguments is reported before.
-    from rsl_rl.cli.viewer.beside_training import ViewOptions
     from rsl_rl.env import VecEnv
     from rsl_rl.runners import OnPolicyRunner
 
@@ -65,7 +64,7 @@ MOST_EVALUATED_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
-class TrainArguments(TaskConfig):
+class TrainArguments(ViewArguments, TaskConfig):
     """Train a task, an environment, or what a YAML file describes."""
 
     run_dir: Path | None = None
@@ -77,14 +76,6 @@ class TrainArguments(TaskConfig):
     """For a student: the run to learn from (a folder, a checkpoint in it, or a task's name for its newest run)."""
     export: bool = True
     """Write the policy as ONNX, TorchScript and torch.export files at the end."""
-    view: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Show the policy in the browser while it learns; for environments of MuJoCo."""
-    port: Port | None = None
-    """Port of the viewer; None for 8080, or the next free one."""
-    host: str = "127.0.0.1"
-    """Address that the viewer can be reached at; 0.0.0.0 lets every machine of the network steer."""
-    browser: Annotated[bool, tyro.conf.FlagCreatePairsOff] = True
-    """Open the browser where there is a screen."""
     trust: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Import and execute code outside this library that a stranger's run names."""
 
@@ -96,7 +87,7 @@ def run(arguments: list[str]) -> None:
     # Words by themselves, as for the other commands; the switches of this one take a value.
     words = [word for word in arguments if word in ("--trust", "--view", "--no-browser")]
     arguments = [word for word in arguments if word not in words]
-    trust, view, browser = "--trust" in words, "--view" in words, "--no-browser" not in words
+    trust = "--trust" in words
     with user_errors():
         if (Path(name) / CONFIG).is_file():
             raise ValueError(
@@ -149,20 +140,12 @@ def run(arguments: list[str]) -> None:
                     "--teacher is for a student that begins: the checkpoint of a student holds its teacher."
                 )
             task = with_teacher(task, Run(chosen.teacher), trust)
-        options = None
-        if view:
-            from rsl_rl.cli.viewer.beside_training import ViewOptions
-            from rsl_rl.cli.viewer.viewable import check_viewable, require_viser
-
-            check_viewable(task.env)
-            require_viser()
-            options = ViewOptions(chosen.host, chosen.port, browser)
-    train(with_absolute_paths(task), chosen.run_dir, resumed, chosen.export, options)
+        view = chosen.with_words(words)
+        view.check(task.env)
+    train(with_absolute_paths(task), chosen.run_dir, resumed, chosen.export, view)
 
 
-def train(
-    task: TaskConfig, run_dir: Path | None, resumed: Run | None, export: bool, view: ViewOptions | None = None
-) -> None:
+def train(task: TaskConfig, run_dir: Path | None, resumed: Run | None, export: bool, view: ViewArguments) -> None:
     """Train a task, alone or with the processes that ``torchrun`` started, in a new folder or going on with a run.
 
     SystemExit: 130, 143 or 129 after Ctrl-C, a termination or the end of the terminal, with everything saved.
@@ -186,12 +169,10 @@ def train(
             print(f"Training {task.name}: {processes}{task.num_envs} environments, {begins}, into {folder}", flush=True)
             if runner.alg.storage is not None and runner.alg.storage.memory:
                 print(f"Memory of the {runner.alg.storage.memory}", flush=True)
-            if view is not None:
+            if view.view:
                 from rsl_rl.cli.viewer.beside_training import ViewerBesideTraining
 
-                viewer = ViewerBesideTraining(runner, folder, view)
-                held.callback(viewer.close)
-                runner.add_callback(viewer)
+                ViewerBesideTraining(runner, folder, view).join(runner, held)
         started, steps = time.perf_counter(), runner.logger.tot_timesteps
         try:
             if done < task.iterations:

@@ -74,7 +74,7 @@ class Go1Walk(MujocoTask):
 
     standing: float = 0.1
     """Share of the commands that are to stand still, beside those in which all happen to be zero."""
-    settling_seconds: float = 0.7
+    settling_seconds: float = 0.4
     """How long the gait clock goes on after a robot was told to stop."""
     clock_frequency: float = 3.0
     """Steps of a pair of feet per second."""

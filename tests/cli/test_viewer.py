@@ -134,6 +134,13 @@ def field(page: Any, label: str) -> Any:
     return row.locator("input:visible").first
 
 
+def enter(element: Any, text: str) -> None:
+    """Click into a field, type, and press Enter."""
+    element.dispatch_event("pointerdown")
+    element.fill(text)
+    element.press("Enter")
+
+
 def picture(page: Any) -> np.ndarray:
     """Return the picture of the scene, left of the panel, as [height, width, 3] of bytes."""
     import imageio.v3
@@ -197,20 +204,22 @@ def test_buttons_sliders_and_switches_do_what_they_say(page: Any, watched: Watch
     click(page.get_by_label("sensor noise"))
     watched.wait(lambda: watched.viewer._robot._task.noise_level == 1.0, "noise")  # type: ignore[attr-defined]
     speed = field(page, "speed")
-    speed.fill("0.5")
+    enter(speed, "0.5")
     watched.wait(lambda: session.pace.speed == 0.5, "slow motion")
-    speed.fill("2")
+    enter(speed, "2")
     watched.wait(lambda: session.pace.speed == 2.0, "fast motion")
 
 
 def test_what_is_typed_into_a_field_is_no_key_of_the_robot(page: Any, watched: Watched) -> None:
     number = field(page, "left")
+    number.dispatch_event("pointerdown")
     number.fill("0.25")
     watched.wait(lambda: watched.session.robot.asked()[1] == np.float32(0.25), "a number for a slider")
     episodes = watched.session.episodes
     page.keyboard.press("ArrowUp")
     page.keyboard.press("p")
-    number.evaluate("(element) => element.blur()")
+    page.keyboard.press("Enter")
+    page.wait_for_function("document.activeElement === document.body")
     page.keyboard.press("Space")
     watched.wait(lambda: not watched.session.robot.asked().any(), "space")
     assert not watched.session.is_paused

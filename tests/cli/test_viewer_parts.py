@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
@@ -23,7 +24,7 @@ import numpy as np
 import pytest
 import torch
 
-from rsl_rl.checkpoint import newest_checkpoint, read_checkpoint
+from rsl_rl.checkpoint import newest_checkpoint, read_checkpoint, write_checkpoint
 from rsl_rl.cli.main import main
 from rsl_rl.cli.viewer.history import History
 from rsl_rl.cli.viewer.joystick import RAMP_SECONDS, BrowserInput, Joystick
@@ -256,11 +257,14 @@ def test_commands_of_other_names_and_numbers_are_steered_too() -> None:
     assert Joystick({}).advance({"forward": 1.0}, 1.0).tolist() == []
 
 
-def said(page: str = "a", held: Any = (), sticks: Any = None, **counts: int) -> str:
+NUMBERS = itertools.count(1)
+
+
+def said(page: str = "a", held: Any = (), sticks: Any = None, number: Any = None, **counts: int) -> str:
     axes = {"forward": 0, "left": 0, "turn": 0, **(sticks or {})}
-    return json.dumps(
-        {"page": page, "held": held, "sticks": axes, "counts": {"stop": 0, "pause": 0, "reset": 0, "push": 0, **counts}}
-    )
+    all_counts = {"stop": 0, "pause": 0, "reset": 0, "push": 0, **counts}
+    number = next(NUMBERS) if number is None else number
+    return json.dumps({"page": page, "number": number, "held": held, "sticks": axes, "counts": all_counts})
 
 
 def test_several_pages_steer_and_what_happens_once_happens_once() -> None:
@@ -279,13 +283,23 @@ def test_several_pages_steer_and_what_happens_once_happens_once() -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "[", "[]", "null", "{}", "9" * 5000, said(sticks={"turn": "left"}), said(sticks={"turn": math.nan}),
-     said(held=3), said(push=math.inf), '{"page": 1, "held": [], "sticks": {}, "counts": {}}'],
+     said(held=3), said(push=math.inf), '{"page": 1, "number": 1, "held": [], "sticks": {}, "counts": {}}'],
 )  # fmt: skip
 def test_what_a_page_must_not_say_changes_nothing(text: str) -> None:
     pages = BrowserInput()
     pages.receive(said(held=["KeyW"]))
     assert pages.receive(text) == []
     assert pages.axes()["forward"] == 1.0
+
+
+def test_a_report_that_was_overtaken_is_old() -> None:
+    pages = BrowserInput()
+    assert pages.receive(said(held=["KeyW"], pause=1)) == ["pause"]
+    early = said(held=["KeyW"], pause=1)
+    assert pages.receive(said(pause=2)) == ["pause"]
+    assert pages.receive(early) == []
+    assert pages.receive(said(pause=2)) == []
+    assert pages.axes()["forward"] == 0.0
 
 
 def test_pages_that_come_and_go_are_forgotten() -> None:
@@ -357,6 +371,30 @@ def test_the_browser_is_opened_where_there_is_a_screen(monkeypatch: pytest.Monke
     assert opened == ["http://b"]
 
 
+def test_shapes_go_where_their_bodies_go_and_the_world_moves_under_the_camera() -> None:
+    pytest.importorskip("viser")
+    from rsl_rl.cli.viewer.scene import Scene
+    from rsl_rl.cli.viewer.server import close_server, open_server
+
+    body = '<body pos="7.3 0 1"><freejoint/><geom type="box" size="0.1 0.1 0.1"/></body>'
+    model = model_of('type="plane" size="0 0 1"', body=body)
+    data = mujoco.MjData(model)
+    mujoco.mj_kinematics(model, data)
+    server = open_server("127.0.0.1", 0, "a run")
+    scene = Scene(server, model, root=1)
+    scene.draw(data, follows=True, shows_forces=False)
+    assert tuple(scene._bodies[1].position) == (7.3, 0.0, 1.0)
+    assert tuple(scene._world.position) == (-7.3, 0.0, 0.0)
+    ((floor, _),) = scene._endless  # type: ignore[misc] (there is one)
+    assert tuple(floor.position) == (7.0, 0.0, 0.0)  # whole sections: its lines lie still
+    data.qpos[:2] = 9.0, 2.0
+    mujoco.mj_kinematics(model, data)
+    scene.draw(data, follows=False, shows_forces=False)
+    assert tuple(scene._bodies[1].position) == (9.0, 2.0, 1.0)
+    assert tuple(scene._world.position) == (-7.3, 0.0, 0.0)
+    close_server(server)
+
+
 # -- from the command line ---------------------------------------------------------------------------------------------
 
 TINY = ["--num-envs", "4", "--threads", "1", "--runner.num-steps-per-env", "8", "--runner.actor.hidden-dims", "8"]
@@ -414,6 +452,7 @@ def test_the_menu_holds_what_the_run_has_and_follows_it(walk: Path, tmp_path: Pa
     from rsl_rl.cli.viewer.robot import make_robot
 
     folder = shutil.copytree(walk, tmp_path / "run")
+    shutil.copyfile(folder / "model_1.pt", folder / "best.pt")
     task = Run(str(folder)).task()
     robot = make_robot(task, 1)
     policies = Policies(task, robot.env, folder)
@@ -436,6 +475,12 @@ def test_the_menu_holds_what_the_run_has_and_follows_it(walk: Path, tmp_path: Pa
     before = weights(policies.policy)
     with pytest.raises(ValueError, match="model_2.pt"):
         policies.choose("model_2.pt")
+    # So is one whose training had diverged, which is seen when its weights are in a model.
+    document = read_checkpoint(folder / "model_0.pt")
+    next(value for key, value in document["actor_state_dict"].items() if key.endswith("weight")).fill_(math.nan)
+    write_checkpoint(document, folder / "model_0.pt")
+    with pytest.warns(UserWarning, match="NaN"), pytest.raises(ValueError, match="its training had diverged"):
+        policies.choose("model_0.pt")
     assert policies.name == "newest"
     assert torch.equal(weights(policies.policy), before)
     robot.close()

@@ -9,6 +9,7 @@ then the pipe to it is closed.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -17,7 +18,6 @@ import tempfile
 import threading
 import time
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ from rsl_rl.cli.own_process import own_command, own_environment
 from rsl_rl.runners.callbacks import Callback
 
 if TYPE_CHECKING:
+    from rsl_rl.cli.viewer.viewable import ViewArguments
     from rsl_rl.runners import OnPolicyRunner
 
 _EVERY_SECONDS = 1.0
@@ -32,19 +33,10 @@ _LAST_SECONDS = 2.0
 _NICENESS = 5
 
 
-@dataclass(frozen=True)
-class ViewOptions:
-    """Where a viewer can be reached, and whether it opens the browser."""
-
-    host: str
-    port: int | None
-    browser: bool
-
-
 class ViewerBesideTraining(Callback):
     """Starts a viewer for a run, and gives it the policy's weights once a second. It never fails: it gives up."""
 
-    def __init__(self, runner: OnPolicyRunner, folder: Path, options: ViewOptions) -> None:
+    def __init__(self, runner: OnPolicyRunner, folder: Path, options: ViewArguments) -> None:
         """Start the process; ``folder`` is the run's, whose configuration is there already."""
         self._place = Path(tempfile.mkdtemp(prefix="rsl_rl_view_"))
         self._file, self._next = self._place / "training.pt", 0.0
@@ -60,6 +52,11 @@ class ViewerBesideTraining(Callback):
             )
         except Exception as error:
             self._give_up(f"{type(error).__name__}: {error}")
+
+    def join(self, runner: OnPolicyRunner, held: contextlib.ExitStack) -> None:
+        """Take part in a training until ``held`` is closed."""
+        runner.add_callback(self)
+        held.callback(self.close)
 
     def on_iteration_end(self, runner: OnPolicyRunner) -> None:
         """Write the weights, unless that was less than a second ago."""

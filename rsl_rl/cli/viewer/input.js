@@ -1,5 +1,7 @@
 // Keys and gamepads, reported to the program as text in the field "input" of the panel, which is hidden.
-// What is held is a state, and what happens once is counted: no report is missed when several are sent as one.
+// What is held is a state, and what happens once is counted: no report is missed when several are sent as one. viser
+// sends one value in 50 ms, of whatever control changed last, so that a report can get lost: each is repeated. Reports
+// are numbered, since they may arrive in another order.
 (() => {
   if (window.rslRlViewer) return;
   window.rslRlViewer = true;
@@ -11,7 +13,8 @@
   const counts = {stop: 0, pause: 0, reset: 0, push: 0};
   const page = Math.random().toString(36).slice(2);
   const write = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").set;
-  let sticks = {forward: 0, left: 0, turn: 0}, pressed = {}, reported = "";
+  const REPEATED_AFTER = [150, 500];
+  let sticks = {forward: 0, left: 0, turn: 0}, pressed = {}, reported = "", number = 0;
 
   const field = () => {
     const label = [...document.querySelectorAll("label")].find((each) => each.textContent === "input");
@@ -21,13 +24,20 @@
     row.parentElement.style.display = "none";
     return row.querySelector("input");
   };
-  const report = () => {
-    const text = JSON.stringify({page, held: [...held], sticks, counts});
+  const send = () => {
     const input = field();
-    if (!input || text === reported) return;
-    reported = text;
-    write.call(input, text);
+    if (!input) return false;
+    number += 1;
+    write.call(input, JSON.stringify({page, number, ...JSON.parse(reported)}));
     input.dispatchEvent(new Event("input", {bubbles: true}));
+    return true;
+  };
+  const report = () => {
+    const text = JSON.stringify({held: [...held], sticks, counts}), before = reported;
+    if (text === before) return;
+    reported = text;
+    if (!send()) reported = before;
+    else for (const after of REPEATED_AFTER) setTimeout(() => { if (reported === text) send(); }, after);
   };
   const isText = (element) => element instanceof HTMLElement && (element.isContentEditable ||
     element.matches("textarea, select, input:not([type=checkbox]):not([type=range]):not([type=radio])"));
@@ -35,7 +45,20 @@
   const isWidget = (element) => element instanceof HTMLElement &&
     element.matches("button, [role=slider], [role=tab], input");
 
+  // Fields for numbers take the focus by themselves when their number changes; only a click or Tab may give it to one.
+  let chosen = null;
+  window.addEventListener("pointerdown", (event) => { chosen = event.target; }, true);
+  window.addEventListener("focusin", (event) => {
+    const field = event.target;
+    if (isText(field) && chosen !== "by Tab" && !field.parentElement?.parentElement?.contains(chosen)) field.blur();
+  }, true);
+
   window.addEventListener("keydown", (event) => {
+    if (event.code === "Tab") chosen = "by Tab";
+    if (isText(document.activeElement) && ["Enter", "Escape"].includes(event.code)) {
+      chosen = null;
+      setTimeout(() => document.activeElement?.blur());
+    }
     if (event.ctrlKey || event.metaKey || event.altKey || isText(document.activeElement)) return;
     if (isWidget(document.activeElement) && /^(Space|Arrow)/.test(event.code)) return;
     const once = ONCE[event.code];

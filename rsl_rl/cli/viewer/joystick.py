@@ -101,6 +101,7 @@ class BrowserInput:
         """Nothing is held yet."""
         self._axes: dict[str, dict[str, float]] = {}
         self._counts: dict[str, dict[str, int]] = {}
+        self._numbers: dict[str, int] = {}
 
     def receive(self, text: str) -> list[str]:
         """Take what a page says; return the actions that are new. What cannot be read changes nothing."""
@@ -110,23 +111,27 @@ class BrowserInput:
             said = json.loads(text)
             page, held = str(said["page"]), [_KEYS[str(key)] for key in said["held"] if str(key) in _KEYS]
             axes = {axis: float(np.clip(float(said["sticks"][axis]), -1, 1)) for axis in AXES}
+            number = int(said["number"])
             counts = {action: int(said["counts"][action]) for action in ACTIONS}
         except (ValueError, TypeError, LookupError, RecursionError, OverflowError):
             return []
         if not np.isfinite(list(axes.values())).all():
+            return []
+        if number <= self._numbers.get(page, 0):  # a later one has overtaken it
             return []
         for axis, sign in held:
             axes[axis] = float(np.clip(axes[axis] + sign, -1, 1))
         before = self._counts.get(page, dict.fromkeys(ACTIONS, 0))
         if page not in self._counts and len(self._counts) >= _MOST_PAGES:
             self.forget(next(iter(self._counts)))
-        self._axes[page], self._counts[page] = axes, counts
+        self._axes[page], self._counts[page], self._numbers[page] = axes, counts, number
         return [action for action in ACTIONS if counts[action] > before[action]]
 
     def forget(self, page: str) -> None:
         """Forget a page."""
         self._axes.pop(page, None)
         self._counts.pop(page, None)
+        self._numbers.pop(page, None)
 
     def release(self) -> None:
         """Let go of everything that is held, for example because a page was closed."""

@@ -1,17 +1,46 @@
 # Copyright (c) 2026, The RSL-RL Independent Authors
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""What the viewer can show, found out before anything that takes long."""
+"""The viewer's options, and what it can show: found out before anything that takes long."""
 
 from __future__ import annotations
 
 import contextlib
-from typing import Any
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import tyro
 
 from rsl_rl.utils.install_lines import INSTALL_LINES
+from rsl_rl.utils.ranges import Port
 
 # Environments of Gymnasium that are MuJoCo's; others may be, too.
 _MUJOCO_PACKAGES = ("gymnasium.envs.mujoco", "gymnasium_robotics")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewArguments:
+    """Options of every command that has a viewer."""
+
+    view: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Show the policy in the browser, in real time, and steer it there; for environments of MuJoCo."""
+    port: Port | None = None
+    """Port of the viewer; None for 8080, or the next free one."""
+    host: str = "127.0.0.1"
+    """Address that the viewer can be reached at; 0.0.0.0 lets every machine of the network steer."""
+    browser: Annotated[bool, tyro.conf.FlagCreatePairsOff] = True
+    """Open the browser where there is a screen."""
+
+    def with_words(self, words: Collection[str]) -> ViewArguments:
+        """Return these options for a command whose other switches take a value, and its words that stand alone."""
+        view, browser = self.view or "--view" in words, self.browser and "--no-browser" not in words
+        return ViewArguments(view=view, port=self.port, host=self.host, browser=browser)
+
+    def check(self, env: str) -> None:
+        """Raise what :func:`check_viewable` does where a viewer is wanted."""
+        if self.view:
+            check_viewable(env)
 
 
 def require_viser() -> Any:
@@ -24,9 +53,13 @@ def require_viser() -> Any:
 
 
 def check_viewable(env: str) -> None:
-    """Raise ValueError for an environment that the viewer cannot show; of Gymnasium's only making one tells."""
+    """Raise ValueError for an environment that the viewer cannot show, ImportError without viser.
+
+    Of Gymnasium's environments only making one tells.
+    """
     if not env.startswith(("mujoco:", "gym:")):
         raise not_viewable(env)
+    require_viser()
 
 
 def not_viewable(env: str) -> ValueError:

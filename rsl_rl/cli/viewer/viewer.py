@@ -16,7 +16,7 @@ from rsl_rl.cli.viewer.robot import make_robot
 from rsl_rl.cli.viewer.scene import Scene
 from rsl_rl.cli.viewer.server import address, close_server, open_browser, open_server
 from rsl_rl.cli.viewer.session import Session
-from rsl_rl.cli.viewer.viewable import check_viewable, require_viser
+from rsl_rl.cli.viewer.viewable import check_viewable
 from rsl_rl.config.task import TaskConfig
 
 
@@ -47,7 +47,6 @@ class Viewer:
         Raises:
             ImportError: viser is missing. ValueError: The environment cannot be shown, or the port is taken.
         """
-        require_viser()
         check_viewable(task.env)
         self._robot = make_robot(task, seed)
         policies = Policies(task, self._robot.env, folder, live)
