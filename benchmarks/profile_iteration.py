@@ -25,7 +25,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from rsl_rl.cli.bench.timed_training import FreeEnv, training_config
 from rsl_rl.cli.table import as_table
-from rsl_rl.cli.train import environment_seed, make_runner, seed_everything, with_observation_groups
+from rsl_rl.cli.task_changes import with_observation_groups
+from rsl_rl.cli.train import environment_seed, make_runner, seed_everything
 from rsl_rl.config.task import load_task
 from rsl_rl.env import VecEnv, make_env
 from rsl_rl.runners import OnPolicyRunner

@@ -3,8 +3,8 @@
 
 """Seconds until a task of this library reaches a reward, with this library or with a release in its place.
 
-    python benchmarks/time_to_reward.py go1-joystick-flat --reward 12
-    python benchmarks/time_to_reward.py go1-joystick-flat --reward 12 --release reference/lib/python3.11/site-packages
+    python benchmarks/time_to_reward.py go1-joystick-flat --reward 20
+    python benchmarks/time_to_reward.py go1-joystick-flat --reward 20 --release reference/lib/python3.11/site-packages
 
 Both train in the same environments with the same configuration, of which the release is given what it knows. Training
 includes everything but the making of the environment.
@@ -33,7 +33,8 @@ def main() -> None:
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="top-level keys of the configuration")
     chosen = parser.parse_args()
 
-    from rsl_rl.cli.train import environment_seed, seed_everything, with_observation_groups
+    from rsl_rl.cli.task_changes import with_observation_groups
+    from rsl_rl.cli.train import environment_seed, seed_everything
     from rsl_rl.config.task import load_task
     from rsl_rl.env import make_env
 
@@ -41,7 +42,8 @@ def main() -> None:
     seed_everything(chosen.seed, task.threads)
     env = make_env(task.env, num_envs=task.num_envs, seed=environment_seed(chosen.seed), **task.env_options)
     task = with_observation_groups(task, env)
-    config = task.runner.to_dict() | dict(pair.split("=", 1) for pair in chosen.set)
+    # No release anneals: both train with the numbers that they begin with.
+    config = {**task.runner.to_dict(), "anneal": {}} | dict(pair.split("=", 1) for pair in chosen.set)
     if chosen.release:
         config["algorithm"] = {k: v for k, v in config["algorithm"].items() if k not in NEW_IN_THE_SECTIONS}
         # The environment stays that of this library.

@@ -7,9 +7,9 @@
     python benchmarks/walking.py runs/go1-walk/<run> --sim-dt 0.002
 
 64 episodes of 20 s without exploration, under commands that change every 5 s on average, in steps of 4 ms with a solver
-that has converged. ``rough`` adds the errors of the sensors, pushes of 0.5 m/s every 4 s, and friction, masses and motors
-that differ from the training's by up to 20, 15 and 15 per cent. ``trot`` is the lowest correlation between the heights of
-diagonal feet over all speeds from 0.3 m/s on, in steps of 0.3 m/s.
+that has converged. ``rough`` adds the errors of the sensors, pushes of 0.5 m/s every 4 s, and friction, masses and
+motors that differ from the training's by up to 20, 15 and 15 per cent. ``trot`` is the lowest correlation between the
+heights of diagonal feet over all speeds from 0.3 m/s on, in steps of 0.3 m/s.
 """
 
 from __future__ import annotations

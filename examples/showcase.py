@@ -29,7 +29,7 @@ from tensordict import TensorDict
 
 from rsl_rl.cli.train import environment_seed, make_runner, seed_everything
 from rsl_rl.config.schema import RunnerConfig
-from rsl_rl.config.task import TaskConfig, load_task, write_task
+from rsl_rl.config.task import TaskConfig, judged_options, load_task, write_task
 from rsl_rl.env import VecEnv, make_env
 from rsl_rl.runners.episodes import play_episodes
 from rsl_rl.telemetry.history import read_metrics
@@ -81,11 +81,12 @@ COMPARISONS = {
         "go1-joystick-symmetric",
         {
             "mirror loss": {},
-            "mirror loss and augmentation": {MIRROR + "use_data_augmentation": True},
-            "neither": {MIRROR + "use_mirror_loss": False},
+            "equivariant": {MIRROR + "use_mirror_loss": False, MIRROR + "equivariant": True},
+            "half cycle": {MIRROR + "use_mirror_loss": False, MIRROR + "half_cycle": {"actor": 45, "critic": 45}},
+            "none of these": {MIRROR + "use_mirror_loss": False},
         },
-        "Unitree Go1, joystick task",
-        mirror="rsl_rl.extensions.mirrors:go1_joystick",
+        "Unitree Go1",
+        mirror="rsl_rl.extensions.mirrors:mujoco_task",
     ),
 }
 COLORS = ("#2f6db3", "#d1722c", "#7a7a7a", "#3f8f5a")
@@ -199,7 +200,7 @@ def evaluate(
     task: TaskConfig, policy: Any, mirror: str | None, max_steps: int | None
 ) -> tuple[dict[str, float], float | None]:
     """Play 16 episodes; return their means and how unlike its mirror image the policy acts."""
-    env = make_env(task.env, num_envs=16, seed=1000, **task.env_options)
+    env = make_env(task.env, num_envs=16, seed=1000, **judged_options(task))
     differences: list[float] = []
     augment = None if mirror is None else resolve_callable(mirror)
 
@@ -242,7 +243,10 @@ def draw(comparison: Comparison, outcomes: dict[str, list[Outcome]], path: Path)
     FigureCanvasAgg(figure)
     for axes, (column, label) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
         for (variant, runs), color in zip(outcomes.items(), COLORS, strict=False):
-            curves = [run.metrics[reward_column(run.metrics) if column == "reward" else column] for run in runs]
+            names = [reward_column(run.metrics) if column == "reward" else column for run in runs]
+            curves = [run.metrics.get(name, []) for name, run in zip(names, runs, strict=True)]
+            if not all(curves):  # exactly symmetric policies log no mirror loss
+                continue
             steps = [(i + 1) * runs[0].steps / len(curves[0]) / 1e3 for i in range(len(curves[0]))]
             # Where some seed has not finished an episode yet there is no mean.
             columns = [

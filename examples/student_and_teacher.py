@@ -23,7 +23,7 @@ from tensordict import TensorDict
 from rsl_rl.checkpoint import read_checkpoint
 from rsl_rl.cli.run_folder import Run
 from rsl_rl.cli.train import make_runner
-from rsl_rl.config.task import TaskConfig
+from rsl_rl.config.task import TaskConfig, judged_options
 from rsl_rl.env import make_env
 from rsl_rl.runners.episodes import play_episodes
 from rsl_rl.telemetry.history import read_metrics
@@ -98,7 +98,7 @@ def compare(run: Run, episodes: int) -> Outcome:
 
 
 def played_env(task: TaskConfig, num_envs: int) -> Any:
-    return make_env(task.env, num_envs=num_envs, seed=1000, **task.env_options)
+    return make_env(task.env, num_envs=num_envs, seed=1000, **judged_options(task))
 
 
 def draw(outcomes: list[Outcome], path: Path) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+import typing
 import warnings
 from collections import deque
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 from tensordict import TensorDict
 
 from rsl_rl.checkpoint import EVALUATED_RETURN, TRAINING_REWARD
+from rsl_rl.config.schema import types_of
 from rsl_rl.distributed import on_host
 from rsl_rl.env.finite_guard import StepOutcome
 from rsl_rl.runners.run_state import process_state
@@ -99,7 +101,14 @@ class Annealing(Callback):
         Raises:
             ValueError: The algorithm has no such number, or a schedule of its own for it.
         """
-        numbers = {name: value for name, value in vars(alg).items() if type(value) in (int, float) and name[0] != "_"}
+        # Counts cannot change linearly; an option that takes any number may hold a whole one.
+        types = types_of(type(alg))
+        numbers = {
+            name: value
+            for name, value in vars(alg).items()
+            if name[0] != "_"
+            and (type(value) is float or (type(value) is int and float in typing.get_args(types.get(name))))
+        }
         if getattr(alg, "schedule", None) != "adaptive":
             numbers["learning_rate"] = alg.learning_rate
         for name in last:

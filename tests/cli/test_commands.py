@@ -22,7 +22,9 @@ from tensordict import TensorDict
 
 from rsl_rl.cli.main import main
 from rsl_rl.cli.own_runs import without_seal
-from rsl_rl.config.task import load_task, read_task, task_names, write_task
+from rsl_rl.config.task import judged_options, load_task, read_task, task_names, write_task
+from rsl_rl.export import export_onnx
+from rsl_rl.models import MLPModel
 from rsl_rl.runners import OnPolicyRunner
 from rsl_rl.utils.yaml_text import parse_yaml_text
 from tests.env.layouts import old_point
@@ -500,6 +502,52 @@ def test_tasks_are_listed_and_readable(capsys: pytest.CaptureFixture[str]) -> No
     for name in task_names():
         assert name in printed
         assert load_task(name).expected
+
+
+def test_policies_are_played_and_judged_in_the_environment_that_is_meant_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("task.yaml").write_text(
+        "env: mujoco:go1-walk\nenv_options: {episode_seconds: 4.0, standing: 1.0}\n"
+        "eval_env_options: {episode_seconds: 0.1, rewards: {gait: 0.0}}\nnum_envs: 2\niterations: 2\n"
+        "eval_interval: 1\neval_episodes: 2\nrunner:\n  num_steps_per_env: 8\n  save_interval: 50\n"
+        "  obs_groups: {actor: [actor], critic: [critic]}\n  algorithm: {class_name: PPO}\n"
+        "  actor: {class_name: MLPModel, hidden_dims: [8], distribution_cfg: {class_name: GaussianDistribution}}\n"
+        "  critic: {class_name: MLPModel, hidden_dims: [8]}\n"
+    )
+    given = ["--eval-env-options", "episode_seconds=0.2", "noise_level=0.0"]
+    main(["train", "task.yaml", *given, *NO_EXPORT, "--run-dir", "run"])
+    task = read_task("run/config.yaml")
+    assert task.env_options == {"episode_seconds": 4.0, "standing": 1.0}
+    # What is given on the command line is added to what the file says.
+    assert task.eval_env_options == {"episode_seconds": 0.2, "rewards": {"gait": 0.0}, "noise_level": 0.0}
+    assert judged_options(task) == {**task.env_options, **task.eval_env_options}
+    assert [float(row["Eval/mean_episode_length"]) for row in metrics(Path("run"))] == [10.0, 10.0]
+    capsys.readouterr()
+    main(["play", "run", "--episodes", "2", "--json"])
+    assert json.loads(capsys.readouterr().out)["lengths"] == [10, 10]
+    main(["eval", "run", "--episodes", "2", "--json"])
+    assert json.loads(capsys.readouterr().out)[0]["lengths"] == [10, 10]
+
+
+def test_a_policy_that_comes_with_the_library_is_played_without_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("rsl_rl.cli.play.rsl_rl.__file__", str(tmp_path / "package" / "__init__.py"))
+    error = fails(capsys, "play", "go1-walk", "--pretrained")
+    assert "No policy of 'go1-walk' comes with the library." in error
+    obs = TensorDict({"actor": torch.zeros(1, 47)}, [1])
+    (tmp_path / "package" / "pretrained").mkdir(parents=True)
+    model = MLPModel(obs, {"actor": ["actor"]}, "actor", 12, (8,))
+    export_onnx(model, tmp_path / "package" / "pretrained" / "go1-walk.onnx")
+    main(["play", "go1-walk", "--pretrained", "--episodes", "1", "--json"])
+    result = json.loads(capsys.readouterr().out)
+    assert result["policy"].endswith("go1-walk.onnx")
+    assert len(result["lengths"]) == 1
+    error = fails(capsys, "play", "go1-wlak", "--pretrained")
+    assert "No policy of 'go1-wlak' comes with the library. Did you mean 'go1-walk'?" in error
 
 
 def test_help_names_commands_and_options(capsys: pytest.CaptureFixture[str]) -> None:

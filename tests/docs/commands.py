@@ -24,7 +24,7 @@ from tests.docs.blocks import ROOT
 _SMALLER = {"play": {"--episodes": "2"}, "export": {}, "tasks": {}, "migrate": {}}
 _SMALLER |= {"eval": {"--episodes": "2"}, "plot": {}, "report": {}}
 _SMALL_TRAINING = {"--iterations": "1", "--num-envs": "4", "--runner.num-steps-per-env": "8"}
-_TAKES_NO_PART = ("--video", "--help", "--device")
+_TAKES_NO_PART = ("--video", "--view", "--help", "--device")
 # Programs of others that pages may name.
 _FOREIGN = ("cat", "cd", "export", "git", "ls", "mkdir", "neptune", "sbatch", "source", "sudo", "tensorboard", "wandb")
 _done: set[str] = set()
@@ -95,7 +95,9 @@ def check_options(words: list[str]) -> None:
     assert command in _COMMANDS or command.startswith("--"), f"there is no command 'rsl-rl {command}'"
     if command == "tasks" or command.startswith("--"):
         return
-    target = [word for word in arguments[:1] if word in task_names() or word.startswith(("gym:", "envpool:"))]
+    target = [
+        word for word in arguments[:1] if word in task_names() or word.startswith(("gym:", "envpool:", "mujoco:"))
+    ]
     described = help_of(command, *(target if command == "train" else []))
     for option in (word for word in arguments if word.startswith("--")):
         assert option.partition("=")[0] in described, f"rsl-rl {command} has no {option}"

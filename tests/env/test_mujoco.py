@@ -257,14 +257,14 @@ def test_a_simulation_that_diverges_ends_its_episode_as_a_failure_and_is_said_on
 
 
 class TestRepeating:
-    OPTIONS = dict(
-        friction=(0.8, 1.2),
-        mass=(0.9, 1.1),
-        delay=(0.0, 0.02),
-        events={"push": 0.2},
-        command_seconds=0.2,
-        episode_seconds=0.3,
-    )
+    OPTIONS = {
+        "friction": (0.8, 1.2),
+        "mass": (0.9, 1.1),
+        "delay": (0.0, 0.02),
+        "events": {"push": 0.2},
+        "command_seconds": 0.2,
+        "episode_seconds": 0.3,
+    }
 
     def test_any_number_of_threads_gives_the_same_numbers(self) -> None:
         said = []

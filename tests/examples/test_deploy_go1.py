@@ -21,12 +21,16 @@ from tensordict import TensorDict
 from rsl_rl.export import export_onnx, export_pt2, export_torchscript, load_policy
 from rsl_rl.models import MLPModel, RNNModel
 from rsl_rl.robots import offscreen
-from rsl_rl.robots.go1 import Go1, soft_start
 from tests.processes import python
 
 pytest.importorskip("mujoco")
+from rsl_rl.robots.go1_walk import Go1Walk
+from rsl_rl.robots.robot import Robot
+
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "deploy_go1"
+# What the README of the example tells people to copy.
+NEEDED = ("go1_walk.py", "go1.xml", "mujoco_task.py", "robot.py", "offscreen.py")
 # A module that is None cannot be imported.
 ALONE = """
 import runpy, sys
@@ -55,19 +59,17 @@ def lively(model: Any) -> Any:
 def model_of(kind: str) -> Any:
     torch.manual_seed(1)
     distribution = {"class_name": "GaussianDistribution"}
+    obs, groups = TensorDict({"actor": torch.zeros(1, 47)}, [1]), {"actor": ["actor"]}
     if kind == "recurrent":
-        obs = TensorDict({"proprioception": torch.zeros(1, 45)}, [1])
-        groups = {"actor": ["proprioception"]}
         return lively(
             RNNModel(obs, groups, "actor", 12, (8,), rnn_type="lstm", rnn_hidden_dim=8, distribution_cfg=distribution)
         )
-    obs = TensorDict({"state": torch.zeros(1, 48)}, [1])
-    return lively(MLPModel(obs, {"actor": ["state"]}, "actor", 12, (8,), distribution_cfg=distribution))
+    return lively(MLPModel(obs, groups, "actor", 12, (8,), distribution_cfg=distribution))
 
 
 @pytest.fixture(scope="module", params=["feed-forward", "recurrent"])
 def policy(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An exported policy, of 48 numbers, or an LSTM of the 45 without linear velocity."""
+    """An exported policy of what the robot measures: feed-forward, or an LSTM."""
     path = tmp_path_factory.mktemp(request.param) / "policy.onnx"
     export_onnx(model_of(request.param), path)
     return path
@@ -75,17 +77,16 @@ def policy(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 def walked(policy: Path, command: list[float], steps: int) -> tuple[np.ndarray, float]:
     """Return mean velocity [3] of the second half and distance, by this library's own reading of the file."""
-    robot, program = Go1(noise=5.0), load_policy(policy)
+    robot, program = Robot(Go1Walk(sim_dt=0.004, iterations=20, noise_level=5.0)), load_policy(policy)
     program.reset()
     velocities = []
-    for step in range(steps):
-        wanted = soft_start(step / 50) * np.array(command)
-        state = torch.from_numpy(robot.observation(wanted)).unsqueeze(0)
-        robot.apply(program({"state": state, "proprioception": state[:, 3:]})[0].numpy())
+    for _ in range(steps):
+        seen = torch.from_numpy(robot.observation(command)).unsqueeze(0)
+        robot.apply(program({"actor": seen})[0].numpy())
         robot.step()
-        velocities.append(robot.velocity)
+        velocities.append(robot.measured)
     assert not robot.has_fallen
-    return np.mean(velocities[steps // 2 :], axis=0), float(np.linalg.norm(robot.position[:2]))
+    return np.mean(velocities[steps // 2 :], axis=0), float(np.linalg.norm(robot.data.qpos[:2]))
 
 
 def test_it_walks_like_the_policy_does_with_the_library(policy: Path, tmp_path: Path) -> None:
@@ -113,18 +114,17 @@ def test_it_answers_as_the_library_does_step_by_step(policy: Path) -> None:
         answers.reset()
         generator = torch.Generator().manual_seed(0)
         for _ in range(5):
-            state = torch.randn(1, 48, generator=generator)
-            expected = program({"state": state, "proprioception": state[:, 3:]})
-            np.testing.assert_array_equal(answers(state[0].numpy()), expected[0].numpy())
+            seen = torch.randn(1, 47, generator=generator)
+            np.testing.assert_array_equal(answers(seen[0].numpy()), program({"actor": seen})[0].numpy())
 
 
 def test_copied_to_a_folder_of_its_own_it_records_a_video(policy: Path, tmp_path: Path) -> None:
     if not any(map(offscreen.is_available, offscreen.LIBRARIES)):
         pytest.skip("neither libEGL nor libOSMesa is installed")
     imageio: Any = pytest.importorskip("imageio.v2")
-    for file in (EXAMPLE / "deploy.py", policy, *(ROOT / "rsl_rl" / "robots").glob("[g-o]*")):
-        if file.is_file():
-            shutil.copy(file, tmp_path)
+    robots = [ROOT / "rsl_rl" / "robots" / name for name in NEEDED]
+    for file in (EXAMPLE / "deploy.py", policy, *robots):
+        shutil.copy(file, tmp_path)
     name = "walk.gif" if "recurrent" in str(policy) else "walk.mp4"
     arguments = ["--seconds", 0.4, "--video", name, "--size", 64, 48]
     done = deploy("policy.onnx", *arguments, script=tmp_path / "deploy.py", cwd=tmp_path)
@@ -133,6 +133,11 @@ def test_copied_to_a_folder_of_its_own_it_records_a_video(policy: Path, tmp_path
     assert frames.shape == (5 if name == "walk.gif" else 10, 48, 64, 3)
     assert frames.mean() > 50
     assert np.abs(frames[-1] - frames[0]).max() > 20
+
+
+def test_the_pages_name_every_file_that_has_to_be_copied() -> None:
+    for page in (EXAMPLE / "README.md", EXAMPLE / "deploy.py", ROOT / "docs" / "deployment.md"):
+        assert all(name in page.read_text() for name in NEEDED), page
 
 
 def test_the_newest_run_is_meant_where_none_is_named(tmp_path: Path) -> None:
@@ -146,12 +151,25 @@ def test_the_newest_run_is_meant_where_none_is_named(tmp_path: Path) -> None:
 
 
 def test_policies_that_a_controller_cannot_feed_are_refused(tmp_path: Path) -> None:
-    obs = TensorDict({"privileged_state": torch.zeros(1, 123)}, [1])
-    model = MLPModel(obs, {"actor": ["privileged_state"]}, "actor", 12, (8,))
-    export_onnx(model, tmp_path / "policy.onnx")
-    done = deploy("policy.onnx", cwd=tmp_path)
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: 'policy.onnx' sees {'privileged_state': 123}")
+    for group, seen, actions in (("critic", 59, 12), ("actor", 48, 12), ("actor", 47, 6)):
+        obs = TensorDict({group: torch.zeros(1, seen)}, [1])
+        export_onnx(MLPModel(obs, {"actor": [group]}, "actor", actions, (8,)), tmp_path / "policy.onnx")
+        done = deploy("policy.onnx", "--seconds", 0.1, cwd=tmp_path)
+        assert done.returncode == 1
+        assert done.stderr == (
+            f"error: this policy sees {{'{group}': {seen}}} and gives {actions} actions; the robot measures "
+            "{'actor': 47} and has 12 motors.\n"
+        )
+
+
+def test_without_the_robots_files_the_missing_one_is_named(tmp_path: Path) -> None:
+    export_onnx(model_of("feed-forward"), tmp_path / "policy.onnx")
+    shutil.copy(EXAMPLE / "deploy.py", tmp_path)
+    done = deploy("policy.onnx", script=tmp_path / "deploy.py", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (
+        1,
+        f"error: go1_walk.py is missing: copy the files of rsl_rl/robots to {tmp_path.resolve()}.\n",
+    )
 
 
 def test_latency_compares_the_three_formats(tmp_path: Path) -> None:

@@ -24,8 +24,11 @@ import torch
 from tensordict import TensorDict
 
 from rsl_rl.cli.main import main
+from rsl_rl.config.task import filed_as
+from rsl_rl.env import make_env
+from rsl_rl.env.mujoco import MujocoVecEnv, State
 from rsl_rl.export import load_policy
-from rsl_rl.extensions.mirrors import go1_joystick
+from rsl_rl.extensions.mirrors import mujoco_task
 from rsl_rl.runners import OnPolicyRunner
 from tests.env.test_simulators import PACKAGES
 from tests.processes import python
@@ -306,19 +309,19 @@ class TestDiscreteActions:
 class TestGo1Symmetry:
     def test_it_is_its_own_inverse_and_that_of_the_library(self) -> None:
         left_right = importlib.import_module("go1_symmetry").left_right
-        state, actions = torch.randn(5, 48), torch.randn(5, 12)
-        groups = TensorDict({"state": state, "privileged_state": torch.randn(5, 123)}, [5])
+        env = make_env("mujoco:go1-walk", num_envs=2)
+        seen, actions = torch.randn(5, 47), torch.randn(5, 12)
+        groups = TensorDict({"actor": seen, "critic": torch.randn(5, 59)}, [5])
         obs, both = left_right(obs=groups, actions=actions, env=None)
-        library, library_actions = go1_joystick(groups, actions)
+        library, library_actions = mujoco_task(groups, actions, env)
         assert library is not None
-        torch.testing.assert_close(obs["state"], library["state"])
+        torch.testing.assert_close(obs["actor"], library["actor"])
         torch.testing.assert_close(both, library_actions)
-        assert not torch.allclose(obs["state"][5:], state)
+        assert not torch.allclose(obs["actor"][5:], seen)
         again, twice = left_right(obs=obs[5:], actions=both[5:], env=None)
-        torch.testing.assert_close(again["state"][5:], state)
+        torch.testing.assert_close(again["actor"][5:], seen)
         torch.testing.assert_close(twice[5:], actions)
 
-    @pytest.mark.envpool
     def test_the_robot_learns_to_act_alike_on_both_sides(
         self, program: Callable[..., str], recwarn: pytest.WarningsRecorder
     ) -> None:
@@ -326,6 +329,71 @@ class TestGo1Symmetry:
         assert not [warning for warning in recwarn if "mirror" in str(warning.message)]
         unlike = [float(table(f"runs/go1_symmetry/{weight}")[-1]["Loss/symmetry"]) for weight in ("0", "10")]
         assert unlike[1] < 0.7 * unlike[0]
+
+
+# -- a robot of one's own ----------------------------------------------------------------------------------------------
+
+
+class TestBalancer:
+    """The terms of a robot whose motion is known: 0.1 m of wheel, 0.22 m between the wheels."""
+
+    @staticmethod
+    def task(**options: Any) -> Any:
+        return importlib.import_module("mujoco_robot").Balancer(**options)
+
+    def state(self, tilt: float = 0.0, **memory: list[float]) -> State:
+        """Return one robot that rolls forward at 0.5 m/s and turns left at 1 rad/s, tilted forward."""
+        task = self.task()
+        qpos, qvel = task.home_data.qpos[None].astype(np.float32), np.zeros((1, task.model.nv), np.float32)
+        qpos[0, 3], qpos[0, 5] = np.cos(tilt / 2), np.sin(tilt / 2)
+        qvel[0, 0], qvel[0, 5] = 0.5, 1.0
+        qvel[0, task.joint_dofs] = (0.5 - 0.11) / 0.1, (0.5 + 0.11) / 0.1
+        remembered = task.new_memory(1)
+        for name, values in memory.items():
+            remembered[name][0] = values
+        return State(task, qpos, qvel, np.zeros((1, 0), np.float32), remembered)
+
+    def test_terms_are_what_they_are_called(self) -> None:
+        task, state = self.task(), self.state(command=[0.2, 0.5], action=[0.5, 0.0], previous_action=[0.0, -1.0])
+        np.testing.assert_allclose(task.measured(state), [[0.5, 1.0]], atol=1e-6)
+        np.testing.assert_allclose(task.error_velocity(state), 0.3, atol=1e-6)
+        np.testing.assert_allclose(task.error_turn(state), 0.5, atol=1e-6)
+        np.testing.assert_allclose(task.action_rate(state), 1.25)
+        exact = self.state(command=[0.5, 1.0])
+        assert task.track_velocity(exact) == task.track_turn(exact) == pytest.approx(1.0)
+        assert task.track_velocity(state) < 1.0
+        assert task.track_turn(state) < 1.0
+        np.testing.assert_allclose(task.tilt(self.state(tilt=0.3)), np.sin(0.3) ** 2, rtol=1e-5)
+        assert [bool(task.fallen(self.state(tilt=angle))[0]) for angle in (0.0, -0.9, 0.95, 3.0)] == [0, 0, 1, 1]
+
+    def test_wheels_drive_it_and_without_them_it_falls(self) -> None:
+        env = MujocoVecEnv(self.task(noise_level=0.0), 4, seed=1)
+        env.qpos[:, 3], env.qpos[:, 5] = np.cos(0.05), np.sin(0.05)
+        lengths = torch.zeros(4)
+        for step in range(100):
+            lengths[env.step(torch.zeros(4, 2))[2] & (lengths == 0)] = step + 1
+        assert ((lengths > 10) & (lengths < 60)).all()
+        env.reset()
+        for _ in range(3):
+            env.step(torch.tensor([[1.0, 1.0], [-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0]]))
+        state = env.state()
+        assert (state.joint_velocities[:, 0] > 0).tolist() == [True, False, False, True]
+        assert state.angular_velocity[2, 2] > 0.1 > -0.1 > state.angular_velocity[3, 2]  # left turns are positive
+
+    def test_it_learns_to_stay_up_longer_in_a_few_iterations(self) -> None:
+        env = f"mujoco:{EXAMPLES / 'mujoco_robot.py'}:Balancer"
+        main(["train", env, "--num-envs", "64", "--iterations", "14", "--export", "False", "--run-dir", "run"])
+        lengths = [float(row["Train/mean_episode_length"] or "nan") for row in table("run")]
+        assert lengths[-1] > 1.5 * lengths[2]
+
+    def test_the_commands_of_its_docstring_are_those_of_the_page(self) -> None:
+        text = (EXAMPLES / "mujoco_robot.py").read_text()
+        assert len(text.splitlines()) < 120
+        name = re.search(r"rsl-rl train (mujoco:\S+)", text)
+        assert name is not None
+        run = re.search(r"rsl-rl play (\S+)", text)
+        assert run is not None
+        assert run[1] == filed_as(name[1])
 
 
 # -- curriculum --------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ import torch
 from tensordict import TensorDict
 
 from examples import student_and_teacher
-from examples.showcase import COMPARISONS, changed_task, run
+from examples.showcase import COMPARISONS, changed_task, draw, run
 from rsl_rl.cli.train import make_runner
 from rsl_rl.config.task import load_task, write_task
 from rsl_rl.env import VecEnv, make_env
@@ -107,8 +107,8 @@ def small_runner(comparison: str, variant: str, **changes: Any) -> OnPolicyRunne
     return make_runner(task, env, None)
 
 
-@pytest.mark.envpool
 class TestPresets:
+    @pytest.mark.envpool
     def test_the_actor_of_the_memory_task_sees_positions_only(self) -> None:
         for variant, model, kind in (("LSTM", RNNModel, torch.nn.LSTM), ("GRU", RNNModel, torch.nn.GRU)):
             runner = small_runner("memory", variant, num_envs=4)
@@ -119,6 +119,7 @@ class TestPresets:
         seeing = small_runner("memory", "MLP that sees velocities", num_envs=4)
         assert seeing.alg.actor.obs_groups == ["position", "velocity"]
 
+    @pytest.mark.envpool
     def test_the_pixel_task_learns_from_bytes_with_one_encoder_for_actor_and_critic(self) -> None:
         runner = small_runner("pixels", "CNN", num_envs=4)
         images = runner.alg.storage.observations["policy"]
@@ -130,6 +131,7 @@ class TestPresets:
         runner.learn(1)
         assert not torch.equal(before, weight)
 
+    @pytest.mark.envpool
     def test_curiosity_finds_the_reward_that_ppo_alone_does_not(self, tmp_path: Path) -> None:
         comparison = COMPARISONS["sparse"]
         rewards = {
@@ -144,12 +146,17 @@ class TestPresets:
     def test_the_mirror_loss_lets_the_robot_act_like_its_mirror_image(self, tmp_path: Path) -> None:
         comparison = COMPARISONS["symmetry"]
         outcomes = {}
-        for variant in ("mirror loss", "neither"):
+        for variant in comparison.variants:
             task = dataclasses.replace(changed_task(comparison, variant, seed=1, iterations=6), num_envs=16)
             outcomes[variant] = run(task, tmp_path / variant, comparison.mirror, played_steps=40)
-        last = {variant: outcome.metrics["Loss/symmetry"][-1] for variant, outcome in outcomes.items()}
-        assert last["mirror loss"] < 0.7 * last["neither"]  # it is measured, and changes nothing, without the loss
-        assert outcomes["mirror loss"].asymmetry < 0.8 * outcomes["neither"].asymmetry  # type: ignore[operator]
+        mirror_loss, none = (outcomes[variant] for variant in ("mirror loss", "none of these"))
+        # It is measured, and changes nothing, without the loss.
+        assert mirror_loss.metrics["Loss/symmetry"][-1] < 0.7 * none.metrics["Loss/symmetry"][-1]
+        assert mirror_loss.asymmetry < 0.8 * none.asymmetry  # type: ignore[operator]
+        assert outcomes["equivariant"].asymmetry == pytest.approx(0.0, abs=1e-5)
+        assert outcomes["half cycle"].asymmetry < 0.1 * none.asymmetry  # type: ignore[operator]
+        draw(comparison, {variant: [outcome] for variant, outcome in outcomes.items()}, tmp_path / "figure.png")
+        assert (tmp_path / "figure.png").is_file()
 
     def test_students_are_compared_with_their_teachers(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The RSL-RL Independent Authors
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""The Go1 of go1-walk: the robot that others know, symmetric in the mirror, and the same for training and controller."""
+"""The Go1 of go1-walk: the robot that others know, symmetric, and the same for training and controller."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_the_mirror_image_of_a_robot_moves_as_its_mirror_image() -> None:
 
 
 def test_a_controller_in_plain_mujoco_sees_what_the_training_sees() -> None:
-    options = dict(sim_dt=0.004, iterations=20, noise_level=0.0)
+    options = {"sim_dt": 0.004, "iterations": 20, "noise_level": 0.0}
     env, robot = MujocoVecEnv(Go1Walk(**options), 1, seed=0), Robot(Go1Walk(**options))
     command = [0.6, 0.2, -0.4]
     env.qpos[0], env.qvel[0] = robot.data.qpos, robot.data.qvel
@@ -216,7 +216,15 @@ def test_its_policies_say_what_a_controller_needs() -> None:
     assert entries["action_scale"] == [0.5] * 12
     assert entries["command_names"] == ["forward", "left", "turn"]
     sizes = dict(zip(entries["observation_names"]["actor"], entries["observation_terms_size"]["actor"], strict=True))
-    assert sizes == dict(gyro=3, gravity=3, joint_angles=12, joint_velocities=12, action=12, command=3, clock=2)
+    assert sizes == {
+        "gyro": 3,
+        "gravity": 3,
+        "joint_angles": 12,
+        "joint_velocities": 12,
+        "action": 12,
+        "command": 3,
+        "clock": 2,
+    }
     assert sum(sizes.values()) == env.get_observations()["actor"].shape[1]
     assert entries["observation_terms_scale"]["actor"] == [0.25, 1.0, 1.0, 0.05, 1.0, 1.0, 1.0]
 

@@ -97,6 +97,73 @@ def test_numbers_that_change_are_resumed_and_others_are_those_of_the_configurati
     assert only_actor.alg.entropy_coef == 0.08
 
 
+def annealed(log_dir: Path | None = None, *, anneal: dict[str, float], **options: Any) -> OnPolicyRunner:
+    torch.manual_seed(0)
+    cfg = point_config(**options) | {"logger": None, "save_interval": 1, "anneal": anneal}
+    return OnPolicyRunner(PointEnv(), cfg, log_dir=None if log_dir is None else str(log_dir))
+
+
+class Noted(Callback):
+    """Notes the numbers with which every update is made."""
+
+    def __init__(self, *names: str) -> None:
+        self.names, self.seen = names, list[list[float]]()
+
+    def on_rollout_end(self, runner: OnPolicyRunner, obs: Any) -> bool:
+        self.seen.append([getattr(runner.alg, name) for name in self.names])
+        return True
+
+
+def test_numbers_that_are_annealed_change_linearly_up_to_the_last_iteration() -> None:
+    # A whole number is a number, too.
+    runner = annealed(anneal={"desired_kl": 0.005, "entropy_coef": 0.2}, desired_kl=0.02, entropy_coef=0)
+    noted = Noted("desired_kl", "entropy_coef", "clip_param")
+    runner.add_callback(noted)
+    runner.learn(4)
+    rows = ([0.02, 0.0, 0.2], [0.015, 0.2 / 3, 0.2], [0.01, 0.4 / 3, 0.2], [0.005, 0.2, 0.2])
+    assert noted.seen == [pytest.approx(row) for row in rows]
+    once = annealed(anneal={"entropy_coef": 0.2}, entropy_coef=0.1)
+    once.add_callback(noted)
+    once.learn(1)  # the first iteration is the last one
+    assert once.alg.entropy_coef == pytest.approx(0.2)
+
+
+def test_a_run_that_anneals_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
+    anneal, options = {"entropy_coef": 0.0, "desired_kl": 0.005}, {"entropy_coef": 0.08, "desired_kl": 0.02}
+    whole, noted = annealed(anneal=anneal, **options), Noted(*anneal)
+    whole.add_callback(noted)
+    whole.learn(6)
+    stopped = annealed(tmp_path, anneal=anneal, **options)
+    stopped.add_callback(lambda runner: runner.request_stop() if runner.current_learning_iteration == 2 else None)
+    stopped.learn(6)
+    assert stopped.current_learning_iteration == 2
+    again, noted_again = annealed(tmp_path, anneal=anneal, **options), Noted(*anneal)
+    again.load(str(tmp_path))
+    again.add_callback(noted_again)
+    again.learn(3)
+    assert noted_again.seen == noted.seen[3:]
+    assert torch.equal(parameters(again), parameters(whole))
+
+
+def test_a_learning_rate_is_annealed_where_nothing_else_changes_it() -> None:
+    runner = annealed(anneal={"learning_rate": 1e-4}, learning_rate=1e-3, schedule="fixed")
+    noted = Noted("learning_rate")
+    runner.add_callback(noted)
+    runner.learn(4)
+    assert [rate for (rate,) in noted.seen] == pytest.approx([1e-3, 7e-4, 4e-4, 1e-4])
+    assert runner.alg.optimizer.param_groups[0]["lr"] == pytest.approx(1e-4)
+    with pytest.raises(ValueError, match="'anneal': PPO has no number 'learning_rate' to change"):
+        annealed(anneal={"learning_rate": 1e-4}, schedule="adaptive")
+
+
+@pytest.mark.parametrize("name", ["entropy_coeff", "num_learning_epochs", "gpu_world_size", "schedule"])
+def test_what_cannot_be_annealed_is_named(name: str) -> None:
+    with pytest.raises(ValueError, match=f"'anneal': PPO has no number '{name}' to change") as error:
+        annealed(anneal={name: 0.5})
+    assert "entropy_coef" in str(error.value)
+    assert ("Did you mean 'entropy_coef'?" in str(error.value)) == (name == "entropy_coeff")
+
+
 class Ramp:
     """A schedule that remembers how far it is."""
 
