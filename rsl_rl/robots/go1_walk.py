@@ -58,8 +58,8 @@ class Go1Walk(MujocoTask):
         "base_height": ((0,), (1,)),
     }
     rewards = {
-        "track_velocity": 1.5,
-        "track_turn": 0.75,
+        "track_velocity": 1.75,
+        "track_turn": 0.65,
         "gait": 2.0,
         "pose": -0.3,
         "tilt": -2.0,
@@ -80,7 +80,7 @@ class Go1Walk(MujocoTask):
     """Steps of a pair of feet per second."""
     swing_height: float = 0.08
     """How high a foot is lifted, m."""
-    tracking_width: float = 0.1
+    tracking_width: float = 0.07
     """Squared error, in (m/s)^2 or (rad/s)^2, at which half of the reward for tracking is left."""
     push_velocity: float = 0.5
     """Largest change of the velocity by a push, m/s."""
@@ -159,11 +159,11 @@ class Go1Walk(MujocoTask):
         return self.measured(state) - state.command
 
     def track_velocity(self, state: State) -> np.ndarray:
-        """1 at the velocity asked for, half at an error of 0.45 m/s."""
+        """1 at the velocity asked for, half at an error of 0.26 m/s."""
         return self._near(np.square(self.off(state)[:, :2]).sum(axis=1))
 
     def track_turn(self, state: State) -> np.ndarray:
-        """1 at the turning rate asked for, half at an error of 0.45 rad/s."""
+        """1 at the turning rate asked for, half at an error of 0.26 rad/s."""
         return self._near(np.square(self.off(state)[:, 2]))
 
     def _near(self, squared: np.ndarray) -> np.ndarray:
