@@ -58,8 +58,8 @@ class Go1Walk(MujocoTask):
         "base_height": ((0,), (1,)),
     }
     rewards = {
-        "track_velocity": 1.75,
-        "track_turn": 0.65,
+        "track_velocity": 2.0,
+        "track_turn": 0.6,
         "gait": 2.0,
         "pose": -0.3,
         "tilt": -2.0,
