@@ -63,5 +63,5 @@ def test_it_is_played_without_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_a_task_without_one_is_told_which_have_one(capsys: pytest.CaptureFixture) -> None:
     with pytest.raises(SystemExit) as exit_:
         main(["play", "go1-wlk", "--pretrained"])
-    assert exit_.value.code == 1
+    assert exit_.value.code == 2
     assert "No policy of 'go1-wlk' comes with the library. Did you mean 'go1-walk'" in capsys.readouterr().err
