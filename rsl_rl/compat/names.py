@@ -46,7 +46,7 @@ _OLD_NAMES: dict[str, dict[str, str]] = {
         "_compute_padding": "rsl_rl.modules.cnn:same_padding",
     },
     "rsl_rl.modules.distribution": {
-        "_FirstSliceDeterministicOutput": "rsl_rl.modules.distribution:_FirstRow",
+        "_FirstSliceDeterministicOutput": "rsl_rl.modules.distribution:FirstRow",
         "_IdentityDeterministicOutput": "torch.nn:Identity",
         **dict.fromkeys(("Beta", "Normal"), "torch.distributions"),
     },

@@ -58,7 +58,7 @@ def test_factory_by_name() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("Drift-v0", "names no environment: it must be 'envpool:ID', .* Did you mean 'gym:Drift-v0'"),
+        ("Drift-v0", "names no environment: it must be 'mujoco:TASK', .* Did you mean 'gym:Drift-v0'"),
         ("Antt-v5", "Did you mean 'gym:Ant-v5'"),
         ("gym:Antt-v5", "no environment 'Antt-v5'. Did you mean 'Ant-v5'"),
         ("gmy:Ant-v5", "Cannot import the environment 'gmy:Ant-v5'. Did you mean 'gym:Ant-v5'"),

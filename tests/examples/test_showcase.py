@@ -166,7 +166,8 @@ class TestPresets:
         make_runner(teacher, env, str(tmp_path / "teacher")).learn(1)
         student = dataclasses.replace(load_task("go1-student"), num_envs=4)
         runner = dataclasses.replace(student.runner, teacher_checkpoint=str(tmp_path / "teacher" / "model_0.pt"))
-        student = dataclasses.replace(student, runner=runner)
+        # They are played as policies are judged: in episodes of 30 steps here.
+        student = dataclasses.replace(student, runner=runner, eval_env_options={"episode_seconds": 0.6})
         env = make_env(student.env, num_envs=4, seed=1, **student.env_options)
         make_runner(student, env, str(tmp_path / "student")).learn(30)
         write_task(student, tmp_path / "student" / "config.yaml")
@@ -174,5 +175,6 @@ class TestPresets:
         student_and_teacher.main(arguments)
         row = [float(cell.strip(" %")) for cell in capsys.readouterr().out.splitlines()[-3].strip("|").split("|")]
         assert row[2] == pytest.approx(100 * row[1] / row[0], abs=1)
+        assert row[3] == 30
         assert 20 < row[4] < 100  # of the variance of the teacher's actions; untaught it explains less than nothing
         assert (tmp_path / "figure.png").is_file()

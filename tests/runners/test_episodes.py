@@ -155,8 +155,31 @@ def test_when_time_is_up_running_episodes_are_counted_as_they_stand() -> None:
     assert result.unfinished == 1
 
 
+def test_tracking_errors_of_mujoco_tasks_are_those_that_they_report() -> None:
+    def act(obs: Any) -> torch.Tensor:
+        return torch.sin(7.0 * obs["critic"][:, 6:18])
+
+    def robots() -> Any:
+        return make_env("mujoco:go1-walk", num_envs=2, seed=3, episode_seconds=0.4, command_seconds=0.1)
+
+    result = play_episodes(robots(), act, 4)
+    # By hand, from what the critic sees: the command before a step, and the velocities after it.
+    env, errors, left = robots(), {"error_velocity": [], "error_turn": []}, [2, 2]
+    obs = env.get_observations()
+    while any(left):
+        command = obs["critic"][:, 42:45].clone()
+        obs, _, dones, extras = env.step(act(obs))
+        after = torch.where(dones[:, None], extras.get("final_obs", obs)["critic"], obs["critic"])
+        for index in (index for index in range(2) if left[index]):
+            errors["error_velocity"].append((after[index, 47:49] - command[index, :2]).norm().item())
+            errors["error_turn"].append((after[index, 2] / 0.25 - command[index, 2]).abs().item())
+            left[index] -= int(dones[index])
+    assert sum(result.lengths) == len(errors["error_turn"]) > 40
+    assert result.tracking == {name: pytest.approx(np.mean(values), rel=1e-4) for name, values in errors.items()}
+
+
 @pytest.mark.envpool
-def test_tracking_errors_of_the_go1_are_those_that_its_rewards_are_made_of() -> None:
+def test_tracking_errors_of_the_go1_of_envpool_are_those_that_its_rewards_are_made_of() -> None:
     def act(obs: Any) -> torch.Tensor:
         return 2.0 * torch.sin(7.0 * obs["state"][:, 9:21])
 
