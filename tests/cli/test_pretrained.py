@@ -51,7 +51,9 @@ def test_it_walks_as_it_is_told() -> None:
     torch.testing.assert_close(mean, commands.repeat(4, 1), atol=0.12, rtol=0.0)
 
 
-def test_it_is_played_without_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+def test_it_is_played_without_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
     monkeypatch.chdir(tmp_path)
     main(["play", "go1-walk", "--pretrained", "--episodes", "2", "--json"])
     result = json.loads(capsys.readouterr().out)
