@@ -27,7 +27,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 VERSIONS = ("3.10", "3.11", "3.12", "3.13")
 # It must need no more than the extra envs, which has packages for every Python and system.
-TASK = ("gym:InvertedPendulum-v5", "--num-envs", "16")
+TASK = ("go1-walk",)
 PACKAGES = ("runners", "algorithms", "models", "modules", "env", "storage", "utils", "extensions")
 # Not even the requirements of other commands: importing needs torch, tensordict and numpy.
 NOT_IMPORTED = (
@@ -122,6 +122,7 @@ def try_out(wheel: Path, python: str, place: Path) -> None:
         if not (empty / "run" / file).is_file():
             raise Failed(f"the training left no {file}")
     print(f"trained {TASK[0]} in {seconds:.0f} s")
+    run([str(bin_ / "rsl-rl"), "play", "go1-walk", "--pretrained", "--episodes", "2"], empty, show=True)
 
 
 def install(bin_: Path, what: str, place: Path) -> None:

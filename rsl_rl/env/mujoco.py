@@ -95,8 +95,6 @@ class MujocoVecEnv(VecEnv):
         self._reset(np.arange(num_envs))
         self._obs = self.task.observe(self.state(), self._generator)
 
-    # -- what a runner uses --------------------------------------------------------------------------------------------
-
     @property
     def unwrapped(self) -> MujocoVecEnv:
         """This environment: it carries ``step_dt``, the seconds between two actions."""
@@ -235,20 +233,7 @@ class MujocoVecEnv(VecEnv):
 
     def deployment_metadata(self) -> dict[str, Any]:
         """Return what a controller has to know, by the field's names; see :class:`VecEnv`."""
-        task, model = self.task, self.task.model
-        observations = {group: list(names) for group, names in task.observations.items()}
-        scales = {group: [float(task.scales.get(name, 1.0)) for name in names] for group, names in observations.items()}
-        return {
-            "joint_names": task.joint_names,
-            "joint_stiffness": model.actuator_gainprm[:, 0].tolist(),
-            "joint_damping": (model.dof_damping[task.joint_dofs] - model.actuator_biasprm[:, 2]).tolist(),
-            "default_joint_pos": task.default_joint_pos.tolist(),
-            "action_scale": [task.action_scale] * self.num_actions,
-            "observation_names": observations,
-            "observation_terms_scale": scales,
-            "observation_terms_size": {group: list(task.widths(group).values()) for group in observations},
-            "command_names": list(task.commands),
-        }
+        return self.task.deployment_metadata()
 
     # ------------------------------------------------------------------------------------------------------------------
 

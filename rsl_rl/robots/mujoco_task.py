@@ -282,10 +282,23 @@ class MujocoTask:
         shapes = {"action": actions, "previous_action": actions, **shapes}
         return {name: np.zeros((count, *shape), np.float32) for name, shape in shapes.items()}
 
-    def widths(self, group: str) -> dict[str, int]:
-        """Return the number of entries of every term of a group."""
-        state = self.at_home()
-        return {name: self.term(name, state).reshape(1, -1).shape[1] for name in self.observations[group]}
+    def deployment_metadata(self) -> dict[str, Any]:
+        """Return what a controller has to know, by the names that controllers in the field look for."""
+        model, home = self.model, self.at_home()
+        tables: dict[str, dict[str, list]] = {"names": {}, "terms_scale": {}, "terms_size": {}}
+        for group, names in self.observations.items():
+            tables["names"][group] = list(names)
+            tables["terms_scale"][group] = [float(self.scales.get(name, 1.0)) for name in names]
+            tables["terms_size"][group] = [self.term(name, home).size for name in names]
+        return {
+            "joint_names": self.joint_names,
+            "joint_stiffness": model.actuator_gainprm[:, 0].tolist(),
+            "joint_damping": (model.dof_damping[self.joint_dofs] - model.actuator_biasprm[:, 2]).tolist(),
+            "default_joint_pos": self.default_joint_pos.tolist(),
+            "action_scale": [self.action_scale] * model.nu,
+            "command_names": list(self.commands),
+            **{f"observation_{name}": table for name, table in tables.items()},
+        }
 
     def at_home(self) -> State:
         """Return one robot in its home pose."""
