@@ -35,10 +35,10 @@ print(json.dumps(answers))
 """
 MISTAKES = {
     ("trian",): "Did you mean 'train'?",
-    ("train", "go1-wlak"): "Did you mean 'go1-walk'?",
+    ("train", "go1-wlak"): "Did you mean 'go1-walk'",
     ("train", "mine.yaml"): "There is no file 'mine.yaml'.",
     ("train", "broken.yaml"): "'broken.yaml' is not a task",
-    ("sweep", "go1-wlak", "--param", "seed=1,2"): "Did you mean 'go1-walk'?",
+    ("sweep", "go1-wlak", "--param", "seed=1,2"): "Did you mean 'go1-walk'",
     **{(name, "go1-wlak"): "'go1-wlak'" for name in ("play", "eval", "export", "report", "plot", "migrate")},
     **{(name, "go1-walk"): "no run" for name in ("play", "eval", "export", "report")},
     ("plot", "go1-walk"): "is not a run",

@@ -446,6 +446,7 @@ def weights(policy: Any) -> torch.Tensor:
     return torch.cat([value.flatten() for value in policy.state_dict().values()])
 
 
+@pytest.mark.filterwarnings("ignore:.*is taken for the newest")
 def test_the_menu_holds_what_the_run_has_and_follows_it(walk: Path, tmp_path: Path) -> None:
     from rsl_rl.cli.run_folder import Run
     from rsl_rl.cli.viewer.policies import Policies
