@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import shutil
+import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from rsl_rl.cli.main import main
 from rsl_rl.cli.run_folder import Run
@@ -112,9 +114,11 @@ def opened(browser: Any, watched: Watched, program: str = "") -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def watched(walk: Path) -> Iterator[Watched]:
-    watched = Watched(walk)
-    yield watched
-    watched.close()
+    # One browser at a time: two that draw by software on two cores keep each other waiting.
+    with FileLock(Path(tempfile.gettempdir()) / "rsl_rl_test_viewer.lock"):
+        watched = Watched(walk)
+        yield watched
+        watched.close()
 
 
 @pytest.fixture(scope="module")
