@@ -262,6 +262,7 @@ def _prepared(
             if resumed is not None:
                 runner.logger.begins_at = 0
         done = world.broadcast(done)
+        runner.first_iteration = runner.completed_iterations - done
         folder = None
         if world.rank == 0:
             folder = resumed.folder if resumed is not None else new_run_folder(task, run_dir)

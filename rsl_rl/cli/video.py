@@ -66,7 +66,7 @@ def record_video(task: TaskConfig, policy: Callable[[TensorDict], torch.Tensor],
         step_dt = getattr(getattr(env, "unwrapped", env), "step_dt", 1.0)
         rate = 1.0 / step_dt if step_dt < 1.0 else _FRAMES_PER_SECOND
         every = max(1, round(rate / _FRAMES_PER_SECOND))
-        replay = _Replay(env, policy)
+        replay = _Replay(env, policy, task.env.startswith("mujoco:"))
         frames = replay.frames(max(100, round(_LONGEST_SECONDS * rate)), every)
         count = _write(path, frames, rate / every, task.env)
     finally:
@@ -78,8 +78,9 @@ def record_video(task: TaskConfig, policy: Callable[[TensorDict], torch.Tensor],
 class _Replay:
     """Plays the first episode of an environment; a robot with commands is asked for one after the other."""
 
-    def __init__(self, env: Any, policy: Callable[[TensorDict], torch.Tensor]) -> None:
+    def __init__(self, env: Any, policy: Callable[[TensorDict], torch.Tensor], has_task: bool) -> None:
         self._env, self._policy = env, policy
+        self._commands = list(env.task.commands.items()) if has_task else []
         self._contract = Contract(env)
         self._measured: dict[str, list[np.ndarray]] = {}
         self._fell_after: float | None = None
@@ -88,9 +89,10 @@ class _Replay:
         """Yield the picture [height, width, 3] before every so many steps."""
         env = self._env
         getattr(self._policy, "reset", lambda: None)()
-        commands = list(getattr(getattr(env, "task", None), "commands", {}).items())
-        steps, settled = (round(seconds / env.step_dt) for seconds in (_COMMAND_SECONDS, _SETTLED_SECONDS))
-        max_steps = steps * len(commands) or max_steps
+        commands, steps, settled = self._commands, 0, 0
+        if commands:
+            steps, settled = (round(seconds / env.step_dt) for seconds in (_COMMAND_SECONDS, _SETTLED_SECONDS))
+            max_steps = steps * len(commands)
         obs, values = self._contract.check(env.get_observations(), "get_observations").obs, list[np.ndarray]()
         for step in range(max_steps):
             if commands and step % steps == 0:
@@ -109,7 +111,8 @@ class _Replay:
                 self._fell_after = (step + 1) * env.step_dt if commands else None
                 return
             if commands and step % steps >= settled:
-                values.append(env.task.measured(env.state())[0])
+                measured = env.task.measured(env.state())
+                values += [] if measured is None else [measured[0]]
 
     def summary(self) -> list[str]:
         """Return what a robot made of its commands, one line each."""

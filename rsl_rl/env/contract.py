@@ -49,6 +49,15 @@ _ALWAYS = ATTRIBUTES[:5]
 _DEFAULTS = ("policy", "actor", "critic", "student", "teacher", "rnd_state")
 
 
+def check_actions(actions: torch.Tensor, env: Any) -> None:
+    """Raise ValueError unless actions are [N, A], for adapters that hand them on to another program."""
+    if actions.shape != (env.num_envs, env.num_actions):
+        raise ValueError(
+            f"Expected actions of shape [{env.num_envs}, {env.num_actions}] (environments, actions), got "
+            f"{list(actions.shape)}."
+        )
+
+
 def check_attributes(env: Any, names: Collection[str] = _ALWAYS) -> None:
     """Raise ContractError unless an environment has attributes of the contract; says what is missing or wrong."""
     if isinstance(env, type):

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from tensordict import TensorDict
 
+from rsl_rl.env.contract import check_actions
 from rsl_rl.env.gymnasium_state import check_environments_are_here, load_saved_state, saved_state
 from rsl_rl.env.infos import infos_of_transitions, mean_of_infos
 from rsl_rl.env.partial_reset import autoreset_mode, check_only_these_were_reset, check_vector_env, resets_in_part
@@ -208,11 +209,7 @@ class GymnasiumVecEnv(VecEnv):
         self.envs.close()
 
     def _to_env(self, actions: torch.Tensor) -> np.ndarray:
-        if actions.shape != (self.num_envs, self.num_actions):
-            raise ValueError(
-                f"Expected actions of shape [{self.num_envs}, {self.num_actions}] (environments, actions), got "
-                f"{list(actions.shape)}."
-            )
+        check_actions(actions, self)
         space, values = self._action_space, actions.numpy(force=True).reshape(-1, *self._action_space.shape)
         return np.minimum(np.maximum(values, space.low), space.high).astype(space.dtype, copy=False)
 

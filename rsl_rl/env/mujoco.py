@@ -22,8 +22,10 @@ import numpy.typing as npt
 import torch
 from tensordict import TensorDict
 
+from rsl_rl.env.contract import check_actions
 from rsl_rl.env.vec_env import VecEnv
 from rsl_rl.robots.mujoco_task import MujocoTask, State
+from rsl_rl.robots.robot import Robot
 
 __all__ = ["MujocoTask", "MujocoVecEnv", "State"]
 
@@ -69,7 +71,7 @@ class MujocoVecEnv(VecEnv):
         self._pool = mujoco.rollout.Rollout(nthread=threads if threads > 1 else 0)
         self._chunk = max(1, num_envs // (4 * threads))
         self._scratch = mujoco.MjData(model)
-        self._renderer: Any = None
+        self._drawn: Robot | None = None
         self._has_diverged = False
 
         # One array holds time, positions, velocities and the rest of MuJoCo's full physics state.
@@ -106,6 +108,7 @@ class MujocoVecEnv(VecEnv):
 
     def step(self, actions: torch.Tensor) -> tuple[TensorDict, torch.Tensor, torch.Tensor, dict]:
         """Advance by ``control_dt``; see :meth:`VecEnv.step`. Actions are clipped to the task's ``action_limit``."""
+        check_actions(actions, self)
         task, memory = self.task, self._memory
         clipped = np.clip(actions.numpy(force=True).astype(np.float32), -task.action_limit, task.action_limit)
         memory["previous_action"], memory["action"] = memory["action"], clipped
@@ -165,19 +168,19 @@ class MujocoVecEnv(VecEnv):
             differences = [name for name in shapes if shapes[name] != given.get(name)]
             of = state.get("task", "another kind of environment")
             raise ValueError(f"The state is of {of}, here is {mine['task']}; different are: {', '.join(differences)}.")
+        self._generator.bit_generator.state = state["generator"]
         for name in _SAVED:
             setattr(self, f"_{name}", state[name].numpy().copy())
         self._memory = {name: values.numpy().copy() for name, values in state["memory"].items()}
         self._obs = {name: values.numpy().copy() for name, values in state["obs"].items()}
         self.episode_length_buf = state["episode_length_buf"].to(self.device, copy=True)
-        self._generator.bit_generator.state = state["generator"]
         self._make_models()
 
     def close(self) -> None:
         """End the threads, and give back what drawing has taken."""
         self._pool.close()
-        if self._renderer is not None:
-            self._renderer.close()
+        if self._drawn is not None:
+            self._drawn.close()
 
     # -- what others use: a viewer, a video, an exported policy --------------------------------------------------------
 
@@ -223,13 +226,10 @@ class MujocoVecEnv(VecEnv):
 
     def render(self, width: int = 640, height: int = 480) -> list[np.ndarray]:
         """Return a picture of the first robot, [height, width, 3], uint8, taken by the model's first camera."""
-        if self._renderer is None:
-            drawn = self.task.compiled()
-            self._renderer, self._drawn = mujoco.Renderer(drawn, height=height, width=width), mujoco.MjData(drawn)
-        self._drawn.qpos[:] = self.qpos[0]
-        mujoco.mj_forward(self._renderer.model, self._drawn)
-        self._renderer.update_scene(self._drawn, camera=0 if self._renderer.model.ncam else -1)
-        return [self._renderer.render()]
+        drawn = self._drawn = self._drawn or Robot(self.task)
+        drawn.data.qpos[:] = self.qpos[0]
+        mujoco.mj_forward(drawn.model, drawn.data)
+        return [drawn.render(width, height)]
 
     def deployment_metadata(self) -> dict[str, Any]:
         """Return what a controller has to know, by the field's names; see :class:`VecEnv`."""
@@ -299,7 +299,7 @@ class MujocoVecEnv(VecEnv):
         self._reward_sums[ids] = 0.0
         for index in ids:
             mujoco.mj_setState(model, self._scratch, self._physics[index], mujoco.mjtState.mjSTATE_FULLPHYSICS.value)
-            self._scratch.ctrl[:] = self._control[index]
+            self._scratch.ctrl[:], self._scratch.qacc_warmstart[:] = self._control[index], 0.0
             mujoco.mj_forward(self._models[index], self._scratch)
             self._sensors[index] = self._scratch.sensordata
 
@@ -321,10 +321,10 @@ class MujocoVecEnv(VecEnv):
                 self.qpos[ids], self.qvel[ids] = qpos, qvel
 
     def _episode_log(self, ids: np.ndarray, lengths: np.ndarray, ends: Mapping[str, np.ndarray]) -> dict[str, Any]:
-        """Return means over the episodes that have ended: of every weighted reward term, and of how they ended."""
+        """Return means over the episodes that have ended: of every weighted reward term, and how many ended how."""
         means = (self._reward_sums[ids] / lengths[:, None]).mean(axis=0)
         log = {f"Episode_Reward/{name}": float(mean) for name, mean in zip(self.task.rewards, means, strict=True)}
-        return log | {f"Episode_Termination/{name}": float(values[ids].mean()) for name, values in ends.items()}
+        return log | {f"Episode_Termination/{name}": float(values[ids].sum()) for name, values in ends.items()}
 
     def _make_models(self) -> None:
         """Give every robot its own model where they differ."""

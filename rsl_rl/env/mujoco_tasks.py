@@ -13,6 +13,8 @@ from typing import Any
 
 from rsl_rl.env.mujoco import MujocoTask, MujocoVecEnv
 from rsl_rl.utils import did_you_mean, listed, resolve_callable
+from rsl_rl.utils.option_types import check_type
+from rsl_rl.utils.ranges import Threads
 from rsl_rl.utils.trust import check_file
 
 TASKS = {"go1-walk": "rsl_rl.robots.go1_walk:Go1Walk"}
@@ -35,9 +37,11 @@ def make_mujoco(identifier: str, num_envs: int, seed: int, device: str, options:
     """
     cfg = {"env": f"mujoco:{identifier}", "num_envs": num_envs, "seed": seed, **options}
     # Pictures are drawn when they are asked for, in one way.
+    num_threads = options.get("num_threads", 0)
+    check_type(num_threads, Threads, "num_threads")
     given = {name: value for name, value in options.items() if name not in ("num_threads", "render_mode")}
     task = task_class(identifier)(**given)
-    return MujocoVecEnv(task, num_envs, seed, device, options.get("num_threads", 0), cfg)
+    return MujocoVecEnv(task, num_envs, seed, device, num_threads, cfg)
 
 
 def task_class(identifier: str) -> type[MujocoTask]:

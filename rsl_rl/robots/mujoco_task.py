@@ -217,9 +217,8 @@ class MujocoTask:
             file = Path(inspect.getfile(named_by)).parent / file
         return mujoco.MjSpec.from_file(str(file))
 
-    def measured(self, state: State) -> np.ndarray:
-        """Return what the commands ask for as it is, [N, commands], in the same units."""
-        raise NotImplementedError
+    def measured(self, state: State) -> np.ndarray | None:
+        """Return what the commands ask for as it is, [N, commands], in the same units; None where a task cannot say."""
 
     def reset(self, qpos: np.ndarray, qvel: np.ndarray, memory: Memory, generator: np.random.Generator) -> None:
         """Change, in place, where k robots start: at home, at rest, with a new command and all else zero."""
@@ -292,7 +291,8 @@ class MujocoTask:
             tables["terms_size"][group] = [self.term(name, home).size for name in names]
         return {
             "joint_names": self.joint_names,
-            "joint_stiffness": model.actuator_gainprm[:, 0].tolist(),
+            # Of a motor, which gives torques, both are 0.
+            "joint_stiffness": (-model.actuator_biasprm[:, 1]).tolist(),
             "joint_damping": (model.dof_damping[self.joint_dofs] - model.actuator_biasprm[:, 2]).tolist(),
             "default_joint_pos": self.default_joint_pos.tolist(),
             "action_scale": [self.action_scale] * model.nu,
@@ -363,6 +363,10 @@ class MujocoTask:
     def _check_terms(self) -> None:
         """Ask every term about robots at home, so that a mistake in one is found before anything has begun."""
         state, kind = self.at_home()[np.zeros(3, int)], type(self).__name__
+        measured = self.measured(state)
+        if measured is not None and np.shape(measured) != (3, len(self.commands)):
+            shape, wanted = list(np.shape(measured)), f"[N, {len(self.commands)}]"
+            raise ValueError(f"{kind}.measured returned {shape} for N = 3, not {wanted}: a number for each command.")
         seen = {f"observations.{group}": names for group, names in self.observations.items()}
         tables = {**seen, "rewards": self.rewards, "terminations": self.terminations, "metrics": self.metrics}
         for table, names in tables.items():

@@ -94,9 +94,10 @@ class Robot:
         return State(self.task, qpos, qvel, sensordata, self._memory)
 
     @property
-    def measured(self) -> np.ndarray:
-        """What a command asks for as it is, in the order of ``task.commands``."""
-        return self.task.measured(self.state)[0]
+    def measured(self) -> np.ndarray | None:
+        """What a command asks for as it is, in the order of ``task.commands``; None where the task cannot say."""
+        values = self.task.measured(self.state)
+        return None if values is None else values[0]
 
     @property
     def has_fallen(self) -> bool:

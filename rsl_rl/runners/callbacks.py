@@ -121,6 +121,7 @@ class Annealing(Callback):
 
     def on_learn_begin(self, runner: OnPolicyRunner, obs: TensorDict) -> TensorDict:
         """Set the numbers of the first iteration."""
+        self._first = runner.first_iteration
         self._end = runner.completed_iterations + runner.num_learning_iterations
         self._set(runner.alg, runner.completed_iterations)
         return obs
@@ -130,7 +131,7 @@ class Annealing(Callback):
         self._set(runner.alg, runner.current_learning_iteration + 1)
 
     def _set(self, alg: Algorithm, iteration: int) -> None:
-        share = min(1.0, iteration / max(1, self._end - 1))
+        share = min(1.0, (iteration - self._first) / max(1, self._end - 1 - self._first))
         for name, (first, last) in self._between.items():
             setattr(alg, name, first + (last - first) * share)
 

@@ -40,6 +40,8 @@ class PreparedRunner:
     def _prepare(self) -> None:
         """Set what all methods rely on."""
         self.current_learning_iteration = 0
+        self.first_iteration = 0
+        """Where the run begins; not at 0 where it starts from another run's checkpoint."""
         self.is_last_iteration = False
         self.losses: dict[str, float] = {}
         """Mean losses of the last update."""

@@ -432,7 +432,7 @@ def test_what_cannot_be_shown_is_refused_with_what_shows_it(
 
 def test_a_gymnasium_environment_without_mujoco_is_refused(tmp_path: Path) -> None:
     pytest.importorskip("gymnasium")
-    from rsl_rl.cli.viewer.robot import make_robot
+    from rsl_rl.cli.viewer.watched_robot import make_robot
     from rsl_rl.config.task import load_task
 
     with pytest.raises(ValueError, match="'gym:Pendulum-v1' is none. A video shows it"):
@@ -450,7 +450,7 @@ def weights(policy: Any) -> torch.Tensor:
 def test_the_menu_holds_what_the_run_has_and_follows_it(walk: Path, tmp_path: Path) -> None:
     from rsl_rl.cli.run_folder import Run
     from rsl_rl.cli.viewer.policies import Policies
-    from rsl_rl.cli.viewer.robot import make_robot
+    from rsl_rl.cli.viewer.watched_robot import make_robot
 
     folder = shutil.copytree(walk, tmp_path / "run")
     shutil.copyfile(folder / "model_1.pt", folder / "best.pt")
@@ -502,7 +502,7 @@ def test_a_viewer_changes_no_number_of_the_training_and_ends_with_it(
     from rsl_rl.cli.run_folder import Run
     from rsl_rl.cli.viewer import beside_training
     from rsl_rl.cli.viewer.policies import TRAINING, Policies
-    from rsl_rl.cli.viewer.robot import make_robot
+    from rsl_rl.cli.viewer.watched_robot import make_robot
 
     alone = train(tmp_path / "alone")
     processes, close = [], beside_training.ViewerBesideTraining.close

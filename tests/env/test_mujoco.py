@@ -146,7 +146,7 @@ class TestAStep:
         assert extras["time_outs"].tolist() == [False, False]
         np.testing.assert_allclose(extras["final_obs"]["policy"][1], [10.0 * 1.09, 2.5], rtol=1e-5)
         np.testing.assert_allclose(obs["policy"], [[9.9, 0.0], [9.9, 0.0]], rtol=1e-5)
-        assert extras["log"]["Episode_Termination/beyond"] == 1.0
+        assert extras["log"]["Episode_Termination/beyond"] == 1.0  # how many
         for _ in range(4):
             obs, _, dones, extras = env.step(act(0.0, 0.0))
         assert dones.tolist() == extras["time_outs"].tolist() == [True, False]
@@ -290,6 +290,36 @@ class TestRepeating:
             torch.equal(a, b) for a, b in zip(played(other, random_actions(env, 20, seed=1)), expected, strict=True)
         )
 
+    def test_what_sensors_say_at_a_reset_does_not_depend_on_who_was_reset_before(self) -> None:
+        class Feeling(task_class("go1-walk")):  # type: ignore[misc]
+            iterations = 1  # not converged: where the solver starts decides
+            observations = {"actor": ("acceleration",)}
+            noise: dict = {}
+            scales: dict = {}
+
+            def spec(self) -> Any:
+                spec = super().spec()
+                spec.add_sensor(
+                    name="acceleration",
+                    type=mujoco.mjtSensor.mjSENS_ACCELEROMETER,
+                    objtype=mujoco.mjtObj.mjOBJ_SITE,
+                    objname="imu",
+                )
+                return spec
+
+            def acceleration(self, state: State) -> np.ndarray:
+                return state.sensor("acceleration")
+
+        said = []
+        for other in (0, 1):
+            env = MujocoVecEnv(Feeling(), 3, seed=5, num_threads=1)
+            if other:  # something else has been computed in between
+                env._reset(np.array([2]))
+            env._generator = np.random.default_rng(7)
+            env._reset(np.array([1]))
+            said.append(env._sensors[1].copy())
+        np.testing.assert_array_equal(*said)
+
     def test_the_state_of_other_robots_is_refused_and_changes_nothing(self) -> None:
         env, other = carts(3), carts(4)
         before = env.state_dict()
@@ -326,11 +356,27 @@ class TestMistakes:
             ({"rewards": ["gait"]}, TypeError, "'rewards' is like {"),
             ({"home": "hom"}, ValueError, "no keyframe 'hom'. Did you mean 'home'"),
             ({"xml": "no.xml"}, ValueError, "no.xml"),
+            ({"num_threads": -1}, ValueError, "num_threads"),
+            ({"num_threads": "two"}, TypeError, "num_threads"),
         ],
     )
     def test_in_an_option_is_named(self, options: dict[str, Any], error: type[Exception], message: str) -> None:
         with pytest.raises(error, match=message.replace("(", r"\(").replace("{", r"\{")):
             make_env("mujoco:go1-walk", num_envs=2, **options)
+
+    def test_in_the_shape_of_actions_is_named(self) -> None:
+        with pytest.raises(ValueError, match=r"Expected actions of shape \[3, 1\] .* got \[3\]"):
+            carts(3).step(torch.zeros(3))
+        with pytest.raises(ValueError, match=r"Expected actions of shape \[2, 12\] .* got \[2, 1\]"):
+            make_env("mujoco:go1-walk", num_envs=2).step(torch.zeros(2, 1))
+
+    def test_in_what_is_measured_is_found_before_the_first_step(self) -> None:
+        class Wrong(task_class("go1-walk")):  # type: ignore[misc]
+            def measured(self, state: State) -> np.ndarray:
+                return state.velocity[:, :2]
+
+        with pytest.raises(ValueError, match=r"Wrong.measured returned \[3, 2\] for N = 3, not \[N, 3\]"):
+            Wrong()
 
     def test_in_the_shape_of_a_term_is_found_before_the_first_step(self) -> None:
         class Wrong(task_class("go1-walk")):  # type: ignore[misc]
@@ -357,7 +403,7 @@ class TestATaskOfOnesOwn:
     CODE = (
         "from rsl_rl.robots.go1_walk import Go1Walk\n"
         "class Slow(Go1Walk):\n"
-        "    commands = {'forward': (0.0, 0.3, 1.0)}\n"
+        "    commands = {'forward': (0.0, 0.3, 1.0), 'left': (0, 0, 0), 'turn': (0, 0, 0)}\n"
         "    gear: int = 1\n"
         "    def __init__(self, **options):\n"
         "        super().__init__(**options)\n"
@@ -367,7 +413,8 @@ class TestATaskOfOnesOwn:
         (tmp_path / "slow.py").write_text(self.CODE)
         env: Any = make_env(f"mujoco:{tmp_path / 'slow.py'}:Slow", num_envs=2, gear=3)
         assert env.task.gear == 3
-        assert list(env.task.commands) == ["forward"]
+        assert env.command[:, 0].max() <= 0.3
+        assert (env.command[:, 1:] == 0).all()
         assert env.cfg["env"] == f"mujoco:{tmp_path / 'slow.py'}:Slow"
 
     def test_in_the_folder_of_a_run_is_never_executed(self, tmp_path: Path) -> None:

@@ -229,6 +229,19 @@ def test_its_policies_say_what_a_controller_needs() -> None:
     assert entries["observation_terms_scale"]["actor"] == [0.25, 1.0, 1.0, 0.05, 1.0, 1.0, 1.0]
 
 
+def test_a_motor_that_gives_torques_has_no_stiffness() -> None:
+    class Torques(Go1Walk):
+        def spec(self) -> Any:
+            spec = super().spec()
+            for actuator in spec.actuators:
+                actuator.set_to_motor()
+            return spec
+
+    entries = MujocoVecEnv(Torques(), 1).deployment_metadata()
+    assert entries["joint_stiffness"] == [0.0] * 12
+    assert entries["joint_damping"] == [0.5] * 12  # the joints' own
+
+
 def test_its_files_can_be_copied_to_a_machine_without_this_library(tmp_path: Path) -> None:
     import rsl_rl.robots
     from tests.processes import python

@@ -15,7 +15,7 @@ from rsl_rl.cli.viewer.history import History
 from rsl_rl.cli.viewer.joystick import BrowserInput, Joystick
 from rsl_rl.cli.viewer.pace import Pace
 from rsl_rl.cli.viewer.policies import Policies
-from rsl_rl.cli.viewer.robot import Robot
+from rsl_rl.cli.viewer.watched_robot import WatchedRobot
 from rsl_rl.env.contract import Contract
 
 HISTORY_SECONDS = 8.0
@@ -44,7 +44,7 @@ class Session:
     ``command`` (a name and a value).
     """
 
-    def __init__(self, robot: Robot, policies: Policies, clock: Callable[[], float]) -> None:
+    def __init__(self, robot: WatchedRobot, policies: Policies, clock: Callable[[], float]) -> None:
         """Begin an episode with the policy that was chosen."""
         assert policies.policy is not None
         self.robot, self.policies, self._clock = robot, policies, clock

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from rsl_rl.cli.viewer.panel import Panel
 from rsl_rl.cli.viewer.policies import Policies
-from rsl_rl.cli.viewer.robot import make_robot
 from rsl_rl.cli.viewer.scene import Scene
 from rsl_rl.cli.viewer.server import address, close_server, open_browser, open_server
 from rsl_rl.cli.viewer.session import Session
 from rsl_rl.cli.viewer.viewable import check_viewable
+from rsl_rl.cli.viewer.watched_robot import make_robot
 from rsl_rl.config.task import TaskConfig
 
 

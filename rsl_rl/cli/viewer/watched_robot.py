@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,7 +25,7 @@ PUSH_VELOCITY = 0.5
 """What a push adds to the velocity of a robot, m/s, in any direction."""
 
 
-def make_robot(task: TaskConfig, seed: int) -> Robot:
+def make_robot(task: TaskConfig, seed: int) -> WatchedRobot:
     """Make the environment that a task's policy is judged in, with one robot.
 
     Raises:
@@ -44,7 +45,7 @@ def make_robot(task: TaskConfig, seed: int) -> Robot:
     return GymnasiumRobot(env, inner)
 
 
-class Robot:
+class WatchedRobot(ABC):
     """What all robots have in common; ``data`` is a copy of the simulation's state for drawing."""
 
     commands: Mapping[str, tuple[float, float, float]] = {}
@@ -74,23 +75,24 @@ class Robot:
             mujoco.mj_kinematics(self.model, self.data)
 
     @property
+    @abstractmethod
     def qpos(self) -> np.ndarray:
         """Positions [nq] of the simulation."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def qvel(self) -> np.ndarray:
         """Velocities [nv] of the simulation, which may be written."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _read_controls(self) -> None:
-        raise NotImplementedError
+        """Let ``data`` have the controls of the simulation."""
 
+    @abstractmethod
     def reset(self) -> TensorDict:
         """Begin a new episode and return its first observations."""
-        raise NotImplementedError
 
-    def ask(self, command: np.ndarray | None) -> None:
+    def ask(self, command: np.ndarray | None) -> None:  # noqa: B027 (a robot without commands)
         """Hold a command [C]; None for random ones as in training."""
 
     def asked(self) -> np.ndarray:
@@ -126,7 +128,7 @@ class Robot:
         self.env.close()  # type: ignore[attr-defined]
 
 
-class TaskRobot(Robot):
+class TaskRobot(WatchedRobot):
     """The robot of a :class:`rsl_rl.robots.mujoco_task.MujocoTask`."""
 
     def __init__(self, env: Any, training_options: Mapping[str, Any]) -> None:
@@ -166,6 +168,11 @@ class TaskRobot(Robot):
         """Begin a new episode."""
         return self._env.reset(np.array([0]))
 
+    def measured(self) -> dict[str, float]:
+        """Return what the task measures of its commands; of a task that does not say, the velocity."""
+        values = self._task.measured(self._env.state())
+        return super().measured() if values is None else dict(zip(self.commands, values[0].tolist(), strict=True))
+
     def ask(self, command: np.ndarray | None) -> None:
         """Hold a command, or let the task draw them."""
         self._env.command_is_held = command is not None
@@ -183,7 +190,7 @@ class TaskRobot(Robot):
         return {name: float(self._task.term(name, state)[0]) * weight for name, weight in weighted}
 
 
-class GymnasiumRobot(Robot):
+class GymnasiumRobot(WatchedRobot):
     """The robot of an environment of Gymnasium that simulates with MuJoCo."""
 
     def __init__(self, env: Any, inner: Any) -> None:
