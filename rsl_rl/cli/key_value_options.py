@@ -22,7 +22,7 @@ def key_value_options() -> tyro.constructors.ConstructorRegistry:
         str_from_instance=as_words,
     )
     registry = tyro.constructors.ConstructorRegistry()
-    registry.primitive_rule(lambda info: pairs if info.type == dict[str, Any] else None)
+    registry.primitive_rule(lambda info: pairs if info.type in (dict[str, Any], dict[str, float]) else None)
     return registry
 
 

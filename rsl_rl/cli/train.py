@@ -123,6 +123,7 @@ def run(arguments: list[str]) -> None:
     for name in ("env_options", "eval_env_options"):
         values[name] = getattr(preset, name) | getattr(chosen, name)
     others = preset.runner.others | chosen.runner.others
+    anneal = preset.runner.anneal | chosen.runner.anneal
     obs_groups = chosen.runner.obs_groups
     if not preset.runner.obs_groups:
         obs_groups = {name: groups for name, groups in obs_groups.items() if groups}
@@ -130,7 +131,7 @@ def run(arguments: list[str]) -> None:
     if isinstance(logger, str) and logger[:1] in ("[", "{"):
         with user_errors():
             logger = parse_yaml_text(logger)
-    runner = dataclasses.replace(chosen.runner, others=others, obs_groups=obs_groups, logger=logger)
+    runner = dataclasses.replace(chosen.runner, others=others, anneal=anneal, obs_groups=obs_groups, logger=logger)
     values["runner"] = RunnerConfig.from_dict(runner.to_dict())
     task = TaskConfig(**values)
     with user_errors():

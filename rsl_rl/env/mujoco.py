@@ -299,7 +299,7 @@ class MujocoVecEnv(VecEnv):
         self._reward_sums[ids] = 0.0
         for index in ids:
             mujoco.mj_setState(model, self._scratch, self._physics[index], mujoco.mjtState.mjSTATE_FULLPHYSICS.value)
-            self._scratch.ctrl[:], self._scratch.qacc_warmstart[:] = self._control[index], 0.0
+            self._scratch.ctrl[:] = self._control[index]
             mujoco.mj_forward(self._models[index], self._scratch)
             self._sensors[index] = self._scratch.sensordata
 

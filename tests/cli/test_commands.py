@@ -20,6 +20,7 @@ import pytest
 import torch
 from tensordict import TensorDict
 
+from rsl_rl.checkpoint import read_checkpoint
 from rsl_rl.cli.main import main
 from rsl_rl.cli.own_runs import without_seal
 from rsl_rl.config.task import judged_options, load_task, read_task, task_names, write_task
@@ -493,6 +494,24 @@ def test_training_goes_on_from_a_checkpoint(run: Path) -> None:
     # Of its own iterations it has made three, so two more are missing, and they are all that is made.
     main(["train", "--resume", "more", "--iterations", "5", *NO_EXPORT])
     assert [row["iteration"] for row in metrics(run.parent / "more")] == ["3", "4", "5", "6", "7"]
+
+
+def test_a_run_from_anothers_checkpoint_anneals_over_its_own_iterations(run: Path) -> None:
+    more = run.parent / "more"
+    options = ["--runner.anneal", "entropy_coef=0.4", "--runner.algorithm.entropy-coef", "0.1"]
+    checkpoint = ["--checkpoint", str(run / "model_2.pt"), "--runner.save-interval", "1"]
+    main(["train", str(run / "config.yaml"), *checkpoint, *options, *NO_EXPORT, "--run-dir", "more"])
+
+    def annealed(name: str) -> float:
+        """Return what the iteration after a checkpoint learns with."""
+        return read_checkpoint(more / name)["numbers"]["entropy_coef"]
+
+    assert [annealed(f"model_{index}.pt") for index in (3, 4)] == pytest.approx([0.25, 0.4])
+    for file in more.glob("*.pt"):
+        if file.name != "model_3.pt":
+            file.unlink()
+    main(["train", "--resume", "more", *NO_EXPORT])
+    assert annealed("model_4.pt") == pytest.approx(0.4)
 
 
 def test_tasks_are_listed_and_readable(capsys: pytest.CaptureFixture[str]) -> None:

@@ -112,6 +112,13 @@ class Drawn(PointEnv):
         return picture
 
 
+class Timeless(Drawn):
+    """Does not say how long a step takes, and has a task of its own."""
+
+    step_dt = property()  # type: ignore[assignment]
+    task = "drawing"
+
+
 def blind(num_envs: int, seed: int, device: str) -> PointEnv:
     return PointEnv(num_envs, max_episode_length=3, seed=seed, device=device)
 
@@ -124,6 +131,9 @@ def test_environments_of_the_users_own_are_shown(
     main(["play", "tests.cli.test_video:Drawn", "--episodes", "1", "--video", "drawn.gif"])
     assert "drawn.gif: 12 frames, 0.6 s\n" in capsys.readouterr().out
     assert (pictures(tmp_path / "drawn.gif").mean(axis=(1, 2, 3)) > 0).sum() == 11  # all but the first
+    train("tests.cli.test_video:Timeless", "--export", "False")
+    main(["play", "tests.cli.test_video:Timeless", "--episodes", "1", "--video", "timeless.gif"])
+    assert "timeless.gif: 12 frames, 0.5 s\n" in capsys.readouterr().out
     train("tests.cli.test_video:blind", "--export", "False")
     error = fails(capsys, "play", "tests.cli.test_video:blind", "--episodes", "1", "--video", "drawn.gif")
     assert (

@@ -152,6 +152,12 @@ class TestAStep:
         assert dones.tolist() == extras["time_outs"].tolist() == [True, False]
         assert env.episode_length_buf.tolist() == [0, 4]
         assert extras["log"]["Episode_Termination/beyond"] == 0.0
+        # Who fails in the step in which time is up has failed.
+        env.episode_length_buf = torch.tensor([4, 4])
+        env.qvel[1] = 5.0
+        _, _, dones, extras = env.step(act(0.0, 0.0))
+        assert dones.tolist() == [True, True]
+        assert extras["time_outs"].tolist() == [True, False]
 
     def test_logs_every_weighted_term_as_a_mean_over_the_episodes_that_ended(self) -> None:
         env = carts(2)
@@ -164,6 +170,10 @@ class TestAStep:
         assert log["Episode_Reward/alive"] == pytest.approx(2.0)
         assert log["Episode_Reward/place"] == pytest.approx(-3.0 * np.mean([0.2, 0.4]))
         assert "Episode_Reward/unused" in log
+        for _ in range(5):  # an episode of its own
+            log_of_the_next = env.step(act(0.0, 0.0))[3]["log"]
+        assert log_of_the_next["Episode_Reward/place"] == 0.0
+        assert log_of_the_next["Episode_Reward/alive"] == pytest.approx(2.0)
         np.testing.assert_allclose(log["error_goal"], [0.1, 0.5], rtol=1e-5)
 
     def test_episodes_end_where_their_assigned_length_says(self) -> None:
@@ -289,36 +299,6 @@ class TestRepeating:
         assert all(
             torch.equal(a, b) for a, b in zip(played(other, random_actions(env, 20, seed=1)), expected, strict=True)
         )
-
-    def test_what_sensors_say_at_a_reset_does_not_depend_on_who_was_reset_before(self) -> None:
-        class Feeling(task_class("go1-walk")):  # type: ignore[misc]
-            iterations = 1  # not converged: where the solver starts decides
-            observations = {"actor": ("acceleration",)}
-            noise: dict = {}
-            scales: dict = {}
-
-            def spec(self) -> Any:
-                spec = super().spec()
-                spec.add_sensor(
-                    name="acceleration",
-                    type=mujoco.mjtSensor.mjSENS_ACCELEROMETER,
-                    objtype=mujoco.mjtObj.mjOBJ_SITE,
-                    objname="imu",
-                )
-                return spec
-
-            def acceleration(self, state: State) -> np.ndarray:
-                return state.sensor("acceleration")
-
-        said = []
-        for other in (0, 1):
-            env = MujocoVecEnv(Feeling(), 3, seed=5, num_threads=1)
-            if other:  # something else has been computed in between
-                env._reset(np.array([2]))
-            env._generator = np.random.default_rng(7)
-            env._reset(np.array([1]))
-            said.append(env._sensors[1].copy())
-        np.testing.assert_array_equal(*said)
 
     def test_the_state_of_other_robots_is_refused_and_changes_nothing(self) -> None:
         env, other = carts(3), carts(4)
