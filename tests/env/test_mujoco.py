@@ -248,6 +248,20 @@ class TestWhatDiffers:
         assert not np.allclose(env.command, [0.7, -0.1, 0.2])
 
 
+def test_numbers_of_a_model_that_mujoco_does_not_set_back_reach_nobody() -> None:
+    class Left(Cart):
+        def spec(self) -> Any:
+            return mujoco.MjSpec.from_string(CART.replace('contact="disable"', 'contact="disable" autoreset="disable"'))
+
+    env = MujocoVecEnv(Left(noise_level=0.0, episode_seconds=10.0), 2, seed=1, num_threads=1)
+    env.qvel[1] = np.nan
+    with pytest.warns(UserWarning, match="simulation of 1 of 2 robots diverged"):
+        obs, rewards, dones, extras = env.step(act(1.0, 1.0))
+    assert dones.tolist() == [False, True]
+    for value in (obs["policy"], rewards, extras["final_obs"]["policy"]):
+        assert torch.isfinite(value).all()
+
+
 def test_a_simulation_that_diverges_ends_its_episode_as_a_failure_and_is_said_once() -> None:
     env = carts(3, episode_seconds=10.0)
     env.qvel[1] = 1e11  # MuJoCo takes it for unstable
