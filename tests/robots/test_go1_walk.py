@@ -105,6 +105,7 @@ def test_a_controller_in_plain_mujoco_sees_what_the_training_sees() -> None:
         robot.apply(action)
         robot.step()
         seen = robot.observation(command)
+        np.testing.assert_array_equal(robot.state.previous_action, env.state().previous_action)
     assert not robot.has_fallen
     np.testing.assert_allclose(robot.measured, env.task.measured(env.state())[0], atol=1e-5)
 
@@ -151,6 +152,13 @@ class TestTerms:
         np.testing.assert_allclose(gait(FL=0.08, RR=0.08), [0.0, 1.0], atol=1e-5)
         # Half as high: half of it for the two that swing.
         np.testing.assert_allclose(gait(FR=0.04, RL=0.04)[0], 0.75, atol=1e-5)
+        walking.memory["phase"][:] = [
+            0.02,
+            0.52,
+        ]  # arcs of sin(0.04 pi) = 0.125: a foot that stays down loses 0.125 / 0.3
+        np.testing.assert_allclose(gait()[0], 1.0 - 0.5 * np.sin(0.04 * np.pi) / 0.3, atol=1e-5)
+        walking.memory["phase"][:] = [0.25, 0.75]
+        gait(FR=0.04, RL=0.04)
         walking.sensordata[:, task.sensor_slices["FL_velocity"]] = [1.0, 0.0, 0.0]  # slips: 1 / (1 + 5)
         np.testing.assert_allclose(task.gait(walking)[0], 0.75 - 0.25 * 5 / 6, atol=1e-5)
 
