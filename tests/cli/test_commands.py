@@ -24,8 +24,6 @@ from rsl_rl.checkpoint import read_checkpoint
 from rsl_rl.cli.main import main
 from rsl_rl.cli.own_runs import without_seal
 from rsl_rl.config.task import judged_options, load_task, read_task, task_names, write_task
-from rsl_rl.export import export_onnx
-from rsl_rl.models import MLPModel
 from rsl_rl.runners import OnPolicyRunner
 from rsl_rl.utils.yaml_text import parse_yaml_text
 from tests.env.layouts import old_point
@@ -548,25 +546,6 @@ def test_policies_are_played_and_judged_in_the_environment_that_is_meant_for_it(
     assert json.loads(capsys.readouterr().out)["lengths"] == [10, 10]
     main(["eval", "run", "--episodes", "2", "--json"])
     assert json.loads(capsys.readouterr().out)[0]["lengths"] == [10, 10]
-
-
-def test_a_policy_that_comes_with_the_library_is_played_without_a_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("rsl_rl.cli.play.rsl_rl.__file__", str(tmp_path / "package" / "__init__.py"))
-    error = fails(capsys, "play", "go1-walk", "--pretrained")
-    assert "No policy of 'go1-walk' comes with the library." in error
-    obs = TensorDict({"actor": torch.zeros(1, 47)}, [1])
-    (tmp_path / "package" / "pretrained").mkdir(parents=True)
-    model = MLPModel(obs, {"actor": ["actor"]}, "actor", 12, (8,))
-    export_onnx(model, tmp_path / "package" / "pretrained" / "go1-walk.onnx")
-    main(["play", "go1-walk", "--pretrained", "--episodes", "1", "--json"])
-    result = json.loads(capsys.readouterr().out)
-    assert result["policy"].endswith("go1-walk.onnx")
-    assert len(result["lengths"]) == 1
-    error = fails(capsys, "play", "go1-wlak", "--pretrained")
-    assert "No policy of 'go1-wlak' comes with the library. Did you mean 'go1-walk'?" in error
 
 
 def test_help_names_commands_and_options(capsys: pytest.CaptureFixture[str]) -> None:
