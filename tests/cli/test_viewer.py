@@ -281,8 +281,7 @@ def test_an_environment_of_gymnasium_is_shown_without_commands(browser: Any, tmp
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         main(["train", "gym:Ant-v5", *small, "--iterations", "1", "--run-dir", str(folder)])
-    watched = Watched(folder)
-    with opened(browser, watched) as page:
+    with contextlib.closing(Watched(folder)) as watched, opened(browser, watched) as page:
         assert page.get_by_text("Command", exact=True).count() == 0
         page.get_by_text("reward terms").wait_for()
         assert watched.session.rewards.names[:2] == ["reward_forward", "reward_ctrl"]
@@ -296,4 +295,3 @@ def test_an_environment_of_gymnasium_is_shown_without_commands(browser: Any, tmp
         click(page.get_by_label("contact forces"))
         page.keyboard.press("p")
         watched.wait(lambda: watched.viewer._scene._arrows.visible, "arrows of forces")
-    watched.close()

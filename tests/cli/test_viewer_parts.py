@@ -490,6 +490,40 @@ def test_the_menu_holds_what_the_run_has_and_follows_it(walk: Path, tmp_path: Pa
 # -- beside a training -------------------------------------------------------------------------------------------------
 
 
+def test_what_somebody_chooses_is_not_overwritten_on_its_way_and_the_menu_goes_back_where_it_fails(
+    walk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from rsl_rl.cli.run_folder import Run
+    from rsl_rl.cli.viewer.viewer import Viewer
+
+    folder = shutil.copytree(walk, tmp_path / "run")
+    viewer = Viewer(Run(str(folder)).task(), folder, lambda _: "newest", 1, "127.0.0.1", 0)
+    session, panel = viewer.session, viewer._panel
+    panel.show()
+    # The browser has set these; the session has not heard of them yet.
+    panel._policy.value, panel._random.value = "model_1.pt", True
+    panel.show()
+    assert (panel._policy.value, panel._random.value) == ("model_1.pt", True)
+    (folder / "model_1.pt").write_bytes(b"nothing")
+    session.requests.put(("policy", "model_1.pt"))
+    session.requests.put(("random", True))
+    session.tick(viewer)
+    assert "model_1.pt" in capsys.readouterr().out
+    panel.show()
+    assert (panel._policy.value, panel._random.value) == ("newest", True)
+    session.requests.put(("policy", "model_0.pt"))
+    session.requests.put(("stop", None))
+    session.tick(viewer)
+    panel.show()
+    assert (panel._policy.value, panel._random.value) == ("model_0.pt", False)
+    # Another choice takes its place in the menu once its file is gone.
+    (folder / "model_0.pt").unlink()
+    panel.show()
+    assert panel._policy.value == "model_0.pt" in panel._policy.options
+    viewer.end()
+    viewer.run(False)
+
+
 def train(folder: Path, *more: str) -> dict[str, Any]:
     main(["train", "go1-walk", *TINY, "--iterations", "4", "--run-dir", str(folder), *more])
     return read_checkpoint(newest_checkpoint(folder))

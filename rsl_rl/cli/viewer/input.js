@@ -1,7 +1,7 @@
 // Keys and gamepads, reported to the program as text in the field "input" of the panel, which is hidden.
 // What is held is a state, and what happens once is counted: no report is missed when several are sent as one. viser
-// sends one value in 50 ms, of whatever control changed last, so that a report can get lost: each is repeated. Reports
-// are numbered, since they may arrive in another order.
+// sends one value in 50 ms, of whatever control changed last, so that a report can get lost: each is repeated, and none
+// is made right after another control was used. Reports are numbered, since they may arrive in another order.
 (() => {
   if (window.rslRlViewer) return;
   window.rslRlViewer = true;
@@ -13,8 +13,8 @@
   const counts = {stop: 0, pause: 0, reset: 0, push: 0};
   const page = Math.random().toString(36).slice(2);
   const write = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").set;
-  const REPEATED_AFTER = [150, 500];
-  let sticks = {forward: 0, left: 0, turn: 0}, pressed = {}, reported = "", number = 0;
+  const REPEATED_AFTER = [150, 500], QUIET = 120;
+  let sticks = {forward: 0, left: 0, turn: 0}, pressed = {}, reported = "", number = 0, usedAt = -QUIET;
 
   const field = () => {
     const label = [...document.querySelectorAll("label")].find((each) => each.textContent === "input");
@@ -26,19 +26,23 @@
   };
   const send = () => {
     const input = field();
-    if (!input) return false;
+    if (!input || performance.now() < usedAt + QUIET) return false;
     number += 1;
     write.call(input, JSON.stringify({page, number, ...JSON.parse(reported)}));
+    const before = usedAt;
     input.dispatchEvent(new Event("input", {bubbles: true}));
+    usedAt = before;
     return true;
   };
+  const repeat = (text) => { if (reported === text && !send()) setTimeout(repeat, QUIET, text); };
   const report = () => {
     const text = JSON.stringify({held: [...held], sticks, counts}), before = reported;
     if (text === before) return;
     reported = text;
     if (!send()) reported = before;
-    else for (const after of REPEATED_AFTER) setTimeout(() => { if (reported === text) send(); }, after);
+    else for (const after of REPEATED_AFTER) setTimeout(repeat, after, text);
   };
+  for (const use of ["click", "input", "change"]) window.addEventListener(use, () => { usedAt = performance.now(); }, true);
   const isText = (element) => element instanceof HTMLElement && (element.isContentEditable ||
     element.matches("textarea, select, input:not([type=checkbox]):not([type=range]):not([type=radio])"));
   // What was reached with the Tab key keeps the keys that it needs.
@@ -55,9 +59,10 @@
 
   window.addEventListener("keydown", (event) => {
     if (event.code === "Tab") chosen = "by Tab";
-    if (isText(document.activeElement) && ["Enter", "Escape"].includes(event.code)) {
+    const left = document.activeElement;
+    if (isText(left) && ["Enter", "Escape"].includes(event.code)) {
       chosen = null;
-      setTimeout(() => document.activeElement?.blur());
+      setTimeout(() => left.blur());
     }
     if (event.ctrlKey || event.metaKey || event.altKey || isText(document.activeElement)) return;
     if (isWidget(document.activeElement) && /^(Space|Arrow)/.test(event.code)) return;

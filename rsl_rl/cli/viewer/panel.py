@@ -66,26 +66,31 @@ class Panel:
         """Show the numbers of now."""
         session = self._session
         names = session.policies.names()
+        if session.policies.name not in names:
+            names.append(session.policies.name)
         if tuple(names) != tuple(self._policy.options):
-            self._policy.options = names if session.policies.name in names else [*names, session.policies.name]
-        self._policy.value = session.policies.name
+            self._policy.options, session.is_policy_new = names, True
+        # What somebody chooses is only overwritten once the session has dealt with it: it would be lost on its way.
+        if session.is_policy_new:
+            self._policy.value, session.is_policy_new = session.policies.name, False
         self._status.content = status(session, self._title)
         for index, slider in enumerate(self._sliders.values()):
             slider.disabled = session.is_random
             if session.is_random or session.joystick.is_new[index]:
                 # Not otherwise: it would slip from under the hand that moves it.
                 slider.value = round(float(np.clip(session.robot.asked()[index], slider.min, slider.max)), 2)
-        session.joystick.is_new[:] = False
-        if self._random is not None:
+        if self._random is not None and session.joystick.is_new.any():
             self._random.value = session.is_random
+        session.joystick.is_new[:] = False
         self._plot()
 
-    def _on(self, handle: Any, what: str) -> None:
-        """Turn what the user does with a control, and nobody else, into a request."""
+    def _on(self, handle: Any, what: str, meant: Callable[[Any], Any] = lambda value: value) -> None:
+        """Turn what the user does with a control, and nobody else, into a request with what its value means."""
 
-        def request(event: Any) -> None:
+        # viser calls a coroutine at once, while the value is still the user's, and a function some time later.
+        async def request(event: Any) -> None:
             if event.client_id is not None:
-                self._session.requests.put((what, event.target.value))
+                self._session.requests.put((what, meant(event.target.value)))
 
         handle.on_update(request)
 
@@ -96,17 +101,10 @@ class Panel:
                 low, high = float(joystick.low[index]), float(joystick.high[index])
                 value = float(joystick.command[index])
                 sliders[name] = gui.add_slider(name, low, high, step=max((high - low) / 200, 1e-3), initial_value=value)
-                sliders[name].on_update(self._command_request(name))
+                self._on(sliders[name], "command", lambda value, name=name: (name, float(value)))
             self._random = gui.add_checkbox("random", self._session.is_random, hint="Commands as in training.")
             self._on(self._random, "random")
         return sliders
-
-    def _command_request(self, name: str) -> Callable[[Any], None]:
-        def request(event: Any) -> None:
-            if event.client_id is not None:
-                self._session.requests.put(("command", (name, float(event.target.value))))
-
-        return request
 
     def _plot(self) -> None:
         velocities, rewards = self._session.velocities, self._session.rewards

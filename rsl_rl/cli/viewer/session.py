@@ -59,6 +59,8 @@ class Session:
         """Of the last step, and of the episode up to now."""
         self.steps = self.episodes = 0
         """Of the episode, and how many have ended."""
+        self.is_policy_new = True
+        """Whether the menu may show another policy than the one that acts; whoever shows it clears this."""
         self._policy: Any = policies.policy
         self._contract = Contract(robot.env)
         self._obs = self._contract.check(robot.env.get_observations(), "get_observations").obs
@@ -156,12 +158,14 @@ class Session:
             self.joystick.set(*value)
             self._ask()
         elif what == "policy" and value != self.policies.name:
+            self.is_policy_new = True  # even if it cannot be loaded: the menu goes back
             self._attempt(lambda: self.policies.choose(value), window)
 
     def _attempt(self, load: Callable[[], Any], window: Window) -> None:
         """Let another policy act if it can be loaded; a recurrent one starts without a memory."""
         try:
             policy = load()
+            self.is_policy_new |= policy is not None
         except Exception as error:  # a damaged file, or one of another robot: the policy before goes on
             window.notify(f"{type(error).__name__}: {error}")
             return
