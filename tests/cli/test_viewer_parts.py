@@ -487,9 +487,6 @@ def test_the_menu_holds_what_the_run_has_and_follows_it(walk: Path, tmp_path: Pa
     robot.close()
 
 
-# -- beside a training -------------------------------------------------------------------------------------------------
-
-
 def test_what_somebody_chooses_is_not_overwritten_on_its_way_and_the_menu_goes_back_where_it_fails(
     walk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -512,7 +509,7 @@ def test_what_somebody_chooses_is_not_overwritten_on_its_way_and_the_menu_goes_b
     panel.show()
     assert (panel._policy.value, panel._random.value) == ("newest", True)
     session.requests.put(("policy", "model_0.pt"))
-    session.requests.put(("stop", None))
+    session.requests.put(("action", "stop"))
     session.tick(viewer)
     panel.show()
     assert (panel._policy.value, panel._random.value) == ("model_0.pt", False)
@@ -522,6 +519,9 @@ def test_what_somebody_chooses_is_not_overwritten_on_its_way_and_the_menu_goes_b
     assert panel._policy.value == "model_0.pt" in panel._policy.options
     viewer.end()
     viewer.run(False)
+
+
+# -- beside a training -------------------------------------------------------------------------------------------------
 
 
 def train(folder: Path, *more: str) -> dict[str, Any]:

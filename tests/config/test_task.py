@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import yaml
 
-from rsl_rl.config.task import load_task, read_task, write_task
+from rsl_rl.config.task import judged_options, load_task, read_task, write_task
 
 
 def test_a_task_is_read_as_it_was_written_or_refused(tmp_path: Path) -> None:
@@ -26,3 +26,17 @@ def test_a_task_is_read_as_it_was_written_or_refused(tmp_path: Path) -> None:
         with pytest.raises(yaml.YAMLError, match="cannot represent an object"):
             write_task(dataclasses.replace(task, env_options={"x": foreign}), tmp_path / "foreign.yaml")
     assert not (tmp_path / "foreign.yaml").exists()
+
+
+def test_the_robust_go1_learns_as_the_other_one_and_is_judged_like_it() -> None:
+    walk, robust = load_task("go1-walk"), load_task("go1-walk-robust")
+    assert robust.runner == walk.runner
+    judged, of_walk = judged_options(robust), judged_options(walk)
+    varied = {
+        "friction": [1.0, 1.0],
+        "mass": [1.0, 1.0],
+        "gains": [1.0, 1.0],
+        "delay": [0.0, 0.0],
+        "events": {"push": 0.0},
+    }
+    assert judged == of_walk | varied

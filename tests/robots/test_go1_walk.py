@@ -152,10 +152,8 @@ class TestTerms:
         np.testing.assert_allclose(gait(FL=0.08, RR=0.08), [0.0, 1.0], atol=1e-5)
         # Half as high: half of it for the two that swing.
         np.testing.assert_allclose(gait(FR=0.04, RL=0.04)[0], 0.75, atol=1e-5)
-        walking.memory["phase"][:] = [
-            0.02,
-            0.52,
-        ]  # arcs of sin(0.04 pi) = 0.125: a foot that stays down loses 0.125 / 0.3
+        # An arc of sin(0.04 pi) = 0.125: a foot that stays down loses 0.125 / 0.3.
+        walking.memory["phase"][:] = [0.02, 0.52]
         np.testing.assert_allclose(gait()[0], 1.0 - 0.5 * np.sin(0.04 * np.pi) / 0.3, atol=1e-5)
         walking.memory["phase"][:] = [0.25, 0.75]
         gait(FR=0.04, RL=0.04)

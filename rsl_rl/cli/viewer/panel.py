@@ -43,20 +43,20 @@ class Panel:
         server.on_client_disconnect(lambda _: session.requests.put(("release", None)))
         self._status = gui.add_markdown("...")
         self._policy = gui.add_dropdown("policy", session.policies.names(), initial_value=session.policies.name)
-        self._on(self._policy, "policy")
+        self._on(self._policy.on_update, "policy")
         names = [name for name in _BUTTONS if (name != "Push" or robot.root is not None)]
         names = [name for name in names if name != "Stop" or robot.commands]
         buttons = gui.add_button_group("", names)
-        buttons.on_click(lambda event: session.requests.put((_BUTTONS[event.target.value], None)))
-        self._on(gui.add_slider("speed", *_SPEEDS, step=0.1, initial_value=1.0), "speed")
+        self._on(buttons.on_click, "action", _BUTTONS.get)
+        self._on(gui.add_slider("speed", *_SPEEDS, step=0.1, initial_value=1.0).on_update, "speed")
         self._random: Any = None
         self._sliders = self._add_commands() if robot.commands else {}
         with gui.add_folder("Show"):
             if robot.root is not None:
-                self._on(gui.add_checkbox("camera follows", session.follows), "follow")
-            self._on(gui.add_checkbox("contact forces", session.shows_forces), "forces")
+                self._on(gui.add_checkbox("camera follows", session.follows).on_update, "follow")
+            self._on(gui.add_checkbox("contact forces", session.shows_forces).on_update, "forces")
             if robot.has_noise:
-                self._on(gui.add_checkbox("sensor noise", robot.noise), "noise")
+                self._on(gui.add_checkbox("sensor noise", robot.noise).on_update, "noise")
         self._plots = gui.add_folder("Plots")
         self._velocity_plots: dict[str, Any] = {}
         self._reward_plot: tuple[list[str], Any] = [], None
@@ -84,7 +84,7 @@ class Panel:
         session.joystick.is_new[:] = False
         self._plot()
 
-    def _on(self, handle: Any, what: str, meant: Callable[[Any], Any] = lambda value: value) -> None:
+    def _on(self, register: Callable[[Any], Any], what: str, meant: Callable[[Any], Any] = lambda value: value) -> None:
         """Turn what the user does with a control, and nobody else, into a request with what its value means."""
 
         # viser calls a coroutine at once, while the value is still the user's, and a function some time later.
@@ -92,7 +92,7 @@ class Panel:
             if event.client_id is not None:
                 self._session.requests.put((what, meant(event.target.value)))
 
-        handle.on_update(request)
+        register(request)
 
     def _add_commands(self) -> dict[str, Any]:
         gui, joystick, sliders = self._gui, self._session.joystick, {}
@@ -101,9 +101,9 @@ class Panel:
                 low, high = float(joystick.low[index]), float(joystick.high[index])
                 value = float(joystick.command[index])
                 sliders[name] = gui.add_slider(name, low, high, step=max((high - low) / 200, 1e-3), initial_value=value)
-                self._on(sliders[name], "command", lambda value, name=name: (name, float(value)))
+                self._on(sliders[name].on_update, "command", lambda value, name=name: (name, float(value)))
             self._random = gui.add_checkbox("random", self._session.is_random, hint="Commands as in training.")
-            self._on(self._random, "random")
+            self._on(self._random.on_update, "random")
         return sliders
 
     def _plot(self) -> None:
@@ -150,7 +150,7 @@ class Panel:
         with gui.add_folder("Keys and gamepad", expand_by_default=False):
             gui.add_markdown("\n".join([*lines, f"- gamepad, {_GAMEPAD}" if robot.commands else ""]))
         program = (Path(__file__).parent / "input.js").read_text(encoding="utf-8")
-        self._on(gui.add_text("input", ""), "input")  # hidden by the program
+        self._on(gui.add_text("input", "").on_update, "input")  # hidden by the program
         gui.add_html(f'<img alt="" src="{_POINT}" style="display: none" onload="{html.escape(program)}">')
 
 

@@ -39,7 +39,7 @@ class Window(Protocol):
 class Session:
     """A policy that acts in an environment with one robot. Everything happens in the thread that calls :meth:`tick`.
 
-    Others put ``(what, value)`` into ``requests``: an action of :data:`rsl_rl.cli.viewer.joystick.ACTIONS`, or
+    Others put ``(what, value)`` into ``requests``: ``action`` (one of :data:`rsl_rl.cli.viewer.joystick.ACTIONS`),
     ``speed``, ``policy``, ``random``, ``noise``, ``follow``, ``forces``, ``input`` (text of a browser), ``release``, or
     ``command`` (a name and a value).
     """
@@ -129,20 +129,11 @@ class Session:
     def _handle(self, what: str, value: Any, window: Window) -> None:
         if what == "input":
             for action in self.input.receive(str(value)):
-                self._handle(action, None, window)
+                self._act(action)
+        elif what == "action":
+            self._act(value)
         elif what == "release":
             self.input.release()
-        elif what == "stop":
-            self.joystick.stop()
-            self.is_random = False
-            self._ask()
-        elif what == "pause":
-            self.is_paused = not self.is_paused
-            self.pace.restart()
-        elif what == "reset":
-            self.reset()
-        elif what == "push":
-            self.robot.push()
         elif what == "speed":
             self.pace.speed = float(value)
         elif what == "random":
@@ -160,6 +151,19 @@ class Session:
         elif what == "policy" and value != self.policies.name:
             self.is_policy_new = True  # even if it cannot be loaded: the menu goes back
             self._attempt(lambda: self.policies.choose(value), window)
+
+    def _act(self, action: str) -> None:
+        if action == "stop":
+            self.joystick.stop()
+            self.is_random = False
+            self._ask()
+        elif action == "pause":
+            self.is_paused = not self.is_paused
+            self.pace.restart()
+        elif action == "reset":
+            self.reset()
+        elif action == "push":
+            self.robot.push()
 
     def _attempt(self, load: Callable[[], Any], window: Window) -> None:
         """Let another policy act if it can be loaded; a recurrent one starts without a memory."""
