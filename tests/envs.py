@@ -23,12 +23,16 @@ class PointEnv(VecEnv):
         self.num_envs = num_envs
         self.num_actions = 1
         self.max_episode_length = max_episode_length
-        self.episode_length_buf = torch.zeros(num_envs, dtype=torch.long)
+        self.episode_length_buf = torch.zeros(num_envs, dtype=torch.long, device=device)
         self.device = device
         self.cfg = {"seed": seed}
         self._generator = torch.Generator().manual_seed(seed)
-        self._state = torch.randn(num_envs, 2, generator=self._generator)
+        self._state = self._drawn()
         self.final_obs = False
+
+    def _drawn(self) -> torch.Tensor:
+        # Drawn on the host: the same numbers on every device.
+        return torch.randn(self.num_envs, 2, generator=self._generator).to(self.device, non_blocking=True)
 
     def get_observations(self) -> TensorDict:
         time_left = 1.0 - self.episode_length_buf.float().unsqueeze(1) / self.max_episode_length
@@ -46,8 +50,7 @@ class PointEnv(VecEnv):
         extras = {"time_outs": time_outs, "log": {"distance": self._state[:, 0].abs().mean()}}
         if self.final_obs:
             extras["final_obs"] = self.get_observations()
-        fresh = torch.randn(self.num_envs, 2, generator=self._generator)
-        self._state = torch.where(dones.unsqueeze(1), fresh, self._state)
+        self._state = torch.where(dones.unsqueeze(1), self._drawn(), self._state)
         self.episode_length_buf = torch.where(dones, 0, self.episode_length_buf)
         return self.get_observations(), rewards, dones, extras
 
@@ -62,8 +65,8 @@ class PointEnv(VecEnv):
         if state["state"].shape != self._state.shape:
             raise ValueError(f"The state is of {len(state['state'])} environments, here are {self.num_envs}.")
         self._generator.set_state(state["generator"].cpu())
-        self._state = state["state"].cpu().clone()
-        self.episode_length_buf = state["episode_length_buf"].cpu().clone()
+        self._state = state["state"].to(self.device, copy=True)
+        self.episode_length_buf = state["episode_length_buf"].to(self.device, copy=True)
 
 
 def point_config(**algorithm: object) -> dict:

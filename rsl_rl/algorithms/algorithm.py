@@ -208,7 +208,7 @@ class Algorithm(RawModels, ABC):
     @property
     def learning_rate(self) -> float:
         """Learning rate after the last update; may be set."""
-        return float(self._main_optimizer.learning_rate)
+        return self._main_optimizer.rate_as_number()
 
     @learning_rate.setter
     def learning_rate(self, learning_rate: float) -> None:

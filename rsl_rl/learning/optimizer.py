@@ -44,6 +44,7 @@ class Optimizer:
         self._applied = [self.learning_rate if device.type == "cpu" else self.learning_rate.float()]
         self.rates = [self.learning_rate, *(rate for rate in self._applied if rate is not self.learning_rate)]
         """Every tensor that holds a learning rate."""
+        self._read: tuple[int, int, float] | None = None
         # Fused and capturable kernels read their rate from a tensor; others take a number, which costs a wait on a GPU.
         self._switches = {switch: True for switch in ("fused", "capturable") if group.get(switch)}
         self.adopt_rate()
@@ -65,7 +66,7 @@ class Optimizer:
             raise ValueError(f"learning_rate must not be negative, got {learning_rate}.")
         listed = list(parameters)
         options = inspect.signature(optimizer_class).parameters
-        wanted = {"fused": True, "capturable": listed[0].device.type == "cuda"}
+        wanted = {"fused": True, "capturable": listed[0].device.type not in ("cpu", "mps")}
         switches = {switch: True for switch, on in wanted.items() if on and switch in options}
         unique = list(dict.fromkeys(listed))
         return cls(optimizer_class(unique, lr=learning_rate, **switches), listed)  # type: ignore[call-arg]
@@ -81,6 +82,17 @@ class Optimizer:
                 for rate in (self.learning_rate, applied) if group is groups[0] else (applied,):
                     rate.fill_(float(group["lr"]))
                 group["lr"] = applied
+
+    def rate_was(self, number: float) -> None:
+        """Remember the learning rate, which somebody has fetched from the device together with other numbers."""
+        self._read = id(self.learning_rate), self.learning_rate._version, number
+
+    def rate_as_number(self) -> float:
+        """Return the learning rate; waits for the device where it is not known."""
+        if self._read is None or self._read[:2] != (id(self.learning_rate), self.learning_rate._version):
+            self.rate_was(float(self.learning_rate))
+        assert self._read is not None
+        return self._read[2]
 
     def set_rate(self, learning_rate: float | torch.Tensor) -> None:
         """Set the learning rate of all groups, from the host or (without waiting for it) from the device."""

@@ -182,7 +182,10 @@ class GradientStep:
         """
         table = torch.stack(list(rows))
         state_is_finite = torch.zeros_like(table[:1]) + self._last_good.is_finite()
-        (is_finite, *_), *read = torch.cat([state_is_finite, table]).tolist()
+        optimizer = self.optimizers[0]
+        rate = optimizer.learning_rate.expand(1, table.shape[1])
+        (is_finite, *_), *read, (number, *_) = torch.cat([state_is_finite, table, rate]).tolist()
+        optimizer.rate_was(number)
         good = [row for row in read if not row[0]]
         for row in read:
             self._bad_in_a_row = self._bad_in_a_row + 1 if row[0] else 0
@@ -233,7 +236,7 @@ class GradientStep:
         self._bad_in_a_row = 0
         for rate in self.optimizers[0].rates:
             rate.div_(2)
-        halved = float(self.optimizers[0].learning_rate)
+        halved = self.optimizers[0].rate_as_number()
         warnings.warn(
             f"{reason}. The last good parameters, statistics and optimizer were restored, and the learning rate is "
             f"halved to {halved:.2e}.",

@@ -114,10 +114,11 @@ def padded_mini_batches(storage: Any, num_mini_batches: int) -> list[Batch]:
         for saved in (storage.saved_hidden_state_a, storage.saved_hidden_state_c)
     ]
     # Where the trajectories of each mini-batch end.
-    ends = trajectories.trajectory_TN[-1, size - 1 : num_mini_batches * size : size].add(1).tolist()
+    ends = trajectories.ends[size - 1 : num_mini_batches * size : size]
     batches = []
     for index, (begin, end) in enumerate(zip([0, *ends], ends, strict=False)):
         envs = slice(index * size, (index + 1) * size)
+        own_masks = trajectories.of_environments(masks, range(index * size, (index + 1) * size))
         state_a, state_c = (
             as_hidden_state([state[:, begin:end].contiguous() for state in states]) for states in hidden_states
         )
@@ -125,7 +126,7 @@ def padded_mini_batches(storage: Any, num_mini_batches: int) -> list[Batch]:
             Batch(
                 observations=observations[:, begin:end],
                 hidden_states=(state_a, state_c),
-                masks=masks[:, begin:end],
+                masks=own_masks,
                 old_distribution_params=tuple(param[:, envs] for param in storage.distribution_params or ()),
                 dones=storage.dones[:, envs],
                 **{field: getattr(storage, name)[:, envs] for field, name in _BUFFERS.items()},

@@ -194,7 +194,11 @@ class Logger(LoggerNames):
             pad: Unused.
         """
         world = current() if self._is_distributed else SOLO
-        totals = self._meter.totals(self.ep_extras)
+        update = {f"Loss/{name}": value for name, value in loss_dict.items()} | self.metrics
+        policy = {"Loss/learning_rate": learning_rate, "Policy/mean_std": action_std}
+        policy = {tag: value for tag, value in policy.items() if value is not None}
+        # At once, for each fetches what it has from the device.
+        totals, of_update, of_policy = self._meter.totals(self.ep_extras, [update], [policy])
         self.ep_extras.clear()
         # The first are those of this process.
         (_, totals), *others = world.gather((self.episodes.finished(), totals))
@@ -205,14 +209,12 @@ class Logger(LoggerNames):
         self.tot_timesteps += steps
         self.tot_time += collect_time + learn_time
         self._last_iteration = it
-        self.numbers = self._numbers({f"Loss/{name}": value for name, value in loss_dict.items()} | self.metrics)
+        self.numbers = means([of_update])
         if self.disable_logs:
             return
         losses = {tag[5:]: self.numbers[tag] for name in loss_dict if (tag := f"Loss/{name}") in self.numbers}
         scalars = {(tag if "/" in tag else f"Episode/{tag}"): value for tag, value in environment_log.items()}
         measured = {
-            "Loss/learning_rate": learning_rate,
-            "Policy/mean_std": action_std,
             "Rnd/mean_extrinsic_reward": _mean(self.episodes.extrinsic_returns),
             "Rnd/mean_intrinsic_reward": _mean(self.episodes.intrinsic_returns),
             "Rnd/weight": rnd_weight,
@@ -223,15 +225,11 @@ class Logger(LoggerNames):
             "Perf/learning_time": learn_time,
         }
         measured = {tag: value for tag, value in (measured | self.evaluation).items() if value is not None}
-        scalars |= self.numbers | self._numbers(measured)
+        scalars |= self.numbers | means([of_policy, *self._meter.totals([measured])])
         progress = (it, start_it, total_it, steps, self.tot_timesteps, self.tot_time)
         report = IterationReport(*progress, losses, self.evaluation, scalars)
         self._write(report)
         self._show(report)
-
-    def _numbers(self, values: Mapping[str, Any]) -> dict[str, float]:
-        """Return named values of any kind as numbers."""
-        return means([self._meter.totals([values])])
 
     def state_dict(self) -> dict[str, Any]:
         """Return what goes on when a run is resumed, as tensors and plain data."""

@@ -240,16 +240,32 @@ class MeanMeter:
         """Start without having said anything."""
         self._said: set[str] = set()
 
-    def totals(self, entries: Iterable[Any]) -> dict[str, tuple[float, float]]:
-        """Return the sum and the count of every name's numbers in mappings. One transfer from every device."""
-        totals: dict[str, tuple[float, float]] = {}
+    def totals(self, *several: Iterable[Any]) -> list[dict[str, tuple[float, float]]]:
+        """Return the sum and the count of every name's numbers in mappings, for each of several lists of them.
 
-        def add(name: str, total: float, count: int) -> None:
-            before, number = totals.get(name, (0.0, 0))
-            totals[name] = (before + total, number + count)
+        One transfer from every device for all lists.
+        """
+        totals: list[dict[str, tuple[float, float]]] = [{} for _ in several]
+        sums: dict[torch.device, list[tuple[dict[str, tuple[float, float]], str, torch.Tensor, int]]] = {}
+        for entries, into in zip(several, totals, strict=True):
+            for (device, name, _), parts in self._on_devices(entries, into).items():
+                try:
+                    flat = torch.cat([part.detach().reshape(-1) for part in parts])
+                    total = flat.to(torch.float32 if device.type == "mps" else torch.float64).sum()
+                    sums.setdefault(device, []).append((into, name, total, flat.numel()))
+                except Exception:  # a sparse or a quantized tensor, for example
+                    self._leave_out(name, parts[-1])
+        for every in sums.values():
+            intos, names, of_device, counts = zip(*every, strict=True)
+            for into, name, summed, number in zip(intos, names, torch.stack(of_device).tolist(), counts, strict=True):
+                _add(into, name, summed, number)
+        return totals
 
+    def _on_devices(
+        self, entries: Iterable[Any], totals: dict[str, tuple[float, float]]
+    ) -> dict[tuple[torch.device, str, torch.dtype], list[torch.Tensor]]:
+        """Add what is on the host to the totals, and return the tensors by device, name and type."""
         names: dict[Any, str] = {}
-        # By device, name and dtype.
         tensors: dict[tuple[torch.device, str, torch.dtype], list[torch.Tensor]] = {}
         for entry in entries:
             if entry is not None and not isinstance(entry, Mapping):
@@ -268,22 +284,10 @@ class MeanMeter:
                         tensors.setdefault((part.device, name, part.dtype), []).append(part)
                     elif isinstance(part, np.ndarray):
                         with np.errstate(all="ignore"):
-                            add(name, float(part.sum()), part.size)
+                            _add(totals, name, float(part.sum()), part.size)
                     else:
-                        add(name, part, 1)
-        sums: dict[torch.device, list[tuple[str, torch.Tensor, int]]] = {}
-        for (device, name, _), parts in tensors.items():
-            try:
-                flat = torch.cat([part.detach().reshape(-1) for part in parts])
-                total = flat.to(torch.float32 if device.type == "mps" else torch.float64).sum()
-                sums.setdefault(device, []).append((name, total, flat.numel()))
-            except Exception:  # a sparse or a quantized tensor, for example
-                self._leave_out(name, parts[-1])
-        for every in sums.values():
-            of_names, of_device, counts = zip(*every, strict=True)
-            for name, summed, number in zip(of_names, torch.stack(of_device).tolist(), counts, strict=True):
-                add(name, summed, number)
-        return totals
+                        _add(totals, name, part, 1)
+        return tensors
 
     def _leave_out(self, name: str, value: Any, expected: str = "number") -> None:
         if name not in self._said:
@@ -292,13 +296,17 @@ class MeanMeter:
             warnings.warn(f"'{name}' cannot be logged: it is not a {expected} but the {kind}.", stacklevel=4)
 
 
+def _add(totals: dict[str, tuple[float, float]], name: str, total: float, count: float) -> None:
+    before, number = totals.get(name, (0.0, 0))
+    totals[name] = (before + total, number + count)
+
+
 def means(every: Iterable[Mapping[str, tuple[float, float]]]) -> dict[str, float]:
     """Return the means by name of what :meth:`MeanMeter.totals` returned, in one or several processes."""
     sums: dict[str, tuple[float, float]] = {}
     for totals in every:
         for name, (total, count) in totals.items():
-            before, number = sums.get(name, (0.0, 0.0))
-            sums[name] = (before + total, number + count)
+            _add(sums, name, total, count)
     return {name: total / count for name, (total, count) in sums.items() if count}
 
 

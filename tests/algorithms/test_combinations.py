@@ -33,19 +33,25 @@ RND = {"num_outputs": 2, "predictor_hidden_dims": [8], "target_hidden_dims": [8]
 class CameraEnv(PointEnv):
     """The point with a picture of where it is; every buffer is overwritten by the next step."""
 
-    def __init__(self, num_envs: int = 4, image_type: torch.dtype = torch.uint8, final: str | None = None) -> None:
-        super().__init__(num_envs, max_episode_length=3)
+    def __init__(
+        self,
+        num_envs: int = 4,
+        image_type: torch.dtype = torch.uint8,
+        final: str | None = None,
+        device: str = "cpu",
+    ) -> None:
+        super().__init__(num_envs, max_episode_length=3, device=device)
         self.unwrapped = SimpleNamespace(step_dt=0.1)
         self.final = final
         groups = dict(super().get_observations().items())
         self.buffers = TensorDict(
-            {**groups, "camera": torch.zeros(num_envs, 1, 6, 6, dtype=image_type)}, batch_size=[num_envs]
+            {**groups, "camera": torch.zeros(num_envs, 1, 6, 6, dtype=image_type, device=device)}, [num_envs]
         )
 
     def get_observations(self) -> TensorDict:
         for key, value in super().get_observations().items():
             self.buffers[key].copy_(value)
-        picture = torch.linspace(-3, 3, 36).view(6, 6) > self._state[:, :1, None, None]
+        picture = torch.linspace(-3, 3, 36, device=self.device).view(6, 6) > self._state[:, :1, None, None]
         scale = 255 if self.buffers["camera"].dtype == torch.uint8 else 1
         self.buffers["camera"].copy_(picture * scale)
         return self.buffers

@@ -146,7 +146,7 @@ def test_a_step_costs_few_operations_and_reads_nothing_back() -> None:
 
 def test_mean_is_over_all_numbers_of_all_steps() -> None:
     first = {"number": 1.0, "tensor": torch.tensor([1.0, 2.0, 3.0]), "sometimes": torch.tensor(5)}
-    totals = MeanMeter().totals([first, {"number": 2.0, "tensor": torch.tensor(10.0)}])
+    (totals,) = MeanMeter().totals([first, {"number": 2.0, "tensor": torch.tensor(10.0)}])
     assert means([totals]) == {"number": 1.5, "tensor": 4.0, "sometimes": 5.0}
     # Of two processes, which need not have the same names.
     assert means([totals, {"number": (6.0, 1), "other": (4.0, 2)}]) == {
@@ -169,7 +169,7 @@ def test_what_is_overwritten_counts_as_it_was() -> None:
     buffers["array"].fill(100.0)
     buffers["list"][1][0].fill(100.0)
     buffers["tuple"][0].fill(100.0)
-    assert means([MeanMeter().totals([before])]) == dict.fromkeys(buffers, 2.0)
+    assert means(MeanMeter().totals([before])) == dict.fromkeys(buffers, 2.0)
 
 
 @given(
