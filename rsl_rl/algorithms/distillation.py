@@ -25,6 +25,7 @@ from rsl_rl.compat.names import names_of
 from rsl_rl.extensions import Symmetry
 from rsl_rl.learning import GradientStep, Optimizer
 from rsl_rl.models import MLPModel
+from rsl_rl.models.mlp_model import takes_samples_alone
 from rsl_rl.models.symmetric import make_symmetric
 from rsl_rl.modules import HiddenState, changed_state
 from rsl_rl.storage import RolloutStorage
@@ -177,6 +178,12 @@ class Distillation(Algorithm):
 
     def loss(self, batch: RolloutStorage.Batch) -> tuple[torch.Tensor, Metrics]:
         """Return the loss of some consecutive steps of all environments, summed over the steps."""
+        if takes_samples_alone(self.student) and self.loss_fn in _LOSSES.values():
+            with self.autocast():
+                # A mean over all steps, which are of one size.
+                steps = batch.map(lambda steps: steps.flatten(0, 1))
+                total = self.loss_fn(self.student(steps.observations), steps.privileged_actions) * len(batch.actions)
+            return total, {"behavior": total.detach()}
         self.student.reset(None, batch.hidden_states[0])
         total = torch.zeros((), device=self.device)
         for obs, wanted, dones in zip(batch.observations, batch.privileged_actions, batch.dones, strict=True):

@@ -17,11 +17,12 @@ from typing import Any, Literal
 
 import torch
 from tensordict import TensorDict
+from torch.nn import functional
 
 from rsl_rl.algorithms.algorithm import Algorithm, Metrics
 from rsl_rl.algorithms.construction import construct_actor_critic, fitting_mini_batches
 from rsl_rl.compat.names import names_of
-from rsl_rl.core import clamped, generalized_advantages, normalized
+from rsl_rl.core import clamped, generalized_advantages, larger, normalized
 from rsl_rl.env.finite_guard import FINAL, final_observations
 from rsl_rl.extensions import Extension, RandomNetworkDistillation, Symmetry
 from rsl_rl.learning import GradientStep, Optimizer
@@ -287,14 +288,15 @@ class PPO(Algorithm):
             value = self.critic(batch.observations, batch.masks, batch.hidden_states[1])
 
             ratio = torch.exp(policy.log_prob(batch.actions) - batch.old_actions_log_prob.squeeze(-1))
-            advantage = batch.advantages.squeeze(-1)
+            disadvantage = -batch.advantages.squeeze(-1)
             clipped_ratio = clamped(ratio, 1.0 - self.clip_param, 1.0 + self.clip_param)
-            surrogate = torch.max(-advantage * ratio, -advantage * clipped_ratio).mean()
+            surrogate = larger(disadvantage * ratio, disadvantage * clipped_ratio).mean()
 
-            value_error = (value - batch.returns).square()
+            value_error = functional.mse_loss(value, batch.returns, reduction="none")
             if self.use_clipped_value_loss:
                 clipped_value = batch.values + clamped(value - batch.values, -self.clip_param, self.clip_param)
-                value_error = torch.max(value_error, (clipped_value - batch.returns).square())
+                clipped_error = functional.mse_loss(clipped_value, batch.returns, reduction="none")
+                value_error = larger(value_error, clipped_error)
             value_loss = value_error.mean()
 
             entropy = policy.entropy[:num_samples].mean()
@@ -307,7 +309,7 @@ class PPO(Algorithm):
         with torch.no_grad():
             new_params = tuple(param[:num_samples] for param in policy.params)
             metrics["Update/kl"] = self.actor.get_kl_divergence(batch.old_distribution_params, new_params).mean()
-            metrics["Update/clipped"] = ((ratio[:num_samples] - 1.0).abs() > self.clip_param).float().mean()
+            metrics["Update/clipped"] = (clipped_ratio != ratio)[:num_samples].mean(dtype=torch.float32)
         return total, {name: metric.detach() for name, metric in metrics.items()}
 
     def adapt_learning_rate(self, rate: torch.Tensor, metrics: Mapping[str, torch.Tensor]) -> torch.Tensor:

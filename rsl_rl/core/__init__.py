@@ -3,6 +3,7 @@
 
 """Pure functions of tensors that algorithms share."""
 
-from rsl_rl.core.gae import clamped, generalized_advantages, normalized
+from rsl_rl.core.bounds import clamped, larger
+from rsl_rl.core.gae import generalized_advantages, normalized
 
-__all__ = ["clamped", "generalized_advantages", "normalized"]
+__all__ = ["clamped", "generalized_advantages", "larger", "normalized"]

@@ -154,7 +154,7 @@ class Contract:
         if not is_plain:
             obs = self._converted(obs)
         elif obs.device != self._device:
-            # To the host it has to wait; else tensordict would wait on some devices, also where there is nothing to copy.
+            # To the host it has to wait. Else tensordict would wait on some devices, with nothing to copy, too.
             obs = obs.to(self._device, non_blocking=torch.device(self._device).type != "cpu")
         if "final_obs" in extras or "terminal" in extras:
             # Checked here in every such step: the finished environments differ in number.

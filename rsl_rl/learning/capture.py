@@ -108,5 +108,5 @@ def _as_batch(named: Mapping[str, torch.Tensor]) -> Batch:
     groups = {name.partition(".")[2]: value for name, value in named.items() if name.startswith("observations.")}
     params = tuple(value for name, value in named.items() if name.startswith("param."))
     fields: dict[str, Any] = {name: value for name, value in named.items() if "." not in name}
-    observations = TensorDict(groups, [len(fields["actions"])])
+    observations = TensorDict(groups, fields["actions"].shape[:-1])
     return Batch(observations=observations, old_distribution_params=params, **fields)

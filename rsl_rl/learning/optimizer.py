@@ -97,7 +97,8 @@ class Optimizer:
     def set_rate(self, learning_rate: float | torch.Tensor) -> None:
         """Set the learning rate of all groups, from the host or (without waiting for it) from the device."""
         for rate in self.rates:
-            rate.fill_(learning_rate)
+            if rate is not learning_rate:
+                rate.fill_(learning_rate)
 
     @torch.no_grad()
     def step_unless(self, is_bad: torch.Tensor) -> None:

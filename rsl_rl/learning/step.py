@@ -128,27 +128,31 @@ class GradientStep:
     def __call__(self, batch: Batch) -> torch.Tensor:
         """Learn from a mini-batch, without waiting for the device; return a row of numbers [1 + 1 + M + G].
 
-        They are: whether it was bad, the loss, the metrics, the gradients' norms before clipping.
+        They are: 0, or NaN where it was bad; the loss, the metrics, the gradients' norms before clipping.
         """
         loss, metrics = self.gradients(batch)
         for parameter in self._frozen:
             parameter.grad = None
         self._names = list(metrics)
-        numbers = torch.stack([loss.float(), *(value.detach().float() for value in metrics.values())])
+        numbers = [loss.float(), *(value.detach().float() for value in metrics.values())]
         if self._world.size > 1:
             parameters = dict.fromkeys(p for group in self._groups.values() for p in group)
             # Another process may reach a parameter that this one does not.
             gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
-            self._world.average_together_([*gradients, numbers])
-            metrics = dict(zip(metrics, numbers[1:].unbind(), strict=True))
-        norms = torch.stack([self._clip(name, group) for name, group in self._groups.items()])
-        # A sum is finite when its terms are.
-        is_bad = ~torch.isfinite(norms.sum() + numbers[0])
+            together = torch.stack(numbers)
+            self._world.average_together_([*gradients, together])
+            numbers = list(together.unbind())
+            metrics = dict(zip(metrics, numbers[1:], strict=True))
+        norms = self._clip()
+        # A sum is finite when its terms are; less itself it is 0 then, else NaN.
+        checked = norms.sum() + numbers[0]
+        zero_or_nan = checked - checked
+        is_bad = zero_or_nan != 0
         optimizer = self.optimizers[0]
         rate = optimizer.learning_rate
         adapted = self._law.adapt_learning_rate(rate, metrics)
         if adapted is not rate:
-            optimizer.set_rate(torch.where(is_bad, rate, adapted))
+            optimizer.set_rate(torch.where(is_bad, rate, adapted, out=rate))
         for each in self.optimizers:
             each.step_unless(is_bad)
         if self._stepped_twice:
@@ -157,18 +161,31 @@ class GradientStep:
             optimizer.step_unless(is_bad)
         for project in self._projections:
             project()
-        return torch.cat([is_bad.float().view(1), numbers, norms])
+        return torch.stack([zero_or_nan, *numbers, *norms])
 
-    def _clip(self, name: str, group: list[nn.Parameter]) -> torch.Tensor:
-        """Scale the gradients of a group down to the largest norm allowed; return their norm before."""
-        gradients = [parameter.grad for parameter in group if parameter.grad is not None]
+    def _clip(self) -> torch.Tensor:
+        """Scale the gradients of every group down to the largest norm allowed; return their norms before, [G]."""
+        groups = {name: [p.grad for p in group if p.grad is not None] for name, group in self._groups.items()}
+        if self._stepped_twice:  # They are in two groups, and scaled with one before they are measured with the other.
+            return torch.cat([self._clip_together({name: gradients}) for name, gradients in groups.items()])
+        return self._clip_together(groups)
+
+    def _clip_together(self, groups: dict[str, list[torch.Tensor]]) -> torch.Tensor:
+        """Do so for groups that share no parameter."""
+        gradients = [gradient for group in groups.values() for gradient in group]
         if not gradients:
-            return torch.zeros((), device=self._law.device)
-        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)).float())  # type: ignore[attr-defined]
-        largest = self._law.max_grad_norm if self._clips and name in self._clipped else None
-        if largest is not None:
-            torch._foreach_mul_(gradients, (largest / (norm + 1e-6)).clamp(max=1.0))  # type: ignore[attr-defined]
-        return norm
+            return torch.zeros(len(groups), device=self._law.device)
+        every = torch.stack(torch._foreach_norm(gradients)).float()  # type: ignore[attr-defined]
+        parts = every.split([len(group) for group in groups.values()])
+        norms = torch.stack([torch.linalg.vector_norm(part) for part in parts])
+        largest = self._law.max_grad_norm
+        clipped = {name for name in groups if self._clips and name in self._clipped and groups[name]}
+        if clipped and largest is not None:
+            excess = ((norms + 1e-6) / largest).clamp(min=1.0)
+            for name, own_excess in zip(groups, excess, strict=True):
+                if name in clipped:
+                    torch._foreach_div_(groups[name], own_excess)  # type: ignore[attr-defined]
+        return norms
 
     def end(self, rows: Sequence[torch.Tensor]) -> dict[str, float]:
         """Conclude the update, given what its steps returned: keep it, or go back. The update's only transfer.

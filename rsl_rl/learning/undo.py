@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -59,10 +60,13 @@ class LastGoodState:
 
     def is_finite(self) -> torch.Tensor:
         """Return whether everything is finite, a scalar on the device."""
-        tensors = [tensor for tensor in self.tensors().values() if tensor.is_floating_point() and tensor.numel() > 0]
-        # A sum is finite when its terms are; float64 cannot overflow on float32 terms. Some counters are on the host.
-        sums = [tensor.sum(dtype=torch.float64).to(tensors[0].device) for tensor in tensors]
-        return torch.isfinite(torch.stack(sums)).all()
+        # Some optimizers count their steps on the host.
+        devices: dict[torch.device, list[torch.Tensor]] = {}
+        for tensor in self.tensors().values():
+            if tensor.is_floating_point() and tensor.numel() > 0:
+                devices.setdefault(tensor.device, []).append(tensor)
+        largest = [torch.stack(torch._foreach_norm(each, math.inf)).max() for each in devices.values()]  # type: ignore[attr-defined]
+        return torch.isfinite(torch.stack([each.to(largest[0].device, non_blocking=True) for each in largest])).all()
 
     @torch.no_grad()
     def _copied(self, into: dict[Any, torch.Tensor]) -> dict[Any, torch.Tensor]:

@@ -20,6 +20,7 @@ from rsl_rl.export.inference import OnnxPolicy, TorchPolicy
 from rsl_rl.modules import MLP, Distribution, EmpiricalNormalization, HiddenState
 from rsl_rl.modules.distribution_values import OutputDistribution
 from rsl_rl.utils import listed, resolve_class, resolve_obs_groups, takes_plain_options
+from rsl_rl.utils.samples import mixes_samples
 
 Observations: TypeAlias = TensorDict | Mapping[str, torch.Tensor]
 """Observation groups by name."""
@@ -242,6 +243,12 @@ class MLPModel(nn.Module):
                 "one, for example {'class_name': 'GaussianDistribution'} in the section 'actor'."
             )
         return self.distribution
+
+
+def takes_samples_alone(model: nn.Module) -> bool:
+    """Return whether a model gives each sample the same output in a batch of any size and at any time: no memory."""
+    remembers = not isinstance(model, MLPModel) or model.is_recurrent or type(model).reset is not MLPModel.reset
+    return not remembers and not mixes_samples(model.modules())
 
 
 def answering(model: nn.Module) -> Any:

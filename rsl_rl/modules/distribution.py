@@ -355,14 +355,14 @@ class _ReturningClamp(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, low: float, high: float) -> torch.Tensor:
-        ctx.save_for_backward(x)
-        ctx.range = (low, high)
-        return x.clamp(low, high)
+        inside = x.clamp(low, high)
+        ctx.save_for_backward(x, inside)
+        return inside
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None, None]:
-        (x,), (low, high), (gradient,) = ctx.saved_tensors, ctx.range, gradients
-        leads_out = ((x < low) & (gradient > 0)) | ((x > high) & (gradient < 0))
+        (x, inside), (gradient,) = ctx.saved_tensors, gradients
+        leads_out = (x - inside) * gradient < 0  # A step goes against the gradient.
         return torch.where(leads_out, 0.0, gradient), None, None
 
 

@@ -9,7 +9,7 @@ Legend: B samples, A actions.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 import torch
@@ -34,7 +34,7 @@ class OutputDistribution(Protocol):
 
 
 # A dataclass, as ScaledBeta, and no named tuple: the compiler of torch 2.6 gives up at a property of one.
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class DiagGaussian:
     """A Gaussian with independent dimensions, as a value: mean [B, A] and scale, its standard deviation.
 
@@ -43,6 +43,7 @@ class DiagGaussian:
 
     mean: torch.Tensor
     scale: torch.Tensor
+    _known_log_volume: torch.Tensor | None = field(default=None, init=False, repr=False)
 
     @property
     def std(self) -> torch.Tensor:
@@ -57,7 +58,7 @@ class DiagGaussian:
     @property
     def entropy(self) -> torch.Tensor:
         """Differential entropy in nats, [B]."""
-        return (0.5 + 0.5 * math.log(2 * math.pi) + self.scale.log()).sum(dim=-1).expand(self.mean.shape[:-1])
+        return (self._log_volume + self.scale.shape[-1] * 0.5).expand(self.mean.shape[:-1])
 
     def sample(self) -> torch.Tensor:
         """Draw one sample, [B, A], with one standard-normal draw of that shape."""
@@ -67,13 +68,22 @@ class DiagGaussian:
     def log_prob(self, outputs: torch.Tensor) -> torch.Tensor:
         """Log density of outputs [B, A], [B]."""
         deviation = (outputs - self.mean) / self.scale
-        normalizer = (self.scale.log() + 0.5 * math.log(2 * math.pi)).sum(dim=-1)
-        return -0.5 * deviation.square().sum(dim=-1) - normalizer
+        return -0.5 * deviation.square().sum(dim=-1) - self._log_volume
+
+    @property
+    def _log_volume(self) -> torch.Tensor:
+        """Negative logarithm of the density at the mean, [B] or a scalar, which density and entropy share."""
+        known = self._known_log_volume
+        # Asked first without a gradient, it has none.
+        if known is None or (self.scale.requires_grad and torch.is_grad_enabled() and not known.requires_grad):
+            self._known_log_volume = known = (self.scale.log() + 0.5 * math.log(2 * math.pi)).sum(dim=-1)
+        return known
 
     def kl_from(self, old: DiagGaussian) -> torch.Tensor:
         """KL(old || self) in nats, [B]."""
         variance_ratio = (old.scale / self.scale).square()
         shift = (old.mean - self.mean) / self.scale
+        # In this order a shift beneath the rounding of 1 counts as none, and leaves an adaptive learning rate alone.
         return 0.5 * (variance_ratio + shift.square() - 1.0 - variance_ratio.log()).sum(dim=-1)
 
 

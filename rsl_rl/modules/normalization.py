@@ -70,8 +70,9 @@ class EmpiricalNormalization(nn.Module):
         batch_var, batch_mean = torch.var_mean(x, dim=0, unbiased=False, keepdim=True)
         batch_mean, batch_var, batch_count = current().pooled_moments(batch_mean, batch_var, x.shape[0])
         # Where learning has ended, or a sample is not finite or too large to square, the batch weighs nothing: a tensor
-        # expression, since reading it would wait for the device.
-        counts = torch.isfinite(batch_var.sum() + batch_mean.sum())
+        # expression, since reading it would wait for the device. What is not finite, less itself, is NaN.
+        total = batch_var.sum() + batch_mean.sum()
+        counts = total - total == 0
         if self.until is not None:
             counts = counts & (self.count < self.until)
         batch_count = batch_count * counts

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rsl_rl.core import clamped, generalized_advantages, normalized
+from rsl_rl.core import generalized_advantages, normalized
 
 
 def advantages_by_definition(rewards, values, dones, last_values, gamma, lam):
@@ -62,16 +62,3 @@ def test_normalized_advantages_have_mean_0_and_unbiased_std_1() -> None:
     advantages = normalized(torch.tensor([[1.0], [3.0]]))
     # Mean 2, unbiased std sqrt(2).
     assert advantages.flatten().tolist() == pytest.approx([-(0.5**0.5), 0.5**0.5])
-
-
-@pytest.mark.usefixtures("derivative_of_clamp_at_its_bounds")
-def test_what_stands_at_a_bound_has_a_gradient_and_what_is_beyond_has_none() -> None:
-    x = torch.tensor([-2.0, -1.0, 0.5, 3.0, 4.0, torch.inf], requires_grad=True)
-    result = clamped(x, -1.0, 3.0)
-    result.sum().backward()
-    assert result.tolist() == [-1.0, -1.0, 0.5, 3.0, 3.0, 3.0]
-    assert x.grad is not None
-    assert x.grad.tolist() == [0.0, 1.0, 1.0, 1.0, 0.0, 0.0]
-    with torch.no_grad():
-        assert clamped(x, -1.0, 3.0).equal(result)
-    assert clamped(torch.tensor([torch.nan]), -1.0, 3.0).isnan().all()

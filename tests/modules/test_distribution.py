@@ -176,3 +176,13 @@ def test_a_beta_starts_with_the_same_beta_everywhere() -> None:
     torch.testing.assert_close(beta, torch.full((6, 3), 1.0 + math.log(2.0)))
     with pytest.raises(ValueError, match="action_range needs low < high"):
         BetaDistribution(3, action_range=(1.0, 1.0))
+
+
+def test_an_entropy_has_a_gradient_also_after_a_density_was_asked_without() -> None:
+    scale = torch.tensor([0.5, 2.0], requires_grad=True)
+    policy = DiagGaussian(torch.zeros(3, 2), scale)
+    with torch.no_grad():
+        policy.log_prob(torch.ones(3, 2))
+    policy.entropy.mean().backward()
+    assert scale.grad is not None
+    assert scale.grad.tolist() == [2.0, 0.5]  # d log(s) / ds
