@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 import torch
 from tensordict import TensorDict
+from torch import nn
 from torch.nn import functional
 
 from rsl_rl.algorithms.algorithm import Algorithm, Metrics
@@ -27,7 +28,7 @@ from rsl_rl.env.finite_guard import FINAL, final_observations
 from rsl_rl.extensions import Extension, RandomNetworkDistillation, Symmetry
 from rsl_rl.learning import GradientStep, Optimizer
 from rsl_rl.models import MLPModel
-from rsl_rl.models.mlp_model import answering
+from rsl_rl.models.mlp_model import answering, answers_by_parameters, takes_samples_alone
 from rsl_rl.models.symmetric import make_symmetric
 from rsl_rl.modules import changed_state
 from rsl_rl.storage import RolloutStorage
@@ -45,6 +46,8 @@ class PPO(Algorithm):
     critic: MLPModel
     storage: RolloutStorage
     gradient_step: GradientStep
+    _judged_later: tuple[nn.Module, nn.Module, RolloutStorage] | None = None
+    """Models that see every sample alone, and the rollout, of which :meth:`judge` is asked later."""
     parts_to_load = ("actor", "critic", "optimizer", "iteration", "rnd")
 
     @takes_plain_options
@@ -164,6 +167,10 @@ class PPO(Algorithm):
             unclipped_groups={name: group for name, (_, group) in of_extensions.items() if group},
             stepped_twice=twice,
         )
+        is_own_rule = type(self).value_at_time_outs is PPO.value_at_time_outs
+        if is_own_rule and takes_samples_alone(self.critic) and answers_by_parameters(self.actor):
+            storage.judge, storage.num_parts = self.judge, self.num_mini_batches
+            self._judged_later = (self.actor, self.critic, storage)
 
     def own_extensions(self) -> list[Extension]:
         """Return what a subclass adds to every update; asked once, before the first."""
@@ -173,13 +180,31 @@ class PPO(Algorithm):
     def act(self, obs: TensorDict) -> torch.Tensor:
         """Return sampled actions [N, A] for observation groups [N, ...], and keep what the update will need."""
         transition = self.transition
-        transition.hidden_states = (self.actor.get_hidden_state(), self.critic.get_hidden_state())
+        if self.is_recurrent:
+            transition.hidden_states = (self.actor.get_hidden_state(), self.critic.get_hidden_state())
         transition.observations = self.storage.record_observations(obs)
         transition.actions = self.actor(obs, stochastic_output=True)
-        transition.values = self.critic(obs)
-        transition.actions_log_prob = self.actor.get_output_log_prob(transition.actions)
         transition.distribution_params = self.actor.output_distribution_params
+        if (self.actor, self.critic, self.storage) == self._judged_later:
+            # What only learning needs is computed for many steps at once, unless somebody asks for it before.
+            transition.judge = self.judge
+        else:
+            transition.values = self.critic(obs)
+            transition.actions_log_prob = self.actor.get_output_log_prob(transition.actions)
         return transition.actions
+
+    @torch.no_grad()
+    def judge(self, steps: RolloutStorage.Transition) -> None:
+        """Fill in what a transition of models without memory lacks: values, log-probabilities, time-outs' rewards.
+
+        A whole part of a rollout is judged as one transition, of T * N environments.
+        """
+        steps.values = self.critic(steps.observations)
+        steps.actions_log_prob = self.actor.distribution.value_of(*steps.distribution_params).log_prob(steps.actions)
+        if steps.time_outs is not None:
+            current, self.transition = self.transition, steps
+            steps.rewards = self.bootstrapped(steps.rewards, {"time_outs": steps.time_outs})
+            self.transition = current
 
     @torch.no_grad()
     def process_env_step(
@@ -195,12 +220,19 @@ class PPO(Algorithm):
                 self.intrinsic_rewards = intrinsic_rewards
                 rewards = rewards + intrinsic_rewards
         if "time_outs" in extras:
-            rewards = rewards + self.gamma * self.value_at_time_outs(extras)
+            if "values" not in vars(self.transition) and FINAL.isdisjoint(extras.keys()):  # to be computed later
+                self.transition.time_outs = torch.as_tensor(extras["time_outs"], device=self.device)
+            else:
+                rewards = self.bootstrapped(rewards, extras)
         self.transition.rewards, self.transition.dones = rewards, dones
         self.storage.add_transition(self.transition)
         self.transition.clear()
         self.actor.reset(dones)
         self.critic.reset(dones)
+
+    def bootstrapped(self, rewards: torch.Tensor, extras: Mapping[str, Any]) -> torch.Tensor:
+        """Return the rewards [N] of a step with those that the time limit cut off, estimated."""
+        return rewards + self.gamma * self.value_at_time_outs(extras)
 
     def value_at_time_outs(self, extras: Mapping[str, Any]) -> torch.Tensor:
         """Return the value [N] of what would have come after episodes that the time limit cut off, 0 elsewhere.
@@ -229,7 +261,8 @@ class PPO(Algorithm):
             storage.rewards, storage.values, storage.dones, last_values, self.gamma, self.lam, out=storage.advantages
         )
         torch.add(storage.advantages, storage.values, out=storage.returns)
-        storage.refill()
+        if storage.left_out is not None:
+            storage.refill()
         if not self.normalize_advantage_per_mini_batch:
             storage.advantages.copy_(normalized(storage.advantages, self._pooled_moments))
 
@@ -240,6 +273,8 @@ class PPO(Algorithm):
 
         ``env_ids`` [k] are the environments they come from; None for all.
         """
+        if not self.is_recurrent:
+            return self.critic(obs)
         hidden_state = self.critic.get_hidden_state()
         if env_ids is not None:
             self.critic.reset(None, changed_state(hidden_state, lambda state: state[:, env_ids]))

@@ -3,7 +3,6 @@
 
 """Pure functions of tensors that algorithms share."""
 
-from rsl_rl.core.bounds import clamped, larger
-from rsl_rl.core.gae import generalized_advantages, normalized
+from rsl_rl.core.gae import clamped, generalized_advantages, larger, normalized
 
 __all__ = ["clamped", "generalized_advantages", "larger", "normalized"]

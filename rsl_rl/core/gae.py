@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The RSL-RL Independent Authors
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""Advantages (Schulman et al., "High-Dimensional Continuous Control Using GAE", 2016).
+"""Advantages (Schulman et al., "High-Dimensional Continuous Control Using GAE", 2016), and bounds with a derivative.
 
 Legend: T steps, N environments.
 """
@@ -61,3 +61,14 @@ def normalized(advantages: torch.Tensor, pooled: Callable[..., tuple[Any, Any, A
     if advantages.numel() < 2:  # It has no standard deviation.
         return torch.zeros_like(advantages)
     return (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+
+
+def clamped(x: torch.Tensor, low: float, high: float) -> torch.Tensor:
+    """Return x within its bounds, with derivative 1 at these, where that of torch's clamp depends on the release."""
+    inside = x.detach().clamp(low, high)
+    return torch.where(x == inside, x, inside) if torch.is_grad_enabled() else inside
+
+
+def larger(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Return the larger of each two numbers; of equal ones x, where torch's maximum halves the derivative."""
+    return torch.where(y > x, y, x)

@@ -19,7 +19,7 @@ from torch import nn
 
 from rsl_rl.storage import RolloutStorage
 from rsl_rl.utils import check_compile_mode
-from rsl_rl.utils.samples import mixes_samples
+from rsl_rl.utils.samples import MIXING_SAMPLES
 
 Batch = RolloutStorage.Batch
 LossAndMetrics = tuple[torch.Tensor, dict[str, torch.Tensor]]
@@ -214,7 +214,8 @@ class Gradients:
         """Return how many samples fit into the cache; None where a mini-batch must not, or need not, be divided."""
         modules = [module for model in self._law.models().values() for module in model.modules()]
         layers = [module for module in modules if isinstance(module, nn.Linear)]
-        if mixes_samples(modules) or not layers or any(layer.weight.device.type != "cpu" for layer in layers):
+        mixes_samples = any(isinstance(module, MIXING_SAMPLES) for module in modules)
+        if mixes_samples or not layers or any(layer.weight.device.type != "cpu" for layer in layers):
             return None
         return max(1, NUMBERS_IN_PIECE // max(layer.out_features for layer in layers))
 

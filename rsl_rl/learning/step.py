@@ -145,7 +145,7 @@ class GradientStep:
             metrics = dict(zip(metrics, numbers[1:], strict=True))
         norms = self._clip()
         # A sum is finite when its terms are; less itself it is 0 then, else NaN.
-        checked = norms.sum() + numbers[0]
+        checked = torch.stack([numbers[0], *norms]).sum()
         zero_or_nan = checked - checked
         is_bad = zero_or_nan != 0
         optimizer = self.optimizers[0]
@@ -163,29 +163,22 @@ class GradientStep:
             project()
         return torch.stack([zero_or_nan, *numbers, *norms])
 
-    def _clip(self) -> torch.Tensor:
-        """Scale the gradients of every group down to the largest norm allowed; return their norms before, [G]."""
+    def _clip(self) -> list[torch.Tensor]:
+        """Scale the gradients of every group down to the largest norm allowed; return their norms before."""
         groups = {name: [p.grad for p in group if p.grad is not None] for name, group in self._groups.items()}
-        if self._stepped_twice:  # They are in two groups, and scaled with one before they are measured with the other.
-            return torch.cat([self._clip_together({name: gradients}) for name, gradients in groups.items()])
-        return self._clip_together(groups)
-
-    def _clip_together(self, groups: dict[str, list[torch.Tensor]]) -> torch.Tensor:
-        """Do so for groups that share no parameter."""
-        gradients = [gradient for group in groups.values() for gradient in group]
-        if not gradients:
-            return torch.zeros(len(groups), device=self._law.device)
-        every = torch.stack(torch._foreach_norm(gradients)).float()  # type: ignore[attr-defined]
-        parts = every.split([len(group) for group in groups.values()])
-        norms = torch.stack([torch.linalg.vector_norm(part) for part in parts])
-        largest = self._law.max_grad_norm
-        clipped = {name for name in groups if self._clips and name in self._clipped and groups[name]}
-        if clipped and largest is not None:
-            excess = ((norms + 1e-6) / largest).clamp(min=1.0)
-            for name, own_excess in zip(groups, excess, strict=True):
-                if name in clipped:
-                    torch._foreach_div_(groups[name], own_excess)  # type: ignore[attr-defined]
-        return norms
+        learning, largest = [name for name in groups if groups[name]], self._law.max_grad_norm if self._clips else None
+        norms = {name: torch.zeros((), device=self._law.device) for name in groups if name not in learning}
+        # Those stepped twice are in two groups, and scaled with one before they are measured with the other.
+        for together in [[name] for name in learning] if self._stepped_twice else filter(None, [learning]):
+            each = torch.stack(torch._foreach_norm([p for name in together for p in groups[name]])).float()  # type: ignore[attr-defined]
+            parts = each.split([len(groups[name]) for name in together])
+            norms_G = torch.stack([torch.linalg.vector_norm(part) for part in parts])
+            excess_G = norms_G if largest is None else ((norms_G + 1e-6) / largest).clamp(min=1.0)
+            for name, norm, excess in zip(together, norms_G, excess_G, strict=True):
+                norms[name] = norm
+                if largest is not None and name in self._clipped:
+                    torch._foreach_div_(groups[name], excess)  # type: ignore[attr-defined]
+        return [norms[name] for name in groups]
 
     def end(self, rows: Sequence[torch.Tensor]) -> dict[str, float]:
         """Conclude the update, given what its steps returned: keep it, or go back. The update's only transfer.

@@ -20,7 +20,7 @@ from rsl_rl.export.inference import OnnxPolicy, TorchPolicy
 from rsl_rl.modules import MLP, Distribution, EmpiricalNormalization, HiddenState
 from rsl_rl.modules.distribution_values import OutputDistribution
 from rsl_rl.utils import listed, resolve_class, resolve_obs_groups, takes_plain_options
-from rsl_rl.utils.samples import mixes_samples
+from rsl_rl.utils.samples import MIXING_SAMPLES
 
 Observations: TypeAlias = TensorDict | Mapping[str, torch.Tensor]
 """Observation groups by name."""
@@ -248,7 +248,14 @@ class MLPModel(nn.Module):
 def takes_samples_alone(model: nn.Module) -> bool:
     """Return whether a model gives each sample the same output in a batch of any size and at any time: no memory."""
     remembers = not isinstance(model, MLPModel) or model.is_recurrent or type(model).reset is not MLPModel.reset
-    return not remembers and not mixes_samples(model.modules())
+    return not remembers and not any(isinstance(module, MIXING_SAMPLES) for module in model.modules())
+
+
+def answers_by_parameters(model: nn.Module) -> bool:
+    """Return whether a model's distribution is known from its parameters alone."""
+    if not isinstance(model, MLPModel) or model._answers_itself or model.distribution is None:
+        return False
+    return model.distribution.is_its_parameters
 
 
 def answering(model: nn.Module) -> Any:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -37,13 +36,17 @@ class Distribution(nn.Module, ABC):
     """
 
     value_of: Callable[..., Any]
-    """Makes a value with parameters, each [B, A]; only for :meth:`kl_divergence`."""
+    """Makes a value with parameters, each [B, A]."""
     answers_itself = False
     """Whether a subclass answers otherwise than the value that its class gives, and has to be asked itself."""
+    is_its_parameters = False
+    """Whether :attr:`value_of` makes the value that :meth:`given` gave, from its parameters alone."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls.answers_itself = "given" not in vars(cls) and (cls.answers_itself or not _ANSWERS.isdisjoint(vars(cls)))
+        inherits = cls.is_its_parameters and "given" not in vars(cls)
+        cls.is_its_parameters = not cls.answers_itself and (inherits or "value_of" in vars(cls))
 
     def __init__(self, output_dim: int) -> None:
         """Remember the number of output dimensions A."""
@@ -312,12 +315,14 @@ class BetaDistribution(_TwoRows):
         if not low < high:
             raise ValueError(f"action_range needs low < high, got {tuple(action_range)}.")
         self.action_range = (float(low), float(high))
-        self.value_of = partial(ScaledBeta, low=self.action_range[0], high=self.action_range[1])
+
+    def value_of(self, alpha: torch.Tensor, beta: torch.Tensor) -> ScaledBeta:  # noqa: D102
+        return ScaledBeta(alpha, beta, *self.action_range)
 
     def given(self, mlp_output: torch.Tensor) -> ScaledBeta:
         """Return the distribution with the raw alpha and beta of the network's output [B, 2, A], as a value."""
         alpha, beta = (functional.softplus(_in_full_precision(mlp_output)) + 1.0).unbind(dim=-2)
-        return ScaledBeta(alpha, beta, *self.action_range)
+        return self.value_of(alpha, beta)
 
     @property
     def _distribution(self) -> torch.distributions.Distribution | None:
@@ -342,8 +347,7 @@ class BetaDistribution(_TwoRows):
         same, swapped = mirrors.clamp(min=0.0), (-mirrors).clamp(min=0.0)
         return torch.cat([torch.cat([same, swapped], dim=2), torch.cat([swapped, same], dim=2)], dim=1)
 
-    def deterministic_output(self, mlp_output: torch.Tensor) -> torch.Tensor:
-        """Return the mean [B, A]."""
+    def deterministic_output(self, mlp_output: torch.Tensor) -> torch.Tensor:  # noqa: D102
         return self.given(mlp_output).mean
 
     def as_deterministic_output_module(self) -> nn.Module:  # noqa: D102

@@ -14,6 +14,9 @@ from typing import NamedTuple, Protocol
 
 import torch
 
+# Entropy of a Gaussian with the standard deviation 1, in nats.
+_OF_UNIT_SCALE = 0.5 + 0.5 * math.log(2 * math.pi)
+
 
 class OutputDistribution(Protocol):
     """What can be asked of a distribution once its parameters are known.
@@ -43,7 +46,7 @@ class DiagGaussian:
 
     mean: torch.Tensor
     scale: torch.Tensor
-    _known_log_volume: torch.Tensor | None = field(default=None, init=False, repr=False)
+    _known_entropy: torch.Tensor | None = field(default=None, init=False, repr=False)
 
     @property
     def std(self) -> torch.Tensor:
@@ -57,8 +60,12 @@ class DiagGaussian:
 
     @property
     def entropy(self) -> torch.Tensor:
-        """Differential entropy in nats, [B]."""
-        return (self._log_volume + self.scale.shape[-1] * 0.5).expand(self.mean.shape[:-1])
+        """Differential entropy in nats, [B]; the density at the mean follows from it, and both are asked for."""
+        known = self._known_entropy
+        # Asked for without a gradient at first, it has none.
+        if known is None or (self.scale.requires_grad and torch.is_grad_enabled() and not known.requires_grad):
+            self._known_entropy = known = (self.scale.log() + _OF_UNIT_SCALE).sum(dim=-1).expand(self.mean.shape[:-1])
+        return known
 
     def sample(self) -> torch.Tensor:
         """Draw one sample, [B, A], with one standard-normal draw of that shape."""
@@ -68,16 +75,7 @@ class DiagGaussian:
     def log_prob(self, outputs: torch.Tensor) -> torch.Tensor:
         """Log density of outputs [B, A], [B]."""
         deviation = (outputs - self.mean) / self.scale
-        return -0.5 * deviation.square().sum(dim=-1) - self._log_volume
-
-    @property
-    def _log_volume(self) -> torch.Tensor:
-        """Negative logarithm of the density at the mean, [B] or a scalar, which density and entropy share."""
-        known = self._known_log_volume
-        # Asked first without a gradient, it has none.
-        if known is None or (self.scale.requires_grad and torch.is_grad_enabled() and not known.requires_grad):
-            self._known_log_volume = known = (self.scale.log() + 0.5 * math.log(2 * math.pi)).sum(dim=-1)
-        return known
+        return torch.sub(0.5 * self.mean.shape[-1] - self.entropy, deviation.square().sum(dim=-1), alpha=0.5)
 
     def kl_from(self, old: DiagGaussian) -> torch.Tensor:
         """KL(old || self) in nats, [B]."""

@@ -19,25 +19,48 @@ from tensordict import TensorDict
 from rsl_rl.core.trajectories import Trajectories
 from rsl_rl.modules import HiddenState, as_hidden_state
 
+JUDGED = ("values", "actions_log_prob")
+"""What a transition may lack until somebody asks for it."""
+
 
 class Transition:
     """One step of all environments, filled by the algorithm and copied by :meth:`add_transition`."""
+
+    values: torch.Tensor
+    actions_log_prob: torch.Tensor
 
     def __init__(self) -> None:
         self.clear()
 
     def clear(self) -> None:
         """Forget everything."""
+        self.judge: Callable[[Transition], None] | None = None
+        """Fills in what the transition lacks; None where it lacks nothing."""
+        for name in JUDGED:
+            vars(self).pop(name, None)
         # None until the algorithm fills them, and where it has no use for them.
         self.observations: TensorDict = None  # type: ignore[assignment]
         self.actions: torch.Tensor = None  # type: ignore[assignment]
         self.privileged_actions: torch.Tensor = None  # type: ignore[assignment]
         self.rewards: torch.Tensor = None  # type: ignore[assignment]
         self.dones: torch.Tensor = None  # type: ignore[assignment]
-        self.values: torch.Tensor = None  # type: ignore[assignment]
-        self.actions_log_prob: torch.Tensor = None  # type: ignore[assignment]
+        self.time_outs: torch.Tensor | None = None
         self.distribution_params: tuple[torch.Tensor, ...] = None  # type: ignore[assignment]
         self.hidden_states: tuple[HiddenState, HiddenState] = (None, None)
+
+    def complete(self) -> None:
+        """Have filled in what is lacking; what was set in the meantime stays as it is."""
+        judge, self.judge = self.judge, None
+        if judge is not None:
+            was_set = {name: vars(self)[name] for name in JUDGED if name in vars(self)}
+            judge(self)
+            vars(self).update(was_set)
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in JUDGED:
+            raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+        self.complete()
+        return vars(self).get(name)
 
 
 @dataclass

@@ -8,7 +8,7 @@ Legend: T steps, N environments, A actions, B samples.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -17,11 +17,13 @@ from tensordict import TensorDict
 from rsl_rl.compat.names import names_of
 from rsl_rl.modules import HiddenState
 from rsl_rl.storage.memory import Specs, check_memory
-from rsl_rl.storage.mini_batches import Batch, Transition, padded_mini_batches, shuffled_mini_batches
+from rsl_rl.storage.mini_batches import JUDGED, Batch, Transition, padded_mini_batches, shuffled_mini_batches
 from rsl_rl.utils import check_choice, takes_plain_options
 
 # Copies are spread over the rollout without drawing from the random state: a prime, far from any number of steps.
 _STRIDE = 7919
+# What a rollout lacks until somebody asks for it, if its transitions did.
+_UNFINISHED = (*JUDGED, "rewards")
 
 
 class RolloutStorage:
@@ -38,6 +40,12 @@ class RolloutStorage:
     returns: torch.Tensor
     advantages: torch.Tensor
     privileged_actions: torch.Tensor
+    time_outs: torch.Tensor
+    """[T, N, 1], bool, where a reward still lacks the value of what would have come after a time limit."""
+    judge: Callable[[Transition], None] | None = None
+    """Fills in what many transitions lack, given as one of them all; None to have each filled in by itself."""
+    num_parts: int = 1
+    """In so many parts."""
 
     @takes_plain_options
     def __init__(
@@ -85,9 +93,11 @@ class RolloutStorage:
             specs["privileged_actions"] = action
         else:
             specs |= dict.fromkeys(("values", "actions_log_prob", "returns", "advantages"), number)
+            specs["time_outs"] = ((*steps, 1), torch.bool)
         groups = {str(key): ((steps[0], *value.shape), _stored_type(value, image_dtype)) for key, value in obs.items()}
         every = {f"observation {key}": spec for key, spec in groups.items()} | specs
-        copied = [name for name, (shape, _) in every.items() if name not in ("rewards", "dones") and len(shape) != 5]
+        learned = every.keys() - {"rewards", "dones", "time_outs"}
+        copied = [name for name, (shape, _) in every.items() if name in learned and len(shape) != 5]
         self.memory = check_memory(every, str(device), copied if training_type == "rl" else ())
 
         def allocated(specs: Specs) -> dict[str, torch.Tensor]:
@@ -98,9 +108,13 @@ class RolloutStorage:
         vars(self).update(self._buffers)
         # Views of every step: indexing costs as much as the copy itself, and with a TensorDict far more.
         self._observation_slots = self.observations.unbind(0)
-        views = {name: buffer for name, buffer in self._buffers.items() if name not in ("returns", "advantages")}
+        computed = ("returns", "advantages", "time_outs")
+        views = {name: buffer for name, buffer in self._buffers.items() if name not in computed}
         self._slots = [each.to_dict() for each in TensorDict(views, batch_size=steps).unbind(0)]
-        self._invalid_TN: torch.Tensor | None = None
+        self._unjudged: list[int] = []
+        self._seen = Transition()
+        self.left_out: torch.Tensor | None = None
+        """Transitions that must not be learned from, [T, N], bool; None without any."""
         # Allocated at the first transition: their number and shapes belong to the distribution.
         self.distribution_params: tuple[torch.Tensor, ...] | None = None
         self.saved_hidden_state_a: tuple[torch.Tensor, ...] | None = None
@@ -127,7 +141,8 @@ class RolloutStorage:
         Args:
             transition: With observations, actions [N, A], rewards [N], dones [N]; values [N, 1], actions_log_prob [N],
                 distribution_params, each [N, ...], and hidden states before the step, or for distillation
-                privileged_actions [N, A].
+                privileged_actions [N, A]. It may lack values, log-probabilities, and the rewards that ``time_outs``
+                [N] add: :attr:`judge` fills them in for many steps at once, as soon as somebody reads one of them.
 
         Raises:
             OverflowError: The rollout is full.
@@ -137,13 +152,24 @@ class RolloutStorage:
         observations = transition.observations
         if observations is not None and observations is not self._observation_slots[self.step]:
             self.record_observations(observations)
+        waits = self.judge is not None and transition.judge is not None and vars(transition).keys().isdisjoint(JUDGED)
+        if not waits:
+            transition.complete()
         for name, slot in self._slots[self.step].items():
+            if waits and name in JUDGED:
+                continue
             value = getattr(transition, name)
             if name == "dones":
                 # Not a copy: as a byte, 256 or 0.5 would be 0, and no end.
                 torch.ne(value.view(-1, 1), 0, out=slot)
             else:
                 slot.copy_(value if name.endswith("actions") else value.view(-1, 1))
+        if waits:
+            if transition.time_outs is not None:
+                self.time_outs[self.step].copy_(transition.time_outs.view(-1, 1))
+            self._unjudged.append(self.step)
+            for name in _UNFINISHED:
+                vars(self).pop(name, None)
         if self.distribution_params is None and transition.distribution_params is not None:
             self.distribution_params = self._allocate_like(transition.distribution_params)
         for target, value in zip(self.distribution_params or (), transition.distribution_params or (), strict=True):
@@ -152,40 +178,65 @@ class RolloutStorage:
             self._save_hidden_states(transition.hidden_states)
         self.step += 1
 
+    @torch.no_grad()
+    def __getattr__(self, name: str) -> Any:
+        """Bring back the buffers that lacked something, complete."""
+        if name not in _UNFINISHED or not vars(self).get("_unjudged"):
+            raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+        vars(self).update({each: self._buffers[each] for each in _UNFINISHED})
+        steps, self._unjudged = self._unjudged, []
+        longest = -(-self.num_transitions_per_env // self.num_parts)
+        while steps:
+            # Consecutive ones, of which a buffer gives a view.
+            number = next((i for i in range(1, len(steps)) if steps[i] != steps[0] + i), len(steps))
+            part = slice(steps[0], steps[0] + min(number, longest))
+            steps = steps[part.stop - part.start :]
+            seen = self._seen
+            seen.observations, seen.actions = self.observations[part].flatten(0, 1), self.actions[part].flatten(0, 1)
+            seen.distribution_params = tuple(param[part].flatten(0, 1) for param in self.distribution_params or ())
+            seen.rewards, seen.time_outs = self.rewards[part].flatten(), self.time_outs[part].flatten()
+            assert self.judge is not None
+            self.judge(seen)
+            for each in _UNFINISHED:
+                self._buffers[each][part].copy_(getattr(seen, each).view(-1, self.num_envs, 1))
+            seen.clear()
+        self.time_outs.zero_()
+        return vars(self)[name]
+
     def leave_out(self, invalid_TN: torch.Tensor) -> None:
         """Keep transitions, [T, N], bool, out of everything that is learned; they must be marked as done.
 
         They are worth exactly what was expected, so that nothing before them is told otherwise; :meth:`refill` then
         overwrites them.
         """
-        self._invalid_TN = invalid_TN
+        self.left_out = invalid_TN
         if self.training_type == "rl":
             self.rewards[invalid_TN] = self.values[invalid_TN]
 
     def recorded_step(self, step: int, envs: list[int]) -> dict[str, Any]:
         """Return what some environments did in a step: observations by group, actions, rewards, dones."""
         observations = {str(group): value[step, envs] for group, value in self.observations.items()}
-        named = {name: self._buffers[name][step, envs] for name in ("actions", "rewards", "dones")}
+        named = {name: getattr(self, name)[step, envs] for name in ("actions", "rewards", "dones")}
         return {"observations": observations, **named}
 
     def refill(self) -> None:
-        """Overwrite transitions that were left out, if any, with copies of others, each a trajectory of its own.
+        """Overwrite transitions that were left out with copies of others, each a trajectory of its own.
 
         Mini-batches then have their usual shape, and means over them are those of what may be learned from.
 
         Raises:
             ValueError: There are no others.
         """
-        if self._invalid_TN is None:
+        invalid_TN, self.left_out = self.left_out, None
+        if invalid_TN is None:
             return
-        invalid_TN, self._invalid_TN = self._invalid_TN, None
         to_steps, to_envs = invalid_TN.nonzero(as_tuple=True)
         valid = (~invalid_TN).nonzero()
         if len(valid) == 0:
             raise ValueError("No transition of this rollout can be learned from.")
         chosen = torch.arange(len(to_steps), device=valid.device) * _STRIDE % len(valid)
         from_steps, from_envs = valid[chosen].unbind(1)
-        learned: list[Any] = [buffer for name, buffer in self._buffers.items() if name != "dones"]
+        learned: list[Any] = [getattr(self, name) for name in self._buffers if name != "dones"]
         for buffer in [*learned, *self.observations.values(), *(self.distribution_params or ())]:
             buffer[to_steps, to_envs] = buffer[from_steps, from_envs]
         # [T, layers, N, hidden]
@@ -196,7 +247,11 @@ class RolloutStorage:
     def clear(self) -> None:
         """Start a new rollout in the same buffers."""
         self.step = 0
-        self._invalid_TN = None
+        if self._unjudged:
+            self._unjudged = []
+            vars(self).update({name: self._buffers[name] for name in _UNFINISHED})
+            self.time_outs.zero_()
+        self.left_out = None
 
     def mini_batch_generator(self, num_mini_batches: int, num_epochs: int = 8) -> Iterator[Batch]:
         """Yield shuffled mini-batches, the same ones in every epoch.

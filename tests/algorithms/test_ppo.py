@@ -18,6 +18,7 @@ from rsl_rl.algorithms import PPO
 from rsl_rl.env.finite_guard import FiniteGuard, StepOutcome
 from rsl_rl.models import MLPModel
 from rsl_rl.runners import OnPolicyRunner
+from rsl_rl.storage import RolloutStorage
 from tests.envs import PointEnv, point_config
 
 
@@ -323,3 +324,76 @@ def test_models_with_a_forward_of_their_own_are_asked_through_it() -> None:
     actor = Shifted(obs, groups, "actor", 1, distribution_cfg={"class_name": "GaussianDistribution"})
     expected = actor(obs)
     torch.testing.assert_close(actor.output_distribution(obs).mean, expected)
+
+
+# -- what is computed for many steps at once ---------------------------------------------------------------------------
+
+
+class AskedAtEachStep(PPO):
+    """Looks at values and log-probabilities when the action is chosen."""
+
+    def act(self, obs: TensorDict) -> torch.Tensor:
+        actions = super().act(obs)
+        assert self.transition.values.shape == (len(actions), 1)
+        assert self.transition.actions_log_prob.shape == (len(actions),)
+        return actions
+
+
+class OwnValues(PPO):
+    def act(self, obs: TensorDict) -> torch.Tensor:
+        actions = super().act(obs)
+        self.transition.values = torch.full((len(actions), 1), 7.0)
+        return actions
+
+
+class OwnTimeOuts(PPO):
+    def value_at_time_outs(self, extras: Any) -> torch.Tensor:
+        return extras["time_outs"] * 100.0
+
+
+def rollout_of(algorithm: type[PPO], distribution: str, num_steps: int = 5) -> RolloutStorage:
+    torch.manual_seed(0)
+    cfg = point_config() | {"num_steps_per_env": num_steps}
+    cfg["actor"]["distribution_cfg"] = {"class_name": distribution}
+    cfg["algorithm"] |= {"class_name": algorithm, "num_mini_batches": 2}
+    # All time out in the third step.
+    runner = OnPolicyRunner(PointEnv(4, max_episode_length=3), cfg)
+    alg = runner.alg
+    assert isinstance(alg, PPO)
+    critic, calls = alg.critic, list[int]()
+    critic.register_forward_hook(lambda module, args, output: calls.append(len(output)))
+    rollout(alg, runner.env)
+    alg.storage.calls = calls  # type: ignore[attr-defined]
+    return alg.storage
+
+
+@pytest.mark.parametrize(
+    "distribution", ["GaussianDistribution", "HeteroscedasticGaussianDistribution", "BetaDistribution"]
+)
+def test_what_is_computed_for_many_steps_at_once_is_what_each_step_would_give(distribution: str) -> None:
+    found, expected = rollout_of(PPO, distribution), rollout_of(AskedAtEachStep, distribution)
+    # For what comes after the rollout, and of its 5 steps in 2 parts.
+    assert found.calls == [4, 12, 8]  # type: ignore[attr-defined]
+    assert expected.calls == [4] * 6  # type: ignore[attr-defined]
+    for name in ("values", "actions_log_prob", "rewards", "returns", "advantages"):
+        torch.testing.assert_close(
+            getattr(found, name), getattr(expected, name), msg=lambda m, name=name: f"{name}: {m}"
+        )
+    assert (found.rewards != rollout_of(OwnTimeOuts, distribution).rewards).any()
+
+
+def test_values_that_a_subclass_sets_are_kept() -> None:
+    storage = rollout_of(OwnValues, "GaussianDistribution")
+    assert storage.values.unique().tolist() == [7.0]
+    expected = rollout_of(PPO, "GaussianDistribution")
+    torch.testing.assert_close(storage.actions_log_prob, expected.actions_log_prob)
+    # With the value that was set: the time-outs of the third step are worth 0.99 * 7.
+    torch.testing.assert_close(storage.rewards[:2], expected.rewards[:2])
+    plain = expected.rewards[2] - 0.99 * expected.values[2]
+    torch.testing.assert_close(storage.rewards[2], plain + 0.99 * 7.0)
+
+
+def test_a_subclass_says_what_time_outs_are_worth() -> None:
+    storage, plain = rollout_of(OwnTimeOuts, "GaussianDistribution"), rollout_of(PPO, "GaussianDistribution")
+    expected = plain.rewards[2] - 0.99 * plain.values[2] + 0.99 * 100.0
+    torch.testing.assert_close(storage.rewards[2], expected)

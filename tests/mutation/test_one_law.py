@@ -48,7 +48,7 @@ EDITS = {
         "value_loss = (value_error / (1 + value_error)).mean()",
         "mlp",
     ),
-    "surrogate clip": Edit("algorithms/ppo.py", "surrogate = torch.max(", "surrogate = torch.min(", "cnn"),
+    "surrogate clip": Edit("algorithms/ppo.py", "surrogate = larger(", "surrogate = torch.min(", "cnn"),
     "entropy sign": Edit("algorithms/ppo.py", "- self.entropy_coef * entropy", "+ self.entropy_coef * entropy", "lstm"),
     "advantage normalization": Edit(
         "algorithms/ppo.py", "storage.advantages.copy_(normalized(", "storage.advantages.copy_(0.5 * normalized(", "gru"
@@ -57,13 +57,13 @@ EDITS = {
         "algorithms/ppo.py",
         "rewards + self.gamma * self.value_at_time_outs(",
         "rewards - self.value_at_time_outs(",
-        "gru",
+        "mlp",
     ),
     "learning-rate rule": Edit("algorithms/ppo.py", "(rate / 1.5)", "(rate / 1.2)", "mlp"),
     "log-density of the Gaussian": Edit(
         "modules/distribution_values.py",
-        "-0.5 * deviation.square().sum(dim=-1)",
-        "-0.5 * deviation.abs().sum(dim=-1)",
+        "deviation.square().sum(dim=-1), alpha=0.5",
+        "deviation.abs().sum(dim=-1), alpha=0.5",
         "mlp",
         GAUSSIANS,
     ),

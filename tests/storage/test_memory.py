@@ -25,14 +25,14 @@ def observations(image: torch.dtype = torch.float32) -> TensorDict:
 
 
 def test_what_is_checked_is_what_the_buffers_and_the_copies_of_an_update_take(monkeypatch: pytest.MonkeyPatch) -> None:
-    # By hand: per sample 5 + 64 observations, 2 actions, 5 numbers of 4 bytes, and a byte.
-    taken = T * N * (4 * (5 + 64 + 2 + 5) + 1)
+    # By hand: per sample 5 + 64 observations, 2 actions, 5 numbers of 4 bytes, and two bytes.
+    taken = T * N * (4 * (5 + 64 + 2 + 5) + 2)
     # The update keeps copies of vectors, actions, values, log-probabilities, advantages and returns.
     monkeypatch.setattr(memory, "free_memory", lambda device: taken + T * N * 4 * (5 + 2 + 4))
     storage = RolloutStorage("rl", N, T, observations(), [A])
-    assert storage.memory.startswith("rollout: 3.57 KiB (observation camera 3 KiB, observation policy 240 B")
+    assert storage.memory.startswith("rollout: 3.59 KiB (observation camera 3 KiB, observation policy 240 B")
     assert storage.memory.endswith("...), 528 B more while learning")
-    buffers = [storage.actions, storage.rewards, storage.dones, storage.values, storage.returns]
+    buffers = [storage.actions, storage.rewards, storage.dones, storage.values, storage.returns, storage.time_outs]
     buffers += [storage.advantages, storage.actions_log_prob, *storage.observations.values()]
     assert sum(buffer.untyped_storage().nbytes() for buffer in buffers) == taken
     monkeypatch.setattr(memory, "free_memory", lambda device: taken + T * N * 4 * (5 + 2 + 4) - 1)

@@ -228,3 +228,43 @@ def test_mini_batches_of_another_training_type_are_refused() -> None:
     ):
         with pytest.raises(ValueError, match="These mini-batches are for a storage of the training type"):
             next(generator)
+
+
+def test_what_transitions_lack_is_filled_in_for_many_steps_at_once_as_soon_as_it_is_read() -> None:
+    storage = RolloutStorage("rl", N, T, observations(), [A])
+    sizes: list[int] = []
+
+    def judge(steps: RolloutStorage.Transition) -> None:
+        sizes.append(len(steps.actions))
+        assert steps.observations["policy"].shape == (len(steps.actions), 3)
+        steps.values, steps.actions_log_prob = steps.actions[:, :1] * 2, steps.distribution_params[0][:, 0] * 3
+        if steps.time_outs is not None:
+            steps.rewards = steps.rewards + torch.where(steps.time_outs, 10.0, 0.0)
+
+    def rollout() -> None:
+        storage.clear()
+        for step in range(T):
+            added = transition(float(step))
+            if step != 1:  # The value of that one somebody has set.
+                del added.values
+            del added.actions_log_prob
+            added.judge = judge
+            if step == 2:
+                added.time_outs = torch.arange(N) == 0
+            storage.add_transition(added)
+
+    storage.judge, storage.num_parts = judge, 2
+    rollout()
+    assert sizes == [N]
+    rewards = storage.rewards  # asks
+    # Step 0, and after step 1, which lacked nothing any more, the others: at most half of the 5 steps at once.
+    assert sizes == [N, N, 3 * N]
+    assert rewards[:, 0, 0].tolist() == [0.0, 1.0, 12.0, 3.0, 4.0]
+    assert rewards[:, 1, 0].tolist() == [0.0, 1.0, 2.0, 3.0, 4.0]
+    assert storage.values[:, 0, 0].tolist() == [0.0, 1.0, 4.0, 6.0, 8.0]
+    assert storage.actions_log_prob[:, 0, 0].tolist() == [0.0, 3.0, 6.0, 9.0, 12.0]
+    assert sizes == [N, N, 3 * N]
+    rollout()
+    storage.clear()
+    assert storage.values is storage._buffers["values"]
+    assert sizes == [N, N, 3 * N, N]
