@@ -57,8 +57,8 @@ class PointEnv(VecEnv):
     def state_dict(self) -> dict[str, Any]:
         return {
             "generator": self._generator.get_state(),
-            "state": self._state.clone(),
-            "episode_length_buf": self.episode_length_buf.clone(),
+            "state": self._state.cpu().clone(),
+            "episode_length_buf": self.episode_length_buf.cpu().clone(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

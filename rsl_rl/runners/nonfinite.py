@@ -35,13 +35,14 @@ class NonFinitePolicy(Callback):
     def on_learn_begin(self, runner: OnPolicyRunner, obs: TensorDict) -> TensorDict:
         """Stop, or return the observations that a training starts from without what is not finite."""
         is_bad_N = self._guard.begin(obs)
-        if is_bad_N.any() and not self.recovers:
+        any_bad = bool(is_bad_N.any())
+        if any_bad and not self.recovers:
             envs = is_bad_N.nonzero().flatten().tolist()
             raise ValueError(
                 f"The environment returned NaN or infinite observations before the first step, in {len(envs)} of "
                 f"{len(is_bad_N)} environments ({envs[:_MAX_ENVIRONMENTS_KEPT]})."
             )
-        return self._guard.blanked(obs, is_bad_N) if is_bad_N.any() else obs
+        return self._guard.blanked(obs, is_bad_N) if any_bad else obs
 
     def on_step(self, outcome: StepOutcome) -> StepOutcome:
         """Watch one step; return it as it is to be learned from. Does not wait for the device."""

@@ -197,11 +197,12 @@ class Logger(LoggerNames):
         update = {f"Loss/{name}": value for name, value in loss_dict.items()} | self.metrics
         policy = {"Loss/learning_rate": learning_rate, "Policy/mean_std": action_std}
         policy = {tag: value for tag, value in policy.items() if value is not None}
-        # At once, for each fetches what it has from the device.
-        totals, of_update, of_policy = self._meter.totals(self.ep_extras, [update], [policy])
+        # All that is on the device is fetched at once.
+        unread = self.episodes.unread
+        fetched, (totals, of_update, of_policy) = self._meter.totals_and(unread, self.ep_extras, [update], [policy])
         self.ep_extras.clear()
         # The first are those of this process.
-        (_, totals), *others = world.gather((self.episodes.finished(), totals))
+        (_, totals), *others = world.gather((self.episodes.finished(fetched), totals))
         for finished, _ in others:
             self.episodes.add(finished)
         environment_log = means([totals, *(of_other for _, of_other in others)])

@@ -29,7 +29,8 @@ class EpisodeStatistics:
     """Return and length of the last finished episodes.
 
     A step keeps its rewards and dones in buffers of T steps; :meth:`catch_up` fetches them in one transfer and adds
-    them up on the host. Finished episodes come in the order of their steps, then of their environments.
+    them up on the host, unless somebody has fetched :attr:`unread`. Finished episodes come in the order of their steps,
+    then of their environments.
     """
 
     def __init__(self, num_envs: int, device: str, num_steps: int) -> None:
@@ -102,22 +103,30 @@ class EpisodeStatistics:
             slot_N.copy_(sums_N)
             sums_N.masked_fill_(is_done_N, 0.0)
 
-    def finished(self) -> list[list[float]]:
+    @property
+    def unread(self) -> torch.Tensor:
+        """What the steps since the last read have kept, on the device."""
+        num_rows = 5 if self._is_watched else 3 if self._with_intrinsic_rewards else 2
+        return self._record_TRN[: self._steps, :num_rows]
+
+    def finished(self, fetched: torch.Tensor | None = None) -> list[list[float]]:
         """Return lengths and returns of the last episodes since the last call, after :meth:`catch_up`.
 
         With intrinsic rewards also extrinsic and intrinsic returns. :meth:`add` takes them in another process.
         """
-        self.catch_up()
+        self.catch_up(fetched)
         finished, self._unread = self._unread, [[], [], [], []]
         return finished
 
     @torch.inference_mode(False)
-    def catch_up(self) -> None:
-        """Add the episodes that have ended since the last read to the history, in one transfer from the device."""
+    def catch_up(self, fetched: torch.Tensor | None = None) -> None:
+        """Add the episodes that have ended since the last read to the history.
+
+        One transfer from the device, unless :attr:`unread` was ``fetched``.
+        """
         if self._steps == 0:
             return
-        num_rows = 5 if self._is_watched else 3 if self._with_intrinsic_rewards else 2
-        record_TRN = self._record_TRN[: self._steps, :num_rows].cpu()
+        record_TRN = self.unread.cpu() if fetched is None else fetched
         self._steps = 0
         # A NaN in the dones counts as done.
         done_TN = record_TRN[:, 0] != 0
@@ -241,10 +250,13 @@ class MeanMeter:
         self._said: set[str] = set()
 
     def totals(self, *several: Iterable[Any]) -> list[dict[str, tuple[float, float]]]:
-        """Return the sum and the count of every name's numbers in mappings, for each of several lists of them.
+        """Return the sum and the count of every name's numbers in mappings, for each of several lists of them."""
+        return self.totals_and(None, *several)[1]
 
-        One transfer from every device for all lists.
-        """
+    def totals_and(
+        self, fetch: torch.Tensor | None, *several: Iterable[Any]
+    ) -> tuple[torch.Tensor | None, list[dict[str, tuple[float, float]]]]:
+        """Return a tensor on the host, and the totals. One transfer from every device for all of it."""
         totals: list[dict[str, tuple[float, float]]] = [{} for _ in several]
         sums: dict[torch.device, list[tuple[dict[str, tuple[float, float]], str, torch.Tensor, int]]] = {}
         for entries, into in zip(several, totals, strict=True):
@@ -255,11 +267,17 @@ class MeanMeter:
                     sums.setdefault(device, []).append((into, name, total, flat.numel()))
                 except Exception:  # a sparse or a quantized tensor, for example
                     self._leave_out(name, parts[-1])
-        for every in sums.values():
+        fetched = None if fetch is None or fetch.device in sums else fetch.cpu()
+        for device, every in sums.items():
             intos, names, of_device, counts = zip(*every, strict=True)
-            for into, name, summed, number in zip(intos, names, torch.stack(of_device).tolist(), counts, strict=True):
+            numbers = torch.stack(of_device)
+            if fetch is not None and fetch.device == device:
+                together = torch.cat([numbers, fetch.flatten()]).cpu()
+                numbers, flat = together[: len(every)], together[len(every) :]
+                fetched = flat.view(fetch.shape).to(fetch.dtype)
+            for into, name, summed, number in zip(intos, names, numbers.tolist(), counts, strict=True):
                 _add(into, name, summed, number)
-        return totals
+        return fetched, totals
 
     def _on_devices(
         self, entries: Iterable[Any], totals: dict[str, tuple[float, float]]
