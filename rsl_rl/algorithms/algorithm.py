@@ -27,6 +27,7 @@ from rsl_rl.distributed import SOLO, World, current, on_host, reduce_gradients_i
 from rsl_rl.env import VecEnv
 from rsl_rl.extensions import Extension
 from rsl_rl.learning import GradientStep, Optimizer
+from rsl_rl.learning.capture import device_clock
 from rsl_rl.models import MLPModel
 from rsl_rl.modules import changed_state
 from rsl_rl.storage import RolloutStorage
@@ -188,8 +189,8 @@ class Algorithm(RawModels, ABC):
         """Choose what computes the gradient step, as in :class:`rsl_rl.config.RunnerConfig`; its result is the same."""
         if self.gradient_step is not None:
             self.gradient_step.gradients.divides = fast_path != "off"
-            if fast_path == "graph" and self.device.startswith("cuda"):
-                self.gradient_step.capture()
+            if fast_path != "off" and self.device.startswith("cuda"):
+                self.gradient_step.capture(clock=device_clock(self.device) if fast_path == "auto" else None)
         if compile_mode is not None:
             self.compile(compile_mode)
 

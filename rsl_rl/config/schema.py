@@ -138,9 +138,9 @@ class RunnerConfig:
     torch_compile_mode: Literal["default", "max-autotune-no-cudagraphs"] | None = None
     """Compile the update with this mode of torch.compile."""
     fast_path: Literal["auto", "off", "graph"] = "auto"
-    """auto: on the CPU, large mini-batches are taken in pieces that fit into the cache. off: mini-batches are taken
-    whole. graph: auto, and on a GPU mini-batch steps of feed-forward models as CUDA graphs, each compared with the
-    eager step first (not run on a GPU yet)."""
+    """auto: on the CPU, large mini-batches are taken in pieces that fit into the cache; on a GPU, mini-batch steps of
+    feed-forward models are replayed as CUDA graphs if these give the same and are faster. off: neither. graph: auto,
+    but not timed (not run on a GPU yet)."""
     storage_dtype: Literal["float16"] | None = None
     """Type in which the rollout keeps images of floating-point numbers; None for their own. Others keep theirs."""
     anneal: dict[str, float] = field(default_factory=dict)

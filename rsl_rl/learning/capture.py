@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import itertools
+import statistics
+import time
 import warnings
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any
@@ -18,6 +20,8 @@ from rsl_rl.learning.engines import Batch, Options
 # The graph's calls of a shape, of which the last one captures: before that optimizers allocate their state, and
 # libraries choose their kernels.
 _WARM_UP = 3
+# So many steps of each kind are timed before the faster one is kept.
+_TIMED = 8
 _put = torch._foreach_copy_  # type: ignore[attr-defined]
 
 
@@ -25,7 +29,7 @@ class CapturedStep:
     """Replays a whole gradient step as a CUDA graph, whose first replay is compared with the eager step.
 
     A step that waits for the device cannot be captured (a function of the user's that looks at a tensor, for one); it
-    stays eager, which is said once.
+    stays eager, which is said once. So does one that is no faster as a graph, if it is to be timed.
     """
 
     def __init__(
@@ -34,6 +38,7 @@ class CapturedStep:
         state: Callable[[], list[torch.Tensor]],
         options: Options,
         graph: Callable[..., Any],
+        clock: Callable[[], float] | None = None,
     ) -> None:
         """Set up.
 
@@ -42,8 +47,11 @@ class CapturedStep:
             state: Returns every tensor that a step changes.
             options: The law's numbers.
             graph: Makes a captured function, called as ``graph(function, warmup=...)``.
+            clock: Waits for the device and gives the time in seconds, to choose the faster way; None to replay anyway.
         """
-        self._step, self._state, self._options, self._graph = step, state, options, graph
+        self._step, self._state, self._options, self._graph, self._clock = step, state, options, graph, clock
+        self._seconds: dict[bool, list[float]] = {True: [], False: []}
+        """What the steps took that were timed, by whether they were replayed."""
         self._is_possible = True
         self._key: Hashable = None
         self._addresses: list[int] | None = None
@@ -66,11 +74,31 @@ class CapturedStep:
             graph = self._graph(lambda **tensors: self._step(_as_batch(tensors)), warmup=_WARM_UP)
             self._replays[shapes] = graph, itertools.count(1)
         replay, calls = self._replays[shapes]
+        call = next(calls)
         with self._options.as_tensors():
-            return self._prove(batch, replay, tensors) if next(calls) == _WARM_UP else replay(**tensors)
+            if call == _WARM_UP:
+                return self._prove(batch, replay, tensors)
+            if self._clock is not None and call > _WARM_UP:
+                return self._timed(batch, replay, tensors, self._clock)
+            return replay(**tensors)
 
     def _current_addresses(self) -> list[int]:
         return [tensor.data_ptr() for tensor in self._state()]
+
+    def _timed(
+        self, batch: Batch, replay: Any, tensors: Mapping[str, torch.Tensor], clock: Callable[[], float]
+    ) -> torch.Tensor:
+        """Make a step in either way, in turns; keep the faster one after some of each, and say so."""
+        is_replayed = len(self._seconds[True]) <= len(self._seconds[False])
+        start = clock()
+        row = replay(**tensors) if is_replayed else self._step(batch)
+        self._seconds[is_replayed].append(clock() - start)
+        if len(self._seconds[False]) == _TIMED:
+            replayed, eager = (1e3 * statistics.median(self._seconds[kind]) for kind in (True, False))
+            self._is_possible, self._clock = replayed < eager, None
+            way = "are replayed as a CUDA graph" if self._is_possible else "stay eager"
+            print(f"Mini-batches {way}: {replayed:.2f} ms as a graph, {eager:.2f} ms without.", flush=True)
+        return row
 
     def _prove(self, batch: Batch, replay: Any, tensors: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """Capture, and compare the first replay with the eager step; return the row of the latter."""
@@ -95,6 +123,17 @@ class CapturedStep:
             warnings.warn(f"The mini-batch step cannot be captured as a graph and stays eager. {reason}", stacklevel=4)
         _put(state, after)
         return row
+
+
+def device_clock(device: str) -> Callable[[], float]:
+    """Return a clock that waits for a device first."""
+    module = torch.get_device_module(torch.device(device).type)
+
+    def now() -> float:
+        module.synchronize()
+        return time.perf_counter()
+
+    return now
 
 
 def _named_tensors(batch: Batch) -> dict[str, torch.Tensor]:

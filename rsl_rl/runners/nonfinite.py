@@ -35,8 +35,7 @@ class NonFinitePolicy(Callback):
     def on_learn_begin(self, runner: OnPolicyRunner, obs: TensorDict) -> TensorDict:
         """Stop, or return the observations that a training starts from without what is not finite."""
         is_bad_N = self._guard.begin(obs)
-        any_bad = bool(is_bad_N.any())
-        if any_bad and not self.recovers:
+        if (any_bad := bool(is_bad_N.any())) and not self.recovers:
             envs = is_bad_N.nonzero().flatten().tolist()
             raise ValueError(
                 f"The environment returned NaN or infinite observations before the first step, in {len(envs)} of "

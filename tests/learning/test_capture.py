@@ -120,3 +120,31 @@ def test_what_cannot_be_captured_stays_eager(graphs: Graphs, change: Any, text: 
         found = trained("mlp", both, nothing, steps=0)
     assert sum("stays eager" in str(warning.message) for warning in said) == 1
     assert_same(found, trained("mlp", nothing, nothing, steps=0))
+
+
+@pytest.mark.parametrize(("seconds_of_replay", "is_kept"), [(0.5, True), (2.0, False)])
+def test_the_faster_way_is_kept_and_said(
+    seconds_of_replay: float, is_kept: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    graphs, runners = Graphs(), [runner_of("mlp"), runner_of("mlp")]
+    now = [0.0]
+
+    def clock() -> float:
+        # A step takes 1 s, unless it was replayed.
+        was_replayed = graphs.replays > clock.replays  # type: ignore[attr-defined]
+        clock.replays = graphs.replays  # type: ignore[attr-defined]
+        now[0] += seconds_of_replay if was_replayed else 1.0
+        return now[0]
+
+    clock.replays = 0  # type: ignore[attr-defined]
+    runners[0].alg.gradient_step.capture(graphs, clock)
+    for runner in runners:
+        torch.manual_seed(0)
+        runner.learn(8)
+    assert_same(*map(learned_by, runners))
+    # 32 mini-batches: 2 eager, 1 captured and replayed once, 8 of each kind in turns, and 13 in the way that was kept.
+    assert graphs.captures == 1
+    assert graphs.replays == 1 + 8 + (13 if is_kept else 0)
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Mini-batches")]
+    way = "are replayed as a CUDA graph" if is_kept else "stay eager"
+    assert said == [f"Mini-batches {way}: {1e3 * seconds_of_replay:.2f} ms as a graph, 1000.00 ms without."]
