@@ -34,6 +34,9 @@ test-clients:
 	@sh scripts/install.sh clients
 	.venv-clients/bin/python -m pytest --numprocesses auto --maxprocesses 3 --dist loadfile clients $(ARGS)
 
+test-gpu: install
+	@.venv/bin/rsl-rl doctor --gpu $(ARGS)
+
 test-torch:
 	@TORCH=$(TORCH) sh scripts/install.sh torch
 	.venv-torch-$(TORCH)/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal $(ARGS)

@@ -21,11 +21,11 @@ from typing import Any
 
 import torch
 
+from rsl_rl.cli.doctor.gpu.kinds import KINDS, OPTIMIZERS
 from rsl_rl.runners import Callback, DistillationRunner, OnPolicyRunner
 from tests.algorithms.test_combinations import CameraEnv
 from tests.emulated import accelerator
 from tests.emulated.accelerator import NAME as DEVICE
-from tests.emulated.configurations import KINDS, OPTIMIZERS
 
 ITERATIONS, SAVED, STEPS = 4, 2, 5
 
@@ -57,7 +57,7 @@ def made(kind: str, device: str, env_device: str | None = None, log_dir: Path | 
     torch.manual_seed(0)
     env_class = FaultyEnv if kind == "recover" else CameraEnv
     env = env_class(8, torch.float32, final="final_obs" if kind == "cnn" else None, device=env_device or device)
-    cfg = (KINDS | OPTIMIZERS)[kind]() | {"num_steps_per_env": STEPS, "save_interval": 2}
+    cfg = (KINDS | OPTIMIZERS)[kind]() | {"num_steps_per_env": STEPS, "save_interval": 2, "logger": "tensorboard"}
     runner_class = DistillationRunner if "student" in cfg else OnPolicyRunner
     runner = runner_class(env, cfg, log_dir=None if log_dir is None else str(log_dir), device=device)
     if "student" in cfg:

@@ -13,10 +13,10 @@ import pytest
 import torch
 from torch.utils import backend_registration
 
-from tests.emulated.configurations import KINDS, OPTIMIZERS
+from rsl_rl.cli.doctor.gpu.kinds import KINDS, OPTIMIZERS
 from tests.processes import python
 
-pytestmark = pytest.mark.skipif(
+needs_a_device_in_python = pytest.mark.skipif(
     not hasattr(backend_registration, "_setup_privateuseone_for_python_backend"),
     reason="this release of torch cannot have a device in Python",
 )
@@ -28,6 +28,7 @@ PINNED = next(
 )
 
 
+@needs_a_device_in_python
 @pytest.mark.parametrize("kind", [*KINDS, *OPTIMIZERS])
 def test_a_device_trains_every_kind(kind: str, tmp_path: Path) -> None:
     result = python("-m", "tests.emulated.kinds", kind, tmp_path)

@@ -22,6 +22,7 @@ import tyro
 
 from rsl_rl.cli.command_line import parsed
 from rsl_rl.cli.doctor.system import Check, devices, folder, library, optional_packages, requirements
+from rsl_rl.cli.main import UserError
 from rsl_rl.cli.own_process import own_command, own_environment
 from rsl_rl.cli.startup import load_pytorch
 from rsl_rl.utils.install_lines import INSTALL_LINES
@@ -43,11 +44,18 @@ class DoctorArguments:
     """Only inspect: compile, draw and train nothing."""
     json: bool = False
     """Print the result as JSON."""
+    gpu: bool = False
+    """Try everything that a GPU has to do, measure it, and write both to rsl-rl-gpu.json; takes some minutes."""
+    against: str | None = None
+    """With --gpu: another interpreter, in whose environment a release of rsl-rl-lib is installed; measured, too."""
 
 
 def run(arguments: list[str]) -> None:
     """Look at everything, and say what was found."""
     chosen = parsed(DoctorArguments, arguments, prog="rsl-rl doctor", config=(tyro.conf.FlagCreatePairsOff,))
+    if chosen.gpu:
+        examine_gpu(chosen.against)
+        return
     say: Callable[..., None] = (lambda *_: None) if chosen.json else _say
     found: dict[str, list[Check]] = {}
     if not chosen.quick:
@@ -70,6 +78,25 @@ def run(arguments: list[str]) -> None:
         say(f"[bold red]Does not work: {', '.join(failed)}.[/]{optional}")
         raise SystemExit(1)
     say(f"[green]Everything required works.[/]{optional}")
+
+
+def examine_gpu(against: str | None) -> None:
+    """Try a GPU and measure it; the exit code is 1 if something fails, or if there is none."""
+    import torch
+
+    from rsl_rl.cli.doctor.gpu.checks import Device
+    from rsl_rl.cli.doctor.gpu.report import examine, needed
+
+    if (missing := needed()) is not None:
+        raise UserError(missing)
+    if not examine(Device(num_devices=torch.cuda.device_count()), against, say_check):
+        raise SystemExit(1)
+
+
+def say_check(check: Check) -> None:
+    """Print a line about a check."""
+    text = ": ".join(part for part in (check.text, check.hint) if part)
+    _say(f"  [{_COLORS[check.status]}]{check.status:8}[/]", f"{check.name:24}{text}".rstrip())
 
 
 def sections(quick: bool) -> dict[str, Look]:

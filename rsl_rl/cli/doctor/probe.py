@@ -93,7 +93,21 @@ def simulate(env: str) -> str:
     return try_environment(env)
 
 
-PARTS = {"render": render, "compile": compiled, "gpu": gpu, "learn": learn, "simulate": simulate}
+def rank(kind: str) -> str:
+    """Learn as one of several processes, and compare what they have learned."""
+    from rsl_rl.cli.doctor.training import Reach, make_runner
+    from rsl_rl.distributed import current
+
+    local_rank = int(os.environ["LOCAL_RANK"])
+    device = "cpu" if kind == "cpu" else f"{kind}:{local_rank}"
+    runner = make_runner(Reach(device, seed=local_rank), None, device)
+    runner.learn(2)
+    if len(set(current().gather(runner.alg.fingerprint()))) > 1:
+        raise SystemExit("the processes have learned different parameters")
+    return f"rank {local_rank} has learned"
+
+
+PARTS = {"render": render, "compile": compiled, "gpu": gpu, "learn": learn, "simulate": simulate, "rank": rank}
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
