@@ -1,7 +1,7 @@
 # make help lists the targets. Everything needed is installed into .venv, from any state of the clone; the programs of
 # others that make test-clients runs, into .venv-clients. Tests run in as many processes as there are cores, up to 4.
 .DEFAULT_GOAL := help
-.PHONY: help install train test test-clients test-torch lint docs docs-serve wheel wheel-check clean
+.PHONY: help install train test test-clients test-gpu test-torch lint docs docs-serve wheel wheel-check clean
 
 ARGS ?=
 # What other software puts on these paths (ROS, for one) is not part of this environment.
@@ -12,6 +12,7 @@ help:
 	@echo "make train         install, train a Unitree Go1 (or ARGS='TASK --option ...'), show the result"
 	@echo "make test          install, run all tests (ARGS='tests/core -x' for some)"
 	@echo "make test-clients  mjlab, Isaac Lab and MuJoCo Playground with this package in rsl_rl's place (ARGS='-k vision' for some)"
+	@echo "make test-gpu      what a GPU has to do, and how fast it is (ARGS='--against reference/bin/python' for a comparison)"
 	@echo "make test-torch    the tests with another release of torch, in an environment of its own: TORCH=2.6.0"
 	@echo "make lint          install, check style, formatting and types"
 	@echo "make docs          install, build the documentation into site/ (any warning fails)"

@@ -195,12 +195,10 @@ class PPO(Algorithm):
 
     @torch.no_grad()
     def judge(self, steps: RolloutStorage.Transition) -> None:
-        """Fill in what a transition of models without memory lacks: values, log-probabilities, time-outs' rewards.
-
-        A whole part of a rollout is judged as one transition, of T * N environments.
-        """
+        """Fill in what a transition lacks of models without memory; a part of a rollout comes as one transition."""
         steps.values = self.critic(steps.observations)
-        steps.actions_log_prob = self.actor.distribution.value_of(*steps.distribution_params).log_prob(steps.actions)
+        policy = self.actor._require_distribution().value_of(*steps.distribution_params)
+        steps.actions_log_prob = policy.log_prob(steps.actions)
         if steps.time_outs is not None:
             current, self.transition = self.transition, steps
             steps.rewards = self.bootstrapped(steps.rewards, {"time_outs": steps.time_outs})

@@ -102,7 +102,7 @@ def unpad_trajectories(trajectories: TensorOrGroups, masks: torch.Tensor) -> Ten
 
     The inverse of :func:`split_and_pad_trajectories`; ``masks`` [T, n_traj], bool, are True where there is a step.
     """
-    steps_TN = _steps_in(masks)
+    steps_TN: torch.Tensor = _steps_in(masks)  # type: ignore (of a decorator without types)
     if isinstance(trajectories, torch.Tensor):
         return trajectories.flatten(0, 1)[steps_TN]
     return trajectories.apply(lambda value: value.flatten(0, 1)[steps_TN], batch_size=steps_TN.shape)  # type: ignore

@@ -27,6 +27,8 @@ START_TIMEOUT = 600.0
 """Seconds after which a process that did not start is named; ``RSL_RL_START_TIMEOUT`` sets another number."""
 _LONGER = 5.0
 """Seconds by which torch may be late with a reason of its own."""
+LAUNCHER = ("torch.distributed.run", "--standalone")
+"""Python's module that starts processes on one machine, as ``torchrun`` does, with its option."""
 COLLECTIVE_TIMEOUT = timedelta(minutes=30)
 """How long a process may keep the others waiting; one that has died is noticed at once, see :class:`Watch`."""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -24,11 +25,13 @@ def main(folder: Path) -> None:
         without_waits=lambda: accelerator.without_waits("in a step or a mini-batch"),
         graph=Graphs(),
         num_devices=2,
+        numbers_of_processes=(2,),
         kinds=("gaussian", "gru", "distillation", "sgd"),
         num_envs=8,
         hidden=(16,),
     )
-    sys.exit(0 if examine(device, None, say_check, folder / FILE, bench_device="cpu", rounds=1) else 1)
+    options: dict[str, Any] = {"bench_device": "cpu", "rounds": 1, "engines": ("eager", "graph")}
+    sys.exit(0 if examine(device, None, say_check, folder / FILE, **options) else 1)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The RSL-RL Independent Authors
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""Trains one kind of policy on the emulated accelerator: ``python -m tests.emulated.kinds KIND FOLDER``.
+"""Trains kinds of policies on the emulated accelerator: ``python -m tests.emulated.kinds FOLDER KIND...``.
 
-Prints what was wrong, by check, and what an iteration cost, as JSON. A program of its own, since the device is
-registered for the whole process.
+Prints a line of JSON for each: what was wrong, by check, and what an iteration cost. A program of its own, since the
+device is registered for the whole process.
 """
 
 from __future__ import annotations
@@ -227,17 +227,22 @@ CHECKS = [name for name, value in vars(Kind).items() if callable(value) and not 
 OF_OPTIMIZERS = [*CHECKS[:2], "goes_on_in_another_process"]
 
 
-def main(name: str, folder: Path) -> None:
+def main(folder: Path, names: list[str]) -> None:
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
-    kind, problems = Kind(name, folder), {}
-    for check in CHECKS if name in KINDS else OF_OPTIMIZERS:
-        try:
-            getattr(kind, check)()
-        except Exception:
-            problems[check] = traceback.format_exc(limit=-4)
-    print(json.dumps({"problems": problems, "cost": kind.cost}), flush=True)
+    kinds = []
+    for name in names:
+        (folder / name).mkdir()
+        kinds.append(Kind(name, folder / name))
+    for kind in kinds:
+        problems = {}
+        for check in CHECKS if kind.name in KINDS else OF_OPTIMIZERS:
+            try:
+                getattr(kind, check)()
+            except Exception:
+                problems[check] = traceback.format_exc(limit=-4)
+        print(json.dumps({"kind": kind.name, "problems": problems, "cost": kind.cost}), flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    main(Path(sys.argv[1]), sys.argv[2:])

@@ -30,9 +30,9 @@ def test_every_step_is_rehearsed(tmp_path: Path) -> None:
     assert {"waits, gru", "CUDA graphs", "checkpoints", "memory", "2 processes"} <= {
         c["name"] for c in report["checks"]
     }
-    assert list(report["speed"]) == ["eager", "auto", "graph", "compiled"]
+    assert list(report["speed"]) == ["eager", "graph"]
     assert all(float(row["learn ms"]) > 0 for row in report["speed"].values())
-    assert "12 of 12 checks passed." in result.stdout
+    assert "11 of 11 checks passed." in result.stdout
     assert "| eager " in result.stdout
 
 

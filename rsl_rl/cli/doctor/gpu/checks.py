@@ -23,6 +23,7 @@ from rsl_rl.cli.bench.timed_training import Session
 from rsl_rl.cli.doctor.gpu.kinds import KINDS, OPTIMIZERS, made
 from rsl_rl.cli.doctor.system import Check
 from rsl_rl.cli.own_process import own_environment
+from rsl_rl.distributed.start import LAUNCHER
 from rsl_rl.modules import changed_state
 from rsl_rl.storage.memory import readable
 from rsl_rl.telemetry.console import SilentConsole
@@ -51,6 +52,7 @@ class Device:
     """Makes a captured function."""
     num_devices: int = 1
     kinds: tuple[str, ...] = (*KINDS, *OPTIMIZERS)
+    numbers_of_processes: tuple[int, ...] = (1, 2)
     num_envs: int = 4096
     """Environments with which memory is measured."""
     hidden: tuple[int, ...] = (512, 256, 128)
@@ -65,7 +67,7 @@ def checks(device: Device) -> Iterator[Check]:
             yield _tried(f"waits, {kind}", lambda kind=kind: waits(kind, device))
     for name, check in (("CUDA graphs", graphs), ("checkpoints", checkpoints), ("memory", memory)):
         yield _tried(name, lambda check=check: check(device))
-    for number in (1, 2):
+    for number in device.numbers_of_processes:
         yield _tried(f"{number} process{'es' if number > 1 else ''}", lambda number=number: processes(number, device))
 
 
@@ -213,7 +215,7 @@ def processes(number: int, device: Device) -> str:
     """Learn in processes that average their gradients."""
     if number > device.num_devices:
         raise _NotPossible(f"{number} GPUs are needed, there are {device.num_devices}")
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={number}"]
+    launcher = [sys.executable, "-m", *LAUNCHER, f"--nproc-per-node={number}"]
     kind = device.name if device.name == "cuda" else "cpu"
     done = subprocess.run(
         [*launcher, "-m", "rsl_rl.cli.doctor.probe", "rank", kind],

@@ -146,7 +146,7 @@ def made(kind: str, device: str, num_envs: int = 8, log_dir: str | None = None) 
     torch.manual_seed(0)
     cfg = (KINDS | OPTIMIZERS)[kind]()
     runner_class = DistillationRunner if "student" in cfg else OnPolicyRunner
-    runner = runner_class(Spot(num_envs, device), cfg, log_dir=log_dir, device=device)
+    runner: Any = runner_class(Spot(num_envs, device), cfg, log_dir=log_dir, device=device)
     runner.logger.console = SilentConsole()
     if "student" in cfg:
         runner.alg.teacher_loaded = True

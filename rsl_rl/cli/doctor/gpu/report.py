@@ -11,7 +11,7 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from rsl_rl.cli.main import UserError
 from rsl_rl.cli.table import as_table
 
 FILE = "rsl-rl-gpu.json"
-_VARIANTS: dict[str, dict[str, Any]] = {
+ENGINES: dict[str, dict[str, Any]] = {
     "eager": {"others": {"fast_path": "off"}},
     "auto": {},
     "graph": {"others": {"fast_path": "graph"}},
@@ -47,6 +47,7 @@ def examine(
     file: Path = Path(FILE),
     bench_device: str | None = None,
     rounds: int = 5,
+    engines: Sequence[str] = tuple(ENGINES),
 ) -> bool:
     """Make all checks, saying each, then measure; write a JSON file and print a table. Return whether all is well."""
     started = time.perf_counter()
@@ -54,7 +55,7 @@ def examine(
     for check in checks(device):
         found.append(check)
         say(check)
-    speed = measured(device, against, bench_device or device.name, rounds)
+    speed = measured(device, against, bench_device or device.name, rounds, engines)
     report = {
         "library": importlib.metadata.version("rsl-rl-lib"),
         "torch": torch.__version__,
@@ -77,11 +78,13 @@ def examine(
     return not failed
 
 
-def measured(device: Device, against: str | None, bench_device: str, rounds: int) -> dict[str, dict[str, Any]]:
+def measured(
+    device: Device, against: str | None, bench_device: str, rounds: int, engines: Sequence[str]
+) -> dict[str, dict[str, Any]]:
     """Return milliseconds of collecting and learning, steps per second and MiB, of every engine, in turns."""
     case = {"num_envs": device.num_envs, "hidden": list(device.hidden), "rnn": None, "num_steps": 24, "compile": None}
     case |= {"mixed_precision": False, "device": bench_device, "threads": 0, "warm_up": 8}
-    variants = [Variant(name, sys.executable, case | special) for name, special in _VARIANTS.items()]
+    variants = [Variant(name, sys.executable, case | ENGINES[name]) for name in engines]
     if against is not None:
         variants.append(Variant("the other library", against, case))
     speed: dict[str, dict[str, Any]] = {}
