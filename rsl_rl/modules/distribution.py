@@ -381,15 +381,15 @@ def _checked_std(
         raise ValueError(f"std_range needs low <= high, high at least {_SMALLEST_STD:g}, got {tuple(std_range)}.")
     check_choice("std_type", std_type, ("scalar", "log"))
     is_log = std_type == "log"
-    inner = torch.tensor([low, high], dtype=torch.float64).clamp(max=largest)
+    inner = ends = [math.log(min(end, largest)) if is_log else min(end, largest) for end in (low, high)]
     if is_log:
-        ends = inner.log()
         # The exponential of an end's logarithm may be rounded to beyond that end, where there is no gradient.
-        inner = ends + 4.0 * torch.finfo(torch.float32).eps * ends.abs().clamp(min=1.0) * torch.tensor([1.0, -1.0])
+        slack = [4.0 * torch.finfo(torch.float32).eps * max(1.0, abs(end)) for end in ends]
+        inner = [ends[0] + slack[0], ends[1] - slack[1]]
         if inner[0] > inner[1]:  # There is but one value.
             inner = ends
     initial = math.log(max(init_std, low)) if is_log else float(init_std)
-    return [low, high], (float(inner[0]), float(inner[1])), min(max(initial, float(inner[0])), float(inner[1]))
+    return [low, high], (inner[0], inner[1]), min(max(initial, inner[0]), inner[1])
 
 
 def _in_full_precision(mlp_output: torch.Tensor) -> torch.Tensor:
