@@ -37,6 +37,8 @@ def construct_algorithm(obs: TensorDict, env: VecEnv, cfg: dict[str, Any], devic
     if not hasattr(algorithm_class, "construct_algorithm"):
         name = getattr(algorithm_class, "__name__", algorithm_class)
         raise ValueError(f"'algorithm.class_name' must name an algorithm such as PPO, and {name} is none.")
+    if cfg.get("matmul_precision") is not None:
+        torch.set_float32_matmul_precision(cfg["matmul_precision"])
     alg = algorithm_class.construct_algorithm(obs, env, cfg, device)
     if not isinstance(alg, Algorithm):
         # Written for release 5.5.1, without a base class. Its own attributes must not be hidden by our properties.

@@ -274,3 +274,16 @@ def test_wrong_options_fail_at_the_door() -> None:
         OnPolicyRunner(PointEnv(), config)
     with pytest.raises(ValueError, match="'actor' asks for the group 'polcy'"):
         OnPolicyRunner(PointEnv(), point_config() | {"obs_groups": {"actor": ["polcy"], "critic": ["policy"]}})
+
+
+def test_the_precision_of_products_is_that_of_the_configuration() -> None:
+    before = torch.get_float32_matmul_precision()
+    try:
+        OnPolicyRunner(PointEnv(), point_config())
+        assert torch.get_float32_matmul_precision() == before
+        OnPolicyRunner(PointEnv(), point_config() | {"matmul_precision": "high"})
+        assert torch.get_float32_matmul_precision() == "high"
+    finally:
+        torch.set_float32_matmul_precision(before)
+    with pytest.raises(TypeError, match="matmul_precision"):
+        OnPolicyRunner(PointEnv(), point_config() | {"matmul_precision": "hihg"})
