@@ -56,7 +56,8 @@ class FaultyEnv(CameraEnv):
 def made(kind: str, device: str, env_device: str | None = None, log_dir: Path | None = None) -> Any:
     torch.manual_seed(0)
     env_class = FaultyEnv if kind == "recover" else CameraEnv
-    env = env_class(8, torch.float32, final="final_obs" if kind == "cnn" else None, device=env_device or device)
+    final = {"cnn": "final_obs", "recover": "terminal"}.get(kind)
+    env = env_class(8, torch.float32, final=final, device=env_device or device)
     cfg = (KINDS | OPTIMIZERS)[kind]() | {"num_steps_per_env": STEPS, "save_interval": 2, "logger": "tensorboard"}
     runner_class = DistillationRunner if "student" in cfg else OnPolicyRunner
     runner = runner_class(env, cfg, log_dir=None if log_dir is None else str(log_dir), device=device)

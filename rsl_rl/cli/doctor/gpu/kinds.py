@@ -127,6 +127,10 @@ KINDS: dict[str, Callable[[], dict[str, Any]]] = {
     "shared cnn": lambda: _config("cnn", "cnn", share_cnn_encoders=True),
     "rnd": lambda: _config(rnd_cfg=dict(_CURIOSITY)),
     "symmetry": lambda: _config(symmetry_cfg=dict(_MIRROR)),
+    # Not with Adam: the gradient of the last bias is 0 but for rounding, which Adam would make steps of.
+    "equivariant": lambda: _config(
+        optimizer="sgd", symmetry_cfg={"data_augmentation_func": negated, "equivariant": True}
+    ),
     "warm-up": lambda: _config(critic_warmup_iterations=2),
     "mixed precision": lambda: _config(use_mixed_precision=True),
     "recover": lambda: _config() | {"nonfinite": "recover"},
