@@ -17,7 +17,6 @@ from typing import Any, Literal
 
 import torch
 from tensordict import TensorDict
-from torch import nn
 from torch.nn import functional
 
 from rsl_rl.algorithms.algorithm import Algorithm, Metrics
@@ -32,8 +31,12 @@ from rsl_rl.models.mlp_model import answering, answers_by_parameters, takes_samp
 from rsl_rl.models.symmetric import make_symmetric
 from rsl_rl.modules import changed_state
 from rsl_rl.storage import RolloutStorage
+from rsl_rl.storage.mini_batches import Transition
 from rsl_rl.utils import check_choice, takes_plain_options
 from rsl_rl.utils.ranges import Count, Finite, Fraction, Limit, NonNegative, WholeNumber
+
+# A subclass that replaces one of these may look at what a step has, or change it.
+_STEPWISE = ("act", "process_env_step", "bootstrapped", "value_at_time_outs")
 
 
 class PPO(Algorithm):
@@ -46,8 +49,8 @@ class PPO(Algorithm):
     critic: MLPModel
     storage: RolloutStorage
     gradient_step: GradientStep
-    _judged_later: tuple[nn.Module, nn.Module, RolloutStorage] | None = None
-    """Models that see every sample alone, and the rollout, of which :meth:`judge` is asked later."""
+    _judged_later: tuple[Any, ...] | None = None
+    """Actor, critic, and what else has to be as it was for :meth:`judge` to be asked later."""
     parts_to_load = ("actor", "critic", "optimizer", "iteration", "rnd")
 
     @takes_plain_options
@@ -167,10 +170,9 @@ class PPO(Algorithm):
             unclipped_groups={name: group for name, (_, group) in of_extensions.items() if group},
             stepped_twice=twice,
         )
-        is_own_rule = type(self).value_at_time_outs is PPO.value_at_time_outs
-        if is_own_rule and takes_samples_alone(self.critic) and answers_by_parameters(self.actor):
-            storage.judge, storage.num_parts = self.judge, self.num_mini_batches
-            self._judged_later = (self.actor, self.critic, storage)
+        is_own = all(getattr(type(self), name) is getattr(PPO, name) for name in _STEPWISE)
+        if is_own and takes_samples_alone(self.critic) and answers_by_parameters(self.actor):
+            self._judged_later = (self.actor, self.critic, RolloutStorage, Transition, False)
 
     def own_extensions(self) -> list[Extension]:
         """Return what a subclass adds to every update; asked once, before the first."""
@@ -179,16 +181,18 @@ class PPO(Algorithm):
     @torch.no_grad()
     def act(self, obs: TensorDict) -> torch.Tensor:
         """Return sampled actions [N, A] for observation groups [N, ...], and keep what the update will need."""
-        transition = self.transition
+        transition, has_own_rule = self.transition, "value_at_time_outs" in vars(self)
+        now = (self.actor, self.critic, type(self.storage), type(transition), has_own_rule)
+        if now == self._judged_later:
+            # What only learning needs is computed for many steps at once, unless somebody asks for it before.
+            transition.clear()
+            transition.judge, self.storage.num_parts = self.judge, self.num_mini_batches
         if self.is_recurrent:
             transition.hidden_states = (self.actor.get_hidden_state(), self.critic.get_hidden_state())
         transition.observations = self.storage.record_observations(obs)
         transition.actions = self.actor(obs, stochastic_output=True)
         transition.distribution_params = self.actor.output_distribution_params
-        if (self.actor, self.critic, self.storage) == self._judged_later:
-            # What only learning needs is computed for many steps at once, unless somebody asks for it before.
-            transition.judge = self.judge
-        else:
+        if now != self._judged_later:
             transition.values = self.critic(obs)
             transition.actions_log_prob = self.actor.get_output_log_prob(transition.actions)
         return transition.actions

@@ -71,4 +71,4 @@ def clamped(x: torch.Tensor, low: float, high: float) -> torch.Tensor:
 
 def larger(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """Return the larger of each two numbers; of equal ones x, where torch's maximum halves the derivative."""
-    return torch.where(y > x, y, x)
+    return torch.where(x >= y, x, y)

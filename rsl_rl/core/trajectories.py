@@ -77,7 +77,8 @@ class Trajectories(NamedTuple):
         # Whatever is not a first step goes behind the others.
         firsts = steps_TN.new_zeros(self.num_trajectories + 1)
         firsts[torch.where(self.is_first_TN, self.trajectory_TN, self.num_trajectories)] = steps_TN
-        return rollout.flatten(0, 1)[firsts[:-1]]
+        num_envs = self.is_first_TN.shape[1]
+        return rollout[firsts[:-1] // num_envs, firsts[:-1] % num_envs]
 
 
 def split_and_pad_trajectories(tensor: TensorOrGroups, dones: torch.Tensor) -> tuple[TensorOrGroups, torch.Tensor]:

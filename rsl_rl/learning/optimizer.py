@@ -97,8 +97,7 @@ class Optimizer:
     def set_rate(self, learning_rate: float | torch.Tensor) -> None:
         """Set the learning rate of all groups, from the host or (without waiting for it) from the device."""
         for rate in self.rates:
-            if rate is not learning_rate:
-                rate.fill_(learning_rate)
+            rate.fill_(learning_rate)
 
     @torch.no_grad()
     def step_unless(self, is_bad: torch.Tensor) -> None:

@@ -148,11 +148,10 @@ class GradientStep:
         checked = torch.stack([numbers[0], *norms]).sum()
         zero_or_nan = checked - checked
         is_bad = zero_or_nan != 0
-        optimizer = self.optimizers[0]
-        rate = optimizer.learning_rate
+        optimizer, rate = self.optimizers[0], self.optimizers[0].learning_rate
         adapted = self._law.adapt_learning_rate(rate, metrics)
         if adapted is not rate:
-            optimizer.set_rate(torch.where(is_bad, rate, adapted, out=rate))
+            optimizer.set_rate(torch.where(is_bad, rate, adapted))
         for each in self.optimizers:
             each.step_unless(is_bad)
         if self._stepped_twice:

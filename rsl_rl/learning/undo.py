@@ -66,7 +66,8 @@ class LastGoodState:
             if tensor.is_floating_point() and tensor.numel() > 0:
                 devices.setdefault(tensor.device, []).append(tensor)
         largest = [torch.stack(torch._foreach_norm(each, math.inf)).max() for each in devices.values()]  # type: ignore[attr-defined]
-        return torch.isfinite(torch.stack([each.to(largest[0].device, non_blocking=True) for each in largest])).all()
+        device = next((device for device in devices if device.type != "cpu"), largest[0].device)
+        return torch.isfinite(torch.stack([each.to(device, non_blocking=True) for each in largest])).all()
 
     @torch.no_grad()
     def _copied(self, into: dict[Any, torch.Tensor]) -> dict[Any, torch.Tensor]:

@@ -246,16 +246,21 @@ class MLPModel(nn.Module):
 
 
 def takes_samples_alone(model: nn.Module) -> bool:
-    """Return whether a model gives each sample the same output in a batch of any size and at any time: no memory."""
-    remembers = not isinstance(model, MLPModel) or model.is_recurrent or type(model).reset is not MLPModel.reset
+    """Return whether a model gives each sample the same output in a batch of any size and at any time: no memory.
+
+    What models of a program do in a forward pass is not known.
+    """
+    remembers = not isinstance(model, MLPModel) or model.is_recurrent or not _is_ours(model)
     return not remembers and not any(isinstance(module, MIXING_SAMPLES) for module in model.modules())
 
 
+def _is_ours(value: Any) -> bool:
+    return type(value).__module__.startswith("rsl_rl.")
+
+
 def answers_by_parameters(model: nn.Module) -> bool:
-    """Return whether a model's distribution is known from its parameters alone."""
-    if not isinstance(model, MLPModel) or model._answers_itself or model.distribution is None:
-        return False
-    return model.distribution.is_its_parameters
+    """Return whether the distribution of a model's actions is known from its parameters alone."""
+    return isinstance(model, MLPModel) and not model._answers_itself and _is_ours(model.distribution)
 
 
 def answering(model: nn.Module) -> Any:

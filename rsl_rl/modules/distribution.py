@@ -39,14 +39,10 @@ class Distribution(nn.Module, ABC):
     """Makes a value with parameters, each [B, A]."""
     answers_itself = False
     """Whether a subclass answers otherwise than the value that its class gives, and has to be asked itself."""
-    is_its_parameters = False
-    """Whether :attr:`value_of` makes the value that :meth:`given` gave, from its parameters alone."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls.answers_itself = "given" not in vars(cls) and (cls.answers_itself or not _ANSWERS.isdisjoint(vars(cls)))
-        inherits = cls.is_its_parameters and "given" not in vars(cls)
-        cls.is_its_parameters = not cls.answers_itself and (inherits or "value_of" in vars(cls))
 
     def __init__(self, output_dim: int) -> None:
         """Remember the number of output dimensions A."""

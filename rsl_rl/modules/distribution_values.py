@@ -62,9 +62,10 @@ class DiagGaussian:
     def entropy(self) -> torch.Tensor:
         """Differential entropy in nats, [B]; the density at the mean follows from it, and both are asked for."""
         known = self._known_entropy
-        # Asked for without a gradient at first, it has none.
-        if known is None or (self.scale.requires_grad and torch.is_grad_enabled() and not known.requires_grad):
-            self._known_entropy = known = (self.scale.log() + _OF_UNIT_SCALE).sum(dim=-1).expand(self.mean.shape[:-1])
+        if known is None:
+            known = (self.scale.log() + _OF_UNIT_SCALE).sum(dim=-1).expand(self.mean.shape[:-1])
+            # Asked for without a gradient it has none.
+            self._known_entropy = known if torch.is_grad_enabled() else None
         return known
 
     def sample(self) -> torch.Tensor:

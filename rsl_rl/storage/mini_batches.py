@@ -50,17 +50,21 @@ class Transition:
 
     def complete(self) -> None:
         """Have filled in what is lacking; what was set in the meantime stays as it is."""
-        judge, self.judge = self.judge, None
-        if judge is not None:
+        if self.judge is not None:
             was_set = {name: vars(self)[name] for name in JUDGED if name in vars(self)}
-            judge(self)
+            self.judge(self)
             vars(self).update(was_set)
+            self.judge = None
 
     def __getattr__(self, name: str) -> Any:
         if name not in JUDGED:
             raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
         self.complete()
         return vars(self).get(name)
+
+    def __getstate__(self) -> dict[str, Any]:
+        self.complete()
+        return vars(self)
 
 
 @dataclass

@@ -8,7 +8,8 @@ Legend: T steps, N environments, A actions, B samples.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import bisect
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -40,12 +41,9 @@ class RolloutStorage:
     returns: torch.Tensor
     advantages: torch.Tensor
     privileged_actions: torch.Tensor
-    time_outs: torch.Tensor
-    """[T, N, 1], bool, where a reward still lacks the value of what would have come after a time limit."""
-    judge: Callable[[Transition], None] | None = None
-    """Fills in what many transitions lack, given as one of them all; None to have each filled in by itself."""
+    _judge: Any
     num_parts: int = 1
-    """In so many parts."""
+    """In so many parts the transitions are filled in that lack something."""
 
     @takes_plain_options
     def __init__(
@@ -93,10 +91,10 @@ class RolloutStorage:
             specs["privileged_actions"] = action
         else:
             specs |= dict.fromkeys(("values", "actions_log_prob", "returns", "advantages"), number)
-            specs["time_outs"] = ((*steps, 1), torch.bool)
+            specs["_late_time_outs"] = ((*steps, 1), torch.bool)
         groups = {str(key): ((steps[0], *value.shape), _stored_type(value, image_dtype)) for key, value in obs.items()}
         every = {f"observation {key}": spec for key, spec in groups.items()} | specs
-        learned = every.keys() - {"rewards", "dones", "time_outs"}
+        learned = every.keys() - {"rewards", "dones", "_late_time_outs"}
         copied = [name for name, (shape, _) in every.items() if name in learned and len(shape) != 5]
         self.memory = check_memory(every, str(device), copied if training_type == "rl" else ())
 
@@ -108,11 +106,11 @@ class RolloutStorage:
         vars(self).update(self._buffers)
         # Views of every step: indexing costs as much as the copy itself, and with a TensorDict far more.
         self._observation_slots = self.observations.unbind(0)
-        computed = ("returns", "advantages", "time_outs")
+        computed = ("returns", "advantages", "_late_time_outs")
         views = {name: buffer for name, buffer in self._buffers.items() if name not in computed}
         self._slots = [each.to_dict() for each in TensorDict(views, batch_size=steps).unbind(0)]
         self._unjudged: list[int] = []
-        self._seen = Transition()
+        self._seen, self._judge = Transition(), None
         self.left_out: torch.Tensor | None = None
         """Transitions that must not be learned from, [T, N], bool; None without any."""
         # Allocated at the first transition: their number and shapes belong to the distribution.
@@ -142,7 +140,7 @@ class RolloutStorage:
             transition: With observations, actions [N, A], rewards [N], dones [N]; values [N, 1], actions_log_prob [N],
                 distribution_params, each [N, ...], and hidden states before the step, or for distillation
                 privileged_actions [N, A]. It may lack values, log-probabilities, and the rewards that ``time_outs``
-                [N] add: :attr:`judge` fills them in for many steps at once, as soon as somebody reads one of them.
+                [N] add: its ``judge`` fills them in for many steps at once, as soon as somebody reads one of them.
 
         Raises:
             OverflowError: The rollout is full.
@@ -152,8 +150,10 @@ class RolloutStorage:
         observations = transition.observations
         if observations is not None and observations is not self._observation_slots[self.step]:
             self.record_observations(observations)
-        waits = self.judge is not None and transition.judge is not None and vars(transition).keys().isdisjoint(JUDGED)
-        if not waits:
+        del self._unjudged[bisect.bisect_left(self._unjudged, self.step) :]  # if a program has set the step back
+        judge = getattr(transition, "judge", None)
+        waits = judge is not None and self._judge in (None, judge) and vars(transition).keys().isdisjoint(JUDGED)
+        if judge is not None and not waits:
             transition.complete()
         for name, slot in self._slots[self.step].items():
             if waits and name in JUDGED:
@@ -166,8 +166,9 @@ class RolloutStorage:
                 slot.copy_(value if name.endswith("actions") else value.view(-1, 1))
         if waits:
             if transition.time_outs is not None:
-                self.time_outs[self.step].copy_(transition.time_outs.view(-1, 1))
+                self._late_time_outs[self.step].copy_(transition.time_outs.view(-1, 1))
             self._unjudged.append(self.step)
+            self._judge = judge
             for name in _UNFINISHED:
                 vars(self).pop(name, None)
         if self.distribution_params is None and transition.distribution_params is not None:
@@ -180,28 +181,32 @@ class RolloutStorage:
 
     @torch.no_grad()
     def __getattr__(self, name: str) -> Any:
-        """Bring back the buffers that lacked something, complete."""
+        """Complete what is lacking; what was set in the meantime stays as it is."""
         if name not in _UNFINISHED or not vars(self).get("_unjudged"):
             raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
-        vars(self).update({each: self._buffers[each] for each in _UNFINISHED})
-        steps, self._unjudged = self._unjudged, []
+        steps, buffers, seen = self._unjudged, self._buffers, self._seen
         longest = -(-self.num_transitions_per_env // self.num_parts)
         while steps:
-            # Consecutive ones, of which a buffer gives a view.
-            number = next((i for i in range(1, len(steps)) if steps[i] != steps[0] + i), len(steps))
-            part = slice(steps[0], steps[0] + min(number, longest))
-            steps = steps[part.stop - part.start :]
-            seen = self._seen
+            consecutive = next((i for i in range(1, len(steps)) if steps[i] != steps[0] + i), len(steps))
+            part = slice(steps[0], steps[0] + min(consecutive, longest))
             seen.observations, seen.actions = self.observations[part].flatten(0, 1), self.actions[part].flatten(0, 1)
             seen.distribution_params = tuple(param[part].flatten(0, 1) for param in self.distribution_params or ())
-            seen.rewards, seen.time_outs = self.rewards[part].flatten(), self.time_outs[part].flatten()
-            assert self.judge is not None
-            self.judge(seen)
+            seen.rewards, seen.time_outs = buffers["rewards"][part].flatten(), self._late_time_outs[part].flatten()
+            self._judge(seen)
             for each in _UNFINISHED:
-                self._buffers[each][part].copy_(getattr(seen, each).view(-1, self.num_envs, 1))
+                buffers[each][part].copy_(getattr(seen, each).view(-1, self.num_envs, 1))
+            self._late_time_outs[part].zero_()
+            del steps[: part.stop - part.start]
             seen.clear()
-        self.time_outs.zero_()
+        self._judge = None
+        vars(self).update({each: buffers[each] for each in _UNFINISHED if each not in vars(self)})
         return vars(self)[name]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy holds: all of a rollout, and nothing of an algorithm."""
+        if self._unjudged:
+            self.values  # noqa: B018 (completes)
+        return vars(self)
 
     def leave_out(self, invalid_TN: torch.Tensor) -> None:
         """Keep transitions, [T, N], bool, out of everything that is learned; they must be marked as done.
@@ -248,9 +253,9 @@ class RolloutStorage:
         """Start a new rollout in the same buffers."""
         self.step = 0
         if self._unjudged:
-            self._unjudged = []
+            self._unjudged, self._judge = [], None
             vars(self).update({name: self._buffers[name] for name in _UNFINISHED})
-            self.time_outs.zero_()
+            self._late_time_outs.zero_()
         self.left_out = None
 
     def mini_batch_generator(self, num_mini_batches: int, num_epochs: int = 8) -> Iterator[Batch]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import math
+import pickle
 from typing import Any
 
 import numpy as np
@@ -380,6 +381,60 @@ def test_what_is_computed_for_many_steps_at_once_is_what_each_step_would_give(di
             getattr(found, name), getattr(expected, name), msg=lambda m, name=name: f"{name}: {m}"
         )
     assert (found.rewards != rollout_of(OwnTimeOuts, distribution).rewards).any()
+
+
+def test_a_second_action_forgets_what_was_read_of_the_first() -> None:
+    alg, env = build()
+    obs, other = env.get_observations(), PointEnv(4, seed=3).get_observations()
+    with torch.inference_mode():
+        alg.act(obs)
+        assert alg.transition.values.equal(alg.critic(obs))
+        alg.act(other)
+        alg.process_env_step(other, torch.zeros(4), torch.zeros(4), {})
+    torch.testing.assert_close(alg.storage.values[0], alg.critic(other))
+
+
+def test_a_failure_while_values_are_computed_leaves_them_lacking() -> None:
+    alg, env = build()
+    forward, calls = alg.critic.forward, list[int]()
+
+    def failing(*args: Any, **kwargs: Any) -> torch.Tensor:
+        calls.append(1)
+        if len(calls) == 3:
+            raise torch.OutOfMemoryError("full")
+        return forward(*args, **kwargs)
+
+    alg.critic.forward = failing  # type: ignore[method-assign]
+    with pytest.raises(torch.OutOfMemoryError):
+        rollout(alg, env)
+    assert alg.storage.values.abs().min() > 0
+
+
+def test_a_copy_of_a_rollout_is_whole_and_holds_no_algorithm() -> None:
+    alg, env = build()
+    with torch.inference_mode():
+        obs = env.get_observations()
+        for _ in range(2):
+            obs, rewards, dones, extras = env.step(alg.act(obs))
+            alg.process_env_step(obs, rewards, dones, extras)
+        alg.act(obs)
+    document = pickle.dumps((alg.storage, alg.transition))
+    assert b"PPO" not in document
+    storage, transition = pickle.loads(document)
+    assert storage.values.equal(alg.storage.values)
+    assert transition.values.equal(alg.critic(obs))
+
+
+def test_two_algorithms_judge_their_own_steps_of_one_rollout() -> None:
+    (alg, env), (other, _) = build(), build()
+    other.storage = alg.storage
+    obs = env.get_observations()
+    with torch.inference_mode():
+        for each in (alg, other):
+            each.act(obs)
+            each.process_env_step(obs, torch.zeros(4), torch.zeros(4), {})
+    torch.testing.assert_close(alg.storage.values[0], alg.critic(obs))
+    torch.testing.assert_close(alg.storage.values[1], other.critic(obs))
 
 
 def test_values_that_a_subclass_sets_are_kept() -> None:

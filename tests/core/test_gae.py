@@ -87,4 +87,4 @@ def test_of_two_equal_numbers_the_first_has_the_derivative() -> None:
     assert x.grad.tolist() == [0.0, 1.0, 1.0, 1.0]
     assert y.grad is not None
     assert y.grad.tolist() == [1.0, 0.0, 0.0, 0.0]
-    assert larger(torch.tensor([torch.nan]), torch.tensor([torch.nan])).isnan().all()
+    assert larger(torch.tensor([torch.nan, 1.0]), torch.tensor([torch.nan, torch.nan])).isnan().all()

@@ -58,7 +58,7 @@ def test_what_is_wrong_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     found = {check.name: check for check in checks.checks(device)}
     failed = [name for name, check in found.items() if check.status == "failed"]
     assert failed == ["gaussian", "waits, gaussian", "CUDA graphs"]
-    assert "differ from those of the CPU by" in found["gaussian"].text
+    assert "actions differ from those of the CPU by" in found["gaussian"].text
     assert "the host waits" in found["waits, gaussian"].text
     assert "The replay gives other numbers" in found["CUDA graphs"].text
 

@@ -32,7 +32,14 @@ def test_what_is_checked_is_what_the_buffers_and_the_copies_of_an_update_take(mo
     storage = RolloutStorage("rl", N, T, observations(), [A])
     assert storage.memory.startswith("rollout: 3.59 KiB (observation camera 3 KiB, observation policy 240 B")
     assert storage.memory.endswith("...), 528 B more while learning")
-    buffers = [storage.actions, storage.rewards, storage.dones, storage.values, storage.returns, storage.time_outs]
+    buffers = [
+        storage.actions,
+        storage.rewards,
+        storage.dones,
+        storage.values,
+        storage.returns,
+        storage._late_time_outs,
+    ]
     buffers += [storage.advantages, storage.actions_log_prob, *storage.observations.values()]
     assert sum(buffer.untyped_storage().nbytes() for buffer in buffers) == taken
     monkeypatch.setattr(memory, "free_memory", lambda device: taken + T * N * 4 * (5 + 2 + 4) - 1)

@@ -96,7 +96,7 @@ def numbers(kind: str, device: Device) -> str:
         expected = on_host.get_inference_policy()(obs)
         found = on_device.get_inference_policy()(obs.to(device.name)).cpu()
     tolerance = _TOLERANCE_MIXED if "mixed" in kind else _TOLERANCE
-    error = _error([found], [expected])
+    errors = [_error([found], [expected])]
     batch = next(_batches(on_host))
     gradients = []
     for runner, own in ((on_host, batch), (on_device, _moved(batch, device.name))):
@@ -105,16 +105,18 @@ def numbers(kind: str, device: Device) -> str:
         step.gradients.begin(parameters)
         step.gradients(own)
         gradients.append([torch.zeros(1) if p.grad is None else p.grad.cpu() for p in parameters])
-    error = max(error, _error(gradients[1], gradients[0]))
-    if not error <= tolerance:
-        raise ValueError(f"actions or gradients differ from those of the CPU by {error:.1e} of the largest")
-    return f"actions and gradients are those of the CPU, but for {error:.0e} of the largest"
+    errors.append(_error(gradients[1], gradients[0]))
+    for error, what in zip(errors, ("actions", "gradients"), strict=True):
+        if not error <= tolerance:
+            raise ValueError(f"{what} differ from those of the CPU by {error:.1e} of the largest")
+    return f"actions and gradients are those of the CPU, but for {max(errors):.0e} of the largest"
 
 
 def _error(found: list[torch.Tensor], expected: list[torch.Tensor]) -> float:
-    largest = max(float(each.abs().max()) for each in expected)
-    worst = max(float((one - other).abs().max()) for one, other in zip(found, expected, strict=True))
-    return worst / max(largest, 1e-30)
+    # Not Python's max(), which loses NaN.
+    largest = torch.stack([each.abs().max() for each in expected]).max()
+    worst = torch.stack([(one - other).abs().max() for one, other in zip(found, expected, strict=True)]).max()
+    return float(worst / largest.clamp(min=1e-30))
 
 
 def _batches(runner: Any) -> Iterator[Any]:

@@ -55,17 +55,17 @@ def examine(
     for check in checks(device):
         found.append(check)
         say(check)
-    speed = measured(device, against, bench_device or device.name, rounds, engines)
-    report = {
+    report: dict[str, Any] = {
         "library": importlib.metadata.version("rsl-rl-lib"),
         "torch": torch.__version__,
         "cuda": torch.version.cuda,
         "gpu": torch.cuda.get_device_name() if device.name == "cuda" else device.name,
         "gpus": device.num_devices,
-        "seconds": round(time.perf_counter() - started, 1),
         "checks": [dataclasses.asdict(check) for check in found],
-        "speed": speed,
     }
+    file.write_text(json.dumps(report, indent=1) + "\n")  # Now, whatever happens to what is measured.
+    speed = measured(device, against, bench_device or device.name, rounds, engines)
+    report |= {"speed": speed, "seconds": round(time.perf_counter() - started, 1)}
     file.write_text(json.dumps(report, indent=1) + "\n")
     failed = [check.name for check in found if check.status == "failed"]
     names = ["", *next(iter(speed.values()), {})]
@@ -99,7 +99,10 @@ def measured(
         if not turns.variants:
             return speed
         iterations = iterations_per_round(numbers["iteration"] for numbers in turns.warm_up.values())
-        played = [turns.play(index, iterations) for index in range(rounds)]
+        try:
+            played = [turns.play(index, iterations) for index in range(rounds)]
+        except UserError as error:
+            return speed | {"": {"collect ms": "-", "learn ms": "-", "steps/s": "-", "MiB": str(error)}}
     for name in played[0]:
         median = {key: statistics.median(one[name][key] for one in played) for key in played[0][name]}
         speed[name] = {
