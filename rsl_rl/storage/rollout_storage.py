@@ -104,11 +104,7 @@ class RolloutStorage:
         self.observations = TensorDict(allocated(groups), batch_size=steps, device=device)
         self._buffers = allocated(specs)
         vars(self).update(self._buffers)
-        # Views of every step: indexing costs as much as the copy itself, and with a TensorDict far more.
-        self._observation_slots = self.observations.unbind(0)
-        computed = ("returns", "advantages", "_late_time_outs")
-        views = {name: buffer for name, buffer in self._buffers.items() if name not in computed}
-        self._slots = [each.to_dict() for each in TensorDict(views, batch_size=steps).unbind(0)]
+        self._make_slots()
         self._unjudged: list[int] = []
         self._seen, self._judge = Transition(), None
         self.left_out: torch.Tensor | None = None
@@ -117,6 +113,14 @@ class RolloutStorage:
         self.distribution_params: tuple[torch.Tensor, ...] | None = None
         self.saved_hidden_state_a: tuple[torch.Tensor, ...] | None = None
         self.saved_hidden_state_c: tuple[torch.Tensor, ...] | None = None
+
+    def _make_slots(self) -> None:
+        # Views of every step: indexing costs as much as the copy itself, and with a TensorDict far more.
+        self._observation_slots = self.observations.unbind(0)
+        computed = ("returns", "advantages", "_late_time_outs")
+        views = {name: buffer for name, buffer in self._buffers.items() if name not in computed}
+        steps = (self.num_transitions_per_env, self.num_envs)
+        self._slots = [each.to_dict() for each in TensorDict(views, batch_size=steps).unbind(0)]
 
     def record_observations(self, obs: TensorDict | Mapping[str, torch.Tensor]) -> TensorDict:
         """Copy the observation groups of the current step, each [N, ...], into the rollout, and return the copy.
@@ -207,6 +211,10 @@ class RolloutStorage:
         if self._unjudged:
             self.values  # noqa: B018 (completes)
         return vars(self)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._make_slots()
 
     def leave_out(self, invalid_TN: torch.Tensor) -> None:
         """Keep transitions, [T, N], bool, out of everything that is learned; they must be marked as done.

@@ -425,6 +425,16 @@ def test_a_copy_of_a_rollout_is_whole_and_holds_no_algorithm() -> None:
     assert transition.values.equal(alg.critic(obs))
 
 
+def test_a_copy_of_an_algorithm_collects_as_the_original_does() -> None:
+    (alg, env), (_, same) = build(), build()
+    copied = copy.deepcopy(alg)
+    for each, own_env in ((alg, env), (copied, same)):
+        torch.manual_seed(0)
+        rollout(each, own_env)
+    assert copied.storage.values.equal(alg.storage.values)
+    assert copied.storage.observations["policy"].equal(alg.storage.observations["policy"])
+
+
 def test_two_algorithms_judge_their_own_steps_of_one_rollout() -> None:
     (alg, env), (other, _) = build(), build()
     other.storage = alg.storage
