@@ -19,10 +19,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
 from rsl_rl.cli.doctor.gpu.kinds import KINDS, OPTIMIZERS
 from rsl_rl.runners import Callback, DistillationRunner, OnPolicyRunner
+from rsl_rl.runners.episodes import play_episodes
 from tests.algorithms.test_combinations import CameraEnv
 from tests.emulated import accelerator
 from tests.emulated.accelerator import NAME as DEVICE
@@ -213,6 +215,19 @@ class Kind:
         assert on_host.device.type == "cpu"
         for actions in of_policies:
             torch.testing.assert_close(actions.cpu(), on_host, rtol=1e-6, atol=1e-6)
+
+    def plays_and_is_evaluated(self) -> None:
+        returns = []
+        for device in (DEVICE, "cpu"):
+            env = made(self.name, device).env
+            returns.append(play_episodes(env, self.runner.get_inference_policy(device), 8).returns)
+        assert returns[0] == pytest.approx(returns[1], rel=1e-5, nan_ok=True)
+        runner = made(self.name, DEVICE)
+        runner.evaluate_with(made(self.name, DEVICE).env, interval=1, episodes=8)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", message=".*valuation")
+            runner.learn(1)
+        assert "Eval/mean_return" in runner.logger.evaluation, runner.logger.evaluation
 
     def is_exported(self) -> None:
         self.runner.export_policy_to_jit(str(self.folder), "policy.jit")
