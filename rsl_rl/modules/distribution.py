@@ -363,7 +363,7 @@ class _ReturningClamp(torch.autograd.Function):
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None, None]:
         (x, inside), (gradient,) = ctx.saved_tensors, gradients
         leads_out = (x - inside) * gradient < 0  # A step goes against the gradient.
-        return torch.where(leads_out, 0.0, gradient), None, None
+        return gradient.masked_fill(leads_out, 0.0), None, None
 
 
 def _checked_std(
