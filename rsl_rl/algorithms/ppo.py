@@ -205,8 +205,10 @@ class PPO(Algorithm):
         steps.actions_log_prob = policy.log_prob(steps.actions)
         if steps.time_outs is not None:
             current, self.transition = self.transition, steps
-            steps.rewards = self.bootstrapped(steps.rewards, {"time_outs": steps.time_outs})
-            self.transition = current
+            try:
+                steps.rewards = self.bootstrapped(steps.rewards, {"time_outs": steps.time_outs})
+            finally:
+                self.transition = current
 
     @torch.no_grad()
     def process_env_step(
@@ -219,8 +221,7 @@ class PPO(Algorithm):
         for extension in self.extensions:
             intrinsic_rewards = extension.intrinsic_rewards(obs)
             if intrinsic_rewards is not None:
-                self.intrinsic_rewards = intrinsic_rewards
-                rewards = rewards + intrinsic_rewards
+                self.intrinsic_rewards, rewards = intrinsic_rewards, rewards + intrinsic_rewards
         if "time_outs" in extras:
             if "values" not in vars(self.transition) and FINAL.isdisjoint(extras.keys()):  # to be computed later
                 self.transition.time_outs = torch.as_tensor(extras["time_outs"], device=self.device)

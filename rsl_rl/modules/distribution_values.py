@@ -64,8 +64,7 @@ class DiagGaussian:
         known = self._known_entropy
         if known is None:
             known = (self.scale.log() + _OF_UNIT_SCALE).sum(dim=-1).expand(self.mean.shape[:-1])
-            # Asked for without a gradient it has none.
-            self._known_entropy = known if torch.is_grad_enabled() else None
+            self._known_entropy = known if torch.is_grad_enabled() else None  # Without, it would have no gradient.
         return known
 
     def sample(self) -> torch.Tensor:

@@ -210,7 +210,7 @@ class RolloutStorage:
         """Return what a copy holds: all of a rollout, and nothing of an algorithm."""
         if self._unjudged:
             self.values  # noqa: B018 (completes)
-        return vars(self)
+        return {name: value for name, value in vars(self).items() if name not in ("_slots", "_observation_slots")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)

@@ -30,13 +30,16 @@ def build(num_envs: int = 4, **algorithm: object) -> tuple[PPO, PointEnv]:
     return alg, env
 
 
-def rollout(alg: PPO, env: PointEnv) -> None:
+def rollout(alg: PPO, env: PointEnv, num_steps: int | None = None) -> TensorDict:
+    """Collect a rollout, or so many steps of one; return the last observations."""
     with torch.inference_mode():
         obs = env.get_observations()
-        for _ in range(alg.storage.num_transitions_per_env):
+        for _ in range(num_steps or alg.storage.num_transitions_per_env):
             obs, rewards, dones, extras = env.step(alg.act(obs))
             alg.process_env_step(obs, rewards, dones, extras)
-        alg.compute_returns(obs)
+        if num_steps is None:
+            alg.compute_returns(obs)
+    return obs
 
 
 def step_with(alg: PPO, extras: dict) -> tuple[torch.Tensor, torch.Tensor]:
@@ -412,12 +415,8 @@ def test_a_failure_while_values_are_computed_leaves_them_lacking() -> None:
 
 def test_a_copy_of_a_rollout_is_whole_and_holds_no_algorithm() -> None:
     alg, env = build()
-    with torch.inference_mode():
-        obs = env.get_observations()
-        for _ in range(2):
-            obs, rewards, dones, extras = env.step(alg.act(obs))
-            alg.process_env_step(obs, rewards, dones, extras)
-        alg.act(obs)
+    obs = rollout(alg, env, num_steps=2)
+    alg.act(obs)
     document = pickle.dumps((alg.storage, alg.transition))
     assert b"PPO" not in document
     storage, transition = pickle.loads(document)
@@ -462,3 +461,13 @@ def test_a_subclass_says_what_time_outs_are_worth() -> None:
     storage, plain = rollout_of(OwnTimeOuts, "GaussianDistribution"), rollout_of(PPO, "GaussianDistribution")
     expected = plain.rewards[2] - 0.99 * plain.values[2] + 0.99 * 100.0
     torch.testing.assert_close(storage.rewards[2], expected)
+
+
+def test_a_schedule_may_return_a_number() -> None:
+    class Constant(PPO):
+        def adapt_learning_rate(self, rate: torch.Tensor, metrics: Any) -> Any:
+            return 1e-4
+
+    runner = OnPolicyRunner(PointEnv(), point_config(class_name=Constant, learning_rate=1e-3))
+    runner.learn(1)
+    assert runner.alg.learning_rate == pytest.approx(1e-4)

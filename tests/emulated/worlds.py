@@ -22,6 +22,7 @@ from torch.testing._internal.distributed.fake_pg import FakeStore
 from rsl_rl.algorithms import PPO
 from rsl_rl.cli.bench.timed_training import FreeEnv, training_config
 from rsl_rl.env import VecEnv
+from tests.algorithms.test_combinations import rollout
 
 
 def measured(num_processes: int) -> dict[str, Any]:
@@ -44,12 +45,7 @@ def measured(num_processes: int) -> dict[str, Any]:
             return function(*args, **kwargs)
 
         setattr(distributed, name, counted)
-    with torch.inference_mode():
-        obs = env.get_observations()
-        for _ in range(24):
-            obs, rewards, dones, extras = env.step(alg.act(obs))
-            alg.process_env_step(obs, rewards, dones, extras)
-        alg.compute_returns(obs)
+    rollout(alg, env)
     alg.update()
     learned = sum(p.numel() for model in (alg.actor, alg.critic) for p in model.parameters())
     return {"processes": num_processes, "parameters": learned, "calls": calls, "bytes": sent}
