@@ -352,6 +352,7 @@ class OwnValues(PPO):
 
 class OwnTimeOuts(PPO):
     def value_at_time_outs(self, extras: Any) -> torch.Tensor:
+        assert "log" in extras, "a rule may look at all that the environment says of a step"
         return extras["time_outs"] * 100.0
 
 
