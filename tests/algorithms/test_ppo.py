@@ -400,7 +400,7 @@ def test_a_second_action_forgets_what_was_read_of_the_first() -> None:
 
 def test_a_failure_while_values_are_computed_leaves_them_lacking() -> None:
     alg, env = build()
-    forward, calls = alg.critic.forward, list[int]()
+    forward, calls, transition = alg.critic.forward, list[int](), alg.transition
 
     def failing(*args: Any, **kwargs: Any) -> torch.Tensor:
         calls.append(1)
@@ -412,6 +412,7 @@ def test_a_failure_while_values_are_computed_leaves_them_lacking() -> None:
     with pytest.raises(torch.OutOfMemoryError):
         rollout(alg, env)
     assert alg.storage.values.abs().min() > 0
+    assert alg.transition is transition
 
 
 def test_a_copy_of_a_rollout_is_whole_and_holds_no_algorithm() -> None:
