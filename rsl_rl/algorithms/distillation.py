@@ -29,6 +29,7 @@ from rsl_rl.models.mlp_model import takes_samples_alone
 from rsl_rl.models.symmetric import make_symmetric
 from rsl_rl.modules import HiddenState, changed_state
 from rsl_rl.storage import RolloutStorage
+from rsl_rl.storage.mini_batches import Transition
 from rsl_rl.utils import check_choice, did_you_mean, takes_plain_options
 from rsl_rl.utils.ranges import Count, Limit, NonNegative
 
@@ -45,6 +46,8 @@ class Distillation(Algorithm):
     teacher: MLPModel
     storage: RolloutStorage
     gradient_step: GradientStep
+    _asked_later: tuple[Any, ...] | None = None
+    """Teacher, and what else has to be as it was for :meth:`judge` to be asked later."""
     parts_to_load = ("student", "teacher", "optimizer", "iteration")
     counters = ("num_updates",)
 
@@ -123,6 +126,9 @@ class Distillation(Algorithm):
         self.gradient_step = GradientStep(  # pyright: ignore[reportIncompatibleVariableOverride]
             self, {"student": parameters}, optimizers, self._world, max_bad_updates
         )
+        is_own = all(getattr(type(self), name) is getattr(Distillation, name) for name in ("act", "process_env_step"))
+        if is_own and takes_samples_alone(self.teacher):
+            self._asked_later = (self.teacher, RolloutStorage, Transition)
         self._first_hidden_state: HiddenState = None
         self.num_updates = 0
         """Updates made."""
@@ -135,12 +141,24 @@ class Distillation(Algorithm):
     @torch.no_grad()
     def act(self, obs: TensorDict) -> torch.Tensor:
         """Return the student's actions [N, A] for observation groups [N, ...], and ask the teacher."""
-        if self.storage.step == 0:
+        transition, storage = self.transition, self.storage
+        is_later = (self.teacher, type(storage), type(transition)) == self._asked_later
+        if is_later:
+            transition.clear()
+            transition.judge = self.judge
+            storage.num_parts = math.ceil(storage.num_transitions_per_env / self.gradient_length)
+        if storage.step == 0:
             self._first_hidden_state = self.student.get_hidden_state()
-        self.transition.observations = self.storage.record_observations(obs)
-        self.transition.actions = self.student(obs, stochastic_output=True)
-        self.transition.privileged_actions = self.teacher(obs)
-        return self.transition.actions
+        transition.observations = storage.record_observations(obs)
+        transition.actions = self.student(obs, stochastic_output=True)
+        if not is_later:
+            transition.privileged_actions = self.teacher(obs)
+        return transition.actions
+
+    @torch.no_grad()
+    def judge(self, steps: RolloutStorage.Transition) -> None:
+        """Let the teacher say what it would have done; a part of a rollout comes as one transition."""
+        steps.privileged_actions = self.teacher(steps.observations)
 
     def process_env_step(
         self, obs: TensorDict, rewards: torch.Tensor, dones: torch.Tensor, extras: Mapping[str, Any]

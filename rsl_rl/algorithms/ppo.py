@@ -171,8 +171,9 @@ class PPO(Algorithm):
             stepped_twice=twice,
         )
         is_own = all(getattr(type(self), name) is getattr(PPO, name) for name in _STEPWISE)
-        if is_own and takes_samples_alone(self.critic) and answers_by_parameters(self.actor):
+        if is_own and answers_by_parameters(self.actor):
             self._judged_later = (self.actor, self.critic, RolloutStorage, Transition, False)
+        self._values_later = takes_samples_alone(self.critic)
 
     def own_extensions(self) -> list[Extension]:
         """Return what a subclass adds to every update; asked once, before the first."""
@@ -183,7 +184,7 @@ class PPO(Algorithm):
         """Return sampled actions [N, A] for observation groups [N, ...], and keep what the update will need."""
         transition, has_own_rule = self.transition, "value_at_time_outs" in vars(self)
         now = (self.actor, self.critic, type(self.storage), type(transition), has_own_rule)
-        if now == self._judged_later:
+        if is_later := now == self._judged_later:
             # What only learning needs is computed for many steps at once, unless somebody asks for it before.
             transition.clear()
             transition.judge, self.storage.num_parts = self.judge, self.num_mini_batches
@@ -192,15 +193,17 @@ class PPO(Algorithm):
         transition.observations = self.storage.record_observations(obs)
         transition.actions = self.actor(obs, stochastic_output=True)
         transition.distribution_params = self.actor.output_distribution_params
-        if now != self._judged_later:
+        if not (is_later and self._values_later):
             transition.values = self.critic(obs)
+        if not is_later:
             transition.actions_log_prob = self.actor.get_output_log_prob(transition.actions)
         return transition.actions
 
     @torch.no_grad()
     def judge(self, steps: RolloutStorage.Transition) -> None:
-        """Fill in what a transition lacks of models without memory; a part of a rollout comes as one transition."""
-        steps.values = self.critic(steps.observations)
+        """Fill in what a transition lacks; a part of a rollout comes as one transition."""
+        if "values" not in vars(steps):
+            steps.values = self.critic(steps.observations)
         policy = self.actor._require_distribution().value_of(*steps.distribution_params)
         steps.actions_log_prob = policy.log_prob(steps.actions)
         if steps.time_outs is not None:
@@ -223,7 +226,7 @@ class PPO(Algorithm):
             if intrinsic_rewards is not None:
                 self.intrinsic_rewards, rewards = intrinsic_rewards, rewards + intrinsic_rewards
         if "time_outs" in extras:
-            if "values" not in vars(self.transition) and FINAL.isdisjoint(extras.keys()):  # to be computed later
+            if vars(self.transition).get("judge") and FINAL.isdisjoint(extras.keys()):  # to be computed later
                 self.transition.time_outs = torch.as_tensor(extras["time_outs"], device=self.device)
             else:
                 rewards = self.bootstrapped(rewards, extras)

@@ -66,24 +66,24 @@ class EmpiricalNormalization(nn.Module):
         """Merge samples [..., *shape] into the statistics; does nothing outside the training mode."""
         if not self.training:
             return
-        x = x.reshape(-1, *x.shape[x.ndim - self._mean.ndim + 1 :])
+        x = x.reshape(-1, *x.shape[x.ndim - self._mean.ndim + 1 :]).to(self._mean.dtype)
         batch_var, batch_mean = torch.var_mean(x, dim=0, unbiased=False, keepdim=True)
         batch_mean, batch_var, batch_count = current().pooled_moments(batch_mean, batch_var, x.shape[0])
+        rate = batch_count / (self.count + batch_count)
+        delta = batch_mean - self._mean
+        mean = torch.addcmul(self._mean, rate, delta)
+        spread = torch.addcmul(batch_var, 1 - rate, delta.square())
+        var = torch.addcmul(self._var, rate, spread - self._var)
         # Where learning has ended, or a sample is not finite or too large to square, the batch weighs nothing: a tensor
         # expression, since reading it would wait for the device. What is not finite, less itself, is NaN.
-        total = batch_var.sum() + batch_mean.sum()
+        total = var.sum()
         counts = total - total == 0
         if self.until is not None:
             counts = counts & (self.count < self.until)
-        batch_count = batch_count * counts
-        self.count += batch_count
-        rate = batch_count / self.count.clamp(min=1)
-        delta = batch_mean - self._mean
-        mean = self._mean + rate * delta
-        var = self._var + rate * (batch_var - self._var + delta * (batch_mean - mean))
-        self._mean.copy_(torch.where(counts, mean, self._mean))
-        self._var.copy_(torch.where(counts, var, self._var))
-        self._std.copy_(self._var.sqrt())
+        self.count += batch_count * counts
+        torch.where(counts, mean, self._mean, out=self._mean)
+        torch.where(counts, var, self._var, out=self._var)
+        torch.sqrt(self._var, out=self._std)
 
 
 class EmpiricalDiscountedVariationNormalization(nn.Module):
@@ -120,8 +120,8 @@ class EmpiricalDiscountedVariationNormalization(nn.Module):
             if self.discounted_sum is None or self.discounted_sum.shape != rew.shape:
                 self.discounted_sum = torch.zeros_like(rew)
             # A sum that was infinite once would stay so.
-            self.discounted_sum = torch.nan_to_num(self.discounted_sum * self.gamma + rew, posinf=0.0, neginf=0.0)
+            self.discounted_sum = torch.add(rew, self.discounted_sum, alpha=self.gamma).nan_to_num(posinf=0.0, neginf=0.0)
             self.emp_norm.update(self.discounted_sum)
         std = self.emp_norm._std
         # The first rewards of one environment have no spread; a number of shape [1] for a reward of shape [N].
-        return rew / torch.where(std > 0, std, 1.0)
+        return rew / (std + (std == 0))

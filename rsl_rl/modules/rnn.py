@@ -50,6 +50,8 @@ class RNN(nn.Module):
         check_weights(4 * hidden_dim * (input_size + hidden_dim * (2 * num_layers - 1)), f"The {type} {hidden_dim}")
         self.rnn = _TYPES[type.lower()](input_size, hidden_dim, num_layers=num_layers)  # type: ignore[call-arg]
         self.hidden_state: HiddenState = None
+        # Where layers are, it is: a plain 0.0 would be filled into a tensor at every step.
+        self.register_buffer("_zero", torch.zeros(()), persistent=False)
 
     def forward(
         self, input: torch.Tensor, masks: torch.Tensor | None = None, hidden_state: HiddenState = None
@@ -93,7 +95,7 @@ class RNN(nn.Module):
             return
         keep = (dones == 0).view(1, -1, 1)
         # Not a product: the state to forget may be NaN.
-        self.hidden_state = changed_state(self.hidden_state, lambda state: torch.where(keep, state, 0.0))
+        self.hidden_state = changed_state(self.hidden_state, lambda state: torch.where(keep, state, self._zero))
 
     def detach_hidden_state(self, dones: torch.Tensor | None = None) -> None:
         """Cut the gradient history of the hidden state where ``dones`` [N] is non-zero, or everywhere."""

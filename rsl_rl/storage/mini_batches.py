@@ -19,7 +19,7 @@ from tensordict import TensorDict
 from rsl_rl.core.trajectories import Trajectories
 from rsl_rl.modules import HiddenState, as_hidden_state
 
-JUDGED = ("values", "actions_log_prob")
+JUDGED = ("values", "actions_log_prob", "privileged_actions")
 """What a transition may lack until somebody asks for it."""
 
 
@@ -28,6 +28,7 @@ class Transition:
 
     values: torch.Tensor
     actions_log_prob: torch.Tensor
+    privileged_actions: torch.Tensor
 
     def __init__(self) -> None:
         self.clear()
@@ -41,7 +42,6 @@ class Transition:
         # None until the algorithm fills them, and where it has no use for them.
         self.observations: TensorDict = None  # type: ignore[assignment]
         self.actions: torch.Tensor = None  # type: ignore[assignment]
-        self.privileged_actions: torch.Tensor = None  # type: ignore[assignment]
         self.rewards: torch.Tensor = None  # type: ignore[assignment]
         self.dones: torch.Tensor = None  # type: ignore[assignment]
         self.time_outs: torch.Tensor | None = None

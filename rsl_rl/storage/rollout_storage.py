@@ -23,8 +23,6 @@ from rsl_rl.utils import check_choice, takes_plain_options
 
 # Copies are spread over the rollout without drawing from the random state: a prime, far from any number of steps.
 _STRIDE = 7919
-# What a rollout lacks until somebody asks for it, if its transitions did.
-_UNFINISHED = (*JUDGED, "rewards")
 
 
 class RolloutStorage:
@@ -42,6 +40,7 @@ class RolloutStorage:
     advantages: torch.Tensor
     privileged_actions: torch.Tensor
     _judge: Any
+    _lacking: list[str]
     num_parts: int = 1
     """In so many parts the transitions are filled in that lack something."""
 
@@ -86,12 +85,12 @@ class RolloutStorage:
 
         steps = (num_transitions_per_env, num_envs)
         action, number = ((*steps, *self.actions_shape), torch.float32), ((*steps, 1), torch.float32)
-        specs = {"actions": action, "rewards": number, "dones": ((*steps, 1), torch.uint8)}
+        specs = {"actions": action, "rewards": number}
+        specs |= {"dones": (number[0], torch.uint8), "_late_time_outs": (number[0], torch.bool)}
         if training_type == "distillation":
             specs["privileged_actions"] = action
         else:
             specs |= dict.fromkeys(("values", "actions_log_prob", "returns", "advantages"), number)
-            specs["_late_time_outs"] = ((*steps, 1), torch.bool)
         groups = {str(key): ((steps[0], *value.shape), _stored_type(value, image_dtype)) for key, value in obs.items()}
         every = {f"observation {key}": spec for key, spec in groups.items()} | specs
         learned = every.keys() - {"rewards", "dones", "_late_time_outs"}
@@ -106,7 +105,7 @@ class RolloutStorage:
         vars(self).update(self._buffers)
         self._make_slots()
         self._unjudged: list[int] = []
-        self._seen, self._judge = Transition(), None
+        self._seen, self._judge, self._lacking = Transition(), None, []
         self.left_out: torch.Tensor | None = None
         """Transitions that must not be learned from, [T, N], bool; None without any."""
         # Allocated at the first transition: their number and shapes belong to the distribution.
@@ -120,6 +119,7 @@ class RolloutStorage:
         computed = ("returns", "advantages", "_late_time_outs")
         views = {name: buffer for name, buffer in self._buffers.items() if name not in computed}
         steps = (self.num_transitions_per_env, self.num_envs)
+        self._judged = [name for name in JUDGED if name in views]
         self._slots = [each.to_dict() for each in TensorDict(views, batch_size=steps).unbind(0)]
 
     def record_observations(self, obs: TensorDict | Mapping[str, torch.Tensor]) -> TensorDict:
@@ -133,8 +133,8 @@ class RolloutStorage:
         if self.step >= self.num_transitions_per_env:
             raise self._overflow()
         slot = self._observation_slots[self.step]
-        for key, target in slot.items():
-            target.copy_(obs[key], non_blocking=True)  # type: ignore[arg-type] (a tensor)
+        groups = [obs[key] for key in slot.keys()]  # noqa: SIM118 (a TensorDict)
+        torch._foreach_copy_(list(slot.values()), groups, non_blocking=True)  # type: ignore[attr-defined]
         return slot
 
     def add_transition(self, transition: Transition) -> None:
@@ -143,8 +143,9 @@ class RolloutStorage:
         Args:
             transition: With observations, actions [N, A], rewards [N], dones [N]; values [N, 1], actions_log_prob [N],
                 distribution_params, each [N, ...], and hidden states before the step, or for distillation
-                privileged_actions [N, A]. It may lack values, log-probabilities, and the rewards that ``time_outs``
-                [N] add: its ``judge`` fills them in for many steps at once, as soon as somebody reads one of them.
+                privileged_actions [N, A]. It may lack values, log-probabilities, the teacher's actions, and the rewards
+                that ``time_outs`` [N] add: its ``judge`` fills them in for many steps at once, as soon as somebody
+                reads one of them.
 
         Raises:
             OverflowError: The rollout is full.
@@ -156,11 +157,12 @@ class RolloutStorage:
             self.record_observations(observations)
         del self._unjudged[bisect.bisect_left(self._unjudged, self.step) :]  # if a program has set the step back
         judge = getattr(transition, "judge", None)
-        waits = judge is not None and self._judge in (None, judge) and vars(transition).keys().isdisjoint(JUDGED)
+        lacks = [] if judge is None else [name for name in self._judged if name not in vars(transition)]
+        waits = bool(lacks) and self._judge in (None, judge) and self._lacking in ([], lacks)
         if judge is not None and not waits:
             transition.complete()
         for name, slot in self._slots[self.step].items():
-            if waits and name in JUDGED:
+            if waits and name in lacks:
                 continue
             value = getattr(transition, name)
             if name == "dones":
@@ -172,8 +174,8 @@ class RolloutStorage:
             if transition.time_outs is not None:
                 self._late_time_outs[self.step].copy_(transition.time_outs.view(-1, 1))
             self._unjudged.append(self.step)
-            self._judge = judge
-            for name in _UNFINISHED:
+            self._judge, self._lacking = judge, lacks
+            for name in (*lacks, "rewards"):
                 vars(self).pop(name, None)
         if self.distribution_params is None and transition.distribution_params is not None:
             self.distribution_params = self._allocate_like(transition.distribution_params)
@@ -186,9 +188,11 @@ class RolloutStorage:
     @torch.no_grad()
     def __getattr__(self, name: str) -> Any:
         """Complete what is lacking; what was set in the meantime stays as it is."""
-        if name not in _UNFINISHED or not vars(self).get("_unjudged"):
+        unfinished = (*vars(self).get("_lacking", ()), "rewards")
+        if name not in unfinished or not vars(self).get("_unjudged"):
             raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
         steps, buffers, seen = self._unjudged, self._buffers, self._seen
+        known = [each for each in self._judged if each not in unfinished]
         longest = -(-self.num_transitions_per_env // self.num_parts)
         while steps:
             consecutive = next((i for i in range(1, len(steps)) if steps[i] != steps[0] + i), len(steps))
@@ -196,20 +200,21 @@ class RolloutStorage:
             seen.observations, seen.actions = self.observations[part].flatten(0, 1), self.actions[part].flatten(0, 1)
             seen.distribution_params = tuple(param[part].flatten(0, 1) for param in self.distribution_params or ())
             seen.rewards, seen.time_outs = buffers["rewards"][part].flatten(), self._late_time_outs[part].flatten()
+            vars(seen).update({each: buffers[each][part].flatten(0, 1) for each in known})
             self._judge(seen)
-            for each in _UNFINISHED:
-                buffers[each][part].copy_(getattr(seen, each).view(-1, self.num_envs, 1))
+            for each in unfinished:
+                buffers[each][part].copy_(getattr(seen, each).view_as(buffers[each][part]))
             self._late_time_outs[part].zero_()
             del steps[: part.stop - part.start]
             seen.clear()
-        self._judge = None
-        vars(self).update({each: buffers[each] for each in _UNFINISHED if each not in vars(self)})
+        self._judge, self._lacking = None, []
+        vars(self).update({each: buffers[each] for each in unfinished if each not in vars(self)})
         return vars(self)[name]
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a copy holds: all of a rollout, and nothing of an algorithm."""
         if self._unjudged:
-            self.values  # noqa: B018 (completes)
+            self.rewards  # noqa: B018 (completes)
         return {name: value for name, value in vars(self).items() if name not in ("_slots", "_observation_slots")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -261,8 +266,8 @@ class RolloutStorage:
         """Start a new rollout in the same buffers."""
         self.step = 0
         if self._unjudged:
-            self._unjudged, self._judge = [], None
-            vars(self).update({name: self._buffers[name] for name in _UNFINISHED})
+            vars(self).update({name: self._buffers[name] for name in (*self._lacking, "rewards")})
+            self._unjudged, self._judge, self._lacking = [], None, []
             self._late_time_outs.zero_()
         self.left_out = None
 
