@@ -46,6 +46,7 @@ def construct_algorithm(obs: TensorDict, env: VecEnv, cfg: dict[str, Any], devic
         alg.__class__ = type(type(alg).__name__, (type(alg), Algorithm), own)
         alg._initial_numbers = alg._numbers()
     alg.choose_engine(cfg.get("fast_path", "auto"), cfg.get("torch_compile_mode"))
+    alg.choose_acting(cfg.get("fast_path", "auto"), _type_of(cfg.get("acting_dtype")))
     return alg
 
 
@@ -104,10 +105,13 @@ def build_storage(
     training_type: str, obs: TensorDict, env: VecEnv, cfg: Mapping[str, Any], device: str
 ) -> RolloutStorage:
     """Return the rollout of a runner's configuration; MemoryError says what takes the memory and what helps."""
-    dtype = cfg.get("storage_dtype")
-    image_dtype = None if dtype is None else getattr(torch, dtype)
+    image_dtype = _type_of(cfg.get("storage_dtype"))
     shape = [env.num_actions]
     return RolloutStorage(training_type, env.num_envs, cfg["num_steps_per_env"], obs, shape, device, image_dtype)
+
+
+def _type_of(name: str | None) -> torch.dtype | None:
+    return None if name is None else getattr(torch, name)
 
 
 def build_models(

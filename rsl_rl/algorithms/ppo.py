@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 import torch
 from tensordict import TensorDict
+from torch import nn
 from torch.nn import functional
 
 from rsl_rl.algorithms.algorithm import Algorithm, Metrics
@@ -178,6 +179,10 @@ class PPO(Algorithm):
     def own_extensions(self) -> list[Extension]:
         """Return what a subclass adds to every update; asked once, before the first."""
         return []
+
+    def asked_every_step(self) -> list[nn.Module]:  # noqa: D102
+        is_asked_later = self._judged_later is not None and self._values_later
+        return [self.actor] if is_asked_later else [self.actor, self.critic]
 
     @torch.no_grad()
     def act(self, obs: TensorDict) -> torch.Tensor:

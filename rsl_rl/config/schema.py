@@ -138,13 +138,16 @@ class RunnerConfig:
     torch_compile_mode: Literal["default", "max-autotune-no-cudagraphs"] | None = None
     """Compile the update with this mode of torch.compile."""
     fast_path: Literal["auto", "off", "graph"] = "auto"
-    """auto: on the CPU, large mini-batches are taken in pieces that fit into the cache; on a GPU, mini-batch steps of
-    feed-forward models are replayed as CUDA graphs if these give the same and are faster. off: neither. graph: auto,
-    but not timed (not run on a GPU yet)."""
+    """auto: on the CPU, large mini-batches are taken in pieces that fit into the cache; on a GPU, steps of the policy
+    and mini-batch steps of feed-forward models are replayed as CUDA graphs if these give the same and are faster. off:
+    neither. graph: auto, but not timed (not run on a GPU yet)."""
     matmul_precision: Literal["highest", "high", "medium"] | None = None
     """Precision of products of float32 matrices in the whole process, see torch.set_float32_matmul_precision: with high
     a GPU rounds their factors to TF32. None leaves torch's own, the highest."""
-    storage_dtype: Literal["float16"] | None = None
+    acting_dtype: Literal["bfloat16"] | None = None
+    """Type in which layers compute while the policy acts in training; None for that of their parameters. What it does
+    then, not what it learns from, is coarser."""
+    storage_dtype: Literal["float16", "bfloat16"] | None = None
     """Type in which the rollout keeps images of floating-point numbers; None for their own. Others keep theirs."""
     anneal: dict[str, float] = field(default_factory=dict)
     """Numbers of the algorithm, such as entropy_coef, and what they are in the last iteration; up to then they change

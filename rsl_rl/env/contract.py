@@ -155,13 +155,26 @@ class Contract:
             obs = self._converted(obs)
         elif obs.device != self._device:
             # To the host it has to wait. Else tensordict would wait on some devices, with nothing to copy, too.
-            obs = obs.to(self._device, non_blocking=torch.device(self._device).type != "cpu")
+            obs = obs.to(self._device, non_blocking=self._device.type != "cpu")
         if "final_obs" in extras or "terminal" in extras:
             # Checked here in every such step: the finished environments differ in number.
             extras = self._with_final_observations(extras)
+        if not rewards.device == dones.device == self._device:
+            rewards, dones, extras = self._moved(rewards, dones, extras)
         # What is watched and logged is what is stored: float32.
-        rewards = rewards.to(self._device, torch.float32).flatten()
-        return StepOutcome(obs, rewards, dones.to(self._device).flatten(), extras)
+        return StepOutcome(obs, rewards.to(torch.float32).flatten(), dones.flatten(), extras)
+
+    def _moved(self, rewards: torch.Tensor, dones: torch.Tensor, extras: Mapping[str, Any]) -> tuple[Any, Any, Any]:
+        if "time_outs" in extras:
+            extras = {**extras, "time_outs": self._placed(extras["time_outs"])}
+        return self._placed(rewards), self._placed(dones), extras
+
+    def _placed(self, value: torch.Tensor, dtype: torch.dtype | None = None) -> torch.Tensor:
+        """Return a tensor on the device. From the host to a GPU through pinned memory, for which nobody waits."""
+        if value.device.type == "cpu" and self._device.type == "cuda":
+            # torch uses the pinned block again only when the copy has been made.
+            value = value.to(dtype or value.dtype).pin_memory()
+        return value.to(self._device, dtype, non_blocking=self._device.type != "cpu")
 
     def _four(self, returned: Any) -> tuple[Any, Any, Any, Any]:
         try:
@@ -240,7 +253,7 @@ class Contract:
     def _converted(self, obs: TensorDictBase) -> TensorDict:
         """Return the groups as the first observations had them, on the device."""
         groups = {
-            name: obs.get(name).to(self._device, dtype)  # type: ignore[union-attr] (a tensor)
+            name: self._placed(obs.get(name), dtype)  # type: ignore[arg-type] (a tensor)
             if name in obs.keys()  # noqa: SIM118 (a TensorDict)
             else torch.zeros(shape, dtype=dtype, device=self._device)
             for name, (shape, dtype) in self._specs.items()
@@ -259,7 +272,7 @@ class Contract:
         return extras
 
     def _fitting(self, groups: Any, rows: int, place: str) -> Any:
-        """Return last observations, [rows, ...] by group, in the types of the groups."""
+        """Return last observations, [rows, ...] by group, as the groups are: on the device, in their types."""
         changed: dict[str, torch.Tensor] = {}
         for name, value in groups.items():
             if name not in self._specs or not isinstance(value, torch.Tensor):
@@ -268,8 +281,8 @@ class Contract:
             if value.shape != (rows, *shape[1:]):
                 found = f"returned {place}['{name}'] as {described(value)}"
                 raise breach(self._env, "step", found, f"Expected {[rows, *shape[1:]]}: as the group, a row for each.")
-            if value.dtype != dtype:
-                changed[name] = value.to(dtype)
+            if value.dtype != dtype or value.device != self._device:
+                changed[name] = self._placed(value, dtype)
         return {**groups, **changed} if changed else groups
 
     def _say(self, group: str, text: str) -> None:

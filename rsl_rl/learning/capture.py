@@ -10,7 +10,7 @@ import statistics
 import time
 import warnings
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from tensordict import TensorDict
@@ -19,10 +19,44 @@ from rsl_rl.learning.engines import Batch, Options
 
 # The graph's calls of a shape, of which the last one captures: before that optimizers allocate their state, and
 # libraries choose their kernels.
-_WARM_UP = 3
+WARM_UP = 3
 # So many steps of each kind are timed before the faster one is kept.
 _TIMED = 8
+Result = TypeVar("Result")
 _put = torch._foreach_copy_  # type: ignore[attr-defined]
+
+
+class Trial:
+    """Chooses between a function and its replay: the latter stays if it is possible, gives the same and is faster."""
+
+    def __init__(self, what: str, clock: Callable[[], float] | None = None) -> None:
+        """Begin with the replay; ``clock`` waits for the device and gives the time in seconds, None to time nothing."""
+        self._what, self._clock = what, clock
+        self._seconds: dict[bool, list[float]] = {True: [], False: []}
+        """What the calls took that were timed, by whether they were replayed."""
+        self.is_replayed = True
+        """Whether the replay is to be used, or still to be tried."""
+
+    def __call__(self, replay: Callable[[], Result], eager: Callable[[], Result]) -> Result:
+        """Call one of the two: while they are timed, in turns, then the faster one, which is said."""
+        if self._clock is None:
+            return replay()
+        is_replayed = len(self._seconds[True]) <= len(self._seconds[False])
+        start = self._clock()
+        result = replay() if is_replayed else eager()
+        self._seconds[is_replayed].append(self._clock() - start)
+        if len(self._seconds[False]) == _TIMED:
+            replayed, plain = (1e3 * statistics.median(self._seconds[kind]) for kind in (True, False))
+            self.is_replayed, self._clock = replayed < plain, None
+            way = "is replayed as a CUDA graph" if self.is_replayed else "stays eager"
+            print(f"The {self._what} {way}: {replayed:.2f} ms as a graph, {plain:.2f} ms without.", flush=True)
+        return result
+
+    def failed(self, error: Exception) -> None:
+        """Give the replay up, and say why."""
+        self.is_replayed = False
+        reason = f"{type(error).__name__}: {''.join(str(error).strip().splitlines()[:1])}"
+        warnings.warn(f"The {self._what} cannot be captured as a graph and stays eager. {reason}", stacklevel=5)
 
 
 class CapturedStep:
@@ -49,10 +83,8 @@ class CapturedStep:
             graph: Makes a captured function, called as ``graph(function, warmup=...)``.
             clock: Waits for the device and gives the time in seconds, to choose the faster way; None to replay anyway.
         """
-        self._step, self._state, self._options, self._graph, self._clock = step, state, options, graph, clock
-        self._seconds: dict[bool, list[float]] = {True: [], False: []}
-        """What the steps took that were timed, by whether they were replayed."""
-        self._is_possible = True
+        self._step, self._state, self._options, self._graph = step, state, options, graph
+        self._trial = Trial("mini-batch step", clock)
         self._key: Hashable = None
         self._addresses: list[int] | None = None
         self._replays: dict[Hashable, tuple[Any, Iterator[int]]] = {}
@@ -66,39 +98,24 @@ class CapturedStep:
 
     def __call__(self, batch: Batch) -> torch.Tensor:
         """Make a step; its mini-batch may lie anywhere. Returns its row of numbers."""
-        if not self._is_possible:
+        if not self._trial.is_replayed:
             return self._step(batch)
         tensors = _named_tensors(batch)
         shapes = tuple((name, value.shape, value.dtype) for name, value in tensors.items())
         if shapes not in self._replays:
-            graph = self._graph(lambda **tensors: self._step(_as_batch(tensors)), warmup=_WARM_UP)
+            graph = self._graph(lambda **tensors: self._step(_as_batch(tensors)), warmup=WARM_UP)
             self._replays[shapes] = graph, itertools.count(1)
         replay, calls = self._replays[shapes]
         call = next(calls)
         with self._options.as_tensors():
-            if call == _WARM_UP:
+            if call == WARM_UP:
                 return self._prove(batch, replay, tensors)
-            if self._clock is not None and call > _WARM_UP:
-                return self._timed(batch, replay, tensors, self._clock)
-            return replay(**tensors)
+            if call < WARM_UP:
+                return replay(**tensors)
+            return self._trial(lambda: replay(**tensors), lambda: self._step(batch))
 
     def _current_addresses(self) -> list[int]:
         return [tensor.data_ptr() for tensor in self._state()]
-
-    def _timed(
-        self, batch: Batch, replay: Any, tensors: Mapping[str, torch.Tensor], clock: Callable[[], float]
-    ) -> torch.Tensor:
-        """Make a step in either way, in turns; keep the faster one after some of each, and say so."""
-        is_replayed = len(self._seconds[True]) <= len(self._seconds[False])
-        start = clock()
-        row = replay(**tensors) if is_replayed else self._step(batch)
-        self._seconds[is_replayed].append(clock() - start)
-        if len(self._seconds[False]) == _TIMED:
-            replayed, eager = (1e3 * statistics.median(self._seconds[kind]) for kind in (True, False))
-            self._is_possible, self._clock = replayed < eager, None
-            way = "are replayed as a CUDA graph" if self._is_possible else "stay eager"
-            print(f"Mini-batches {way}: {replayed:.2f} ms as a graph, {eager:.2f} ms without.", flush=True)
-        return row
 
     def _prove(self, batch: Batch, replay: Any, tensors: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """Capture, and compare the first replay with the eager step; return the row of the latter."""
@@ -118,9 +135,7 @@ class CapturedStep:
                 raise ValueError("The replay gives other numbers than the step itself.")
             self._addresses = self._current_addresses()
         except Exception as error:  # whatever it is, the step can be made without
-            self._is_possible = False
-            reason = f"{type(error).__name__}: {''.join(str(error).strip().splitlines()[:1])}"
-            warnings.warn(f"The mini-batch step cannot be captured as a graph and stays eager. {reason}", stacklevel=4)
+            self._trial.failed(error)
         _put(state, after)
         return row
 

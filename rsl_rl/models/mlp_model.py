@@ -250,17 +250,18 @@ def takes_samples_alone(model: nn.Module) -> bool:
 
     What models of a program do in a forward pass is not known.
     """
-    remembers = not isinstance(model, MLPModel) or model.is_recurrent or not _is_ours(model)
+    remembers = not isinstance(model, MLPModel) or model.is_recurrent or not is_of_this_library(model)
     return not remembers and not any(isinstance(module, MIXING_SAMPLES) for module in model.modules())
 
 
-def _is_ours(value: Any) -> bool:
+def is_of_this_library(value: Any) -> bool:
+    """Return whether an object's class is one of this library."""
     return type(value).__module__.startswith("rsl_rl.")
 
 
 def answers_by_parameters(model: nn.Module) -> bool:
     """Return whether the distribution of a model's actions is known from its parameters alone."""
-    return isinstance(model, MLPModel) and not model._answers_itself and _is_ours(model.distribution)
+    return isinstance(model, MLPModel) and not model._answers_itself and is_of_this_library(model.distribution)
 
 
 def answering(model: nn.Module) -> Any:

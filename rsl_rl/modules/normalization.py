@@ -120,7 +120,8 @@ class EmpiricalDiscountedVariationNormalization(nn.Module):
             if self.discounted_sum is None or self.discounted_sum.shape != rew.shape:
                 self.discounted_sum = torch.zeros_like(rew)
             # A sum that was infinite once would stay so.
-            self.discounted_sum = torch.add(rew, self.discounted_sum, alpha=self.gamma).nan_to_num(posinf=0.0, neginf=0.0)
+            discounted_sum = torch.add(rew, self.discounted_sum, alpha=self.gamma)
+            self.discounted_sum = discounted_sum.nan_to_num(posinf=0.0, neginf=0.0)
             self.emp_norm.update(self.discounted_sum)
         std = self.emp_norm._std
         # The first rewards of one environment have no spread; a number of shape [1] for a reward of shape [N].

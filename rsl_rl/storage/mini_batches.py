@@ -26,27 +26,29 @@ JUDGED = ("values", "actions_log_prob", "privileged_actions")
 class Transition:
     """One step of all environments, filled by the algorithm and copied by :meth:`add_transition`."""
 
+    # None until the algorithm fills them, and where it has no use for them.
+    observations: TensorDict
+    actions: torch.Tensor
+    rewards: torch.Tensor
+    dones: torch.Tensor
+    time_outs: torch.Tensor | None
+    distribution_params: tuple[torch.Tensor, ...]
+    hidden_states: tuple[HiddenState, HiddenState]
     values: torch.Tensor
     actions_log_prob: torch.Tensor
     privileged_actions: torch.Tensor
+    judge: Callable[[Transition], None] | None
+    """Fills in what the transition lacks; None where it lacks nothing."""
 
     def __init__(self) -> None:
         self.clear()
 
     def clear(self) -> None:
         """Forget everything."""
-        self.judge: Callable[[Transition], None] | None = None
-        """Fills in what the transition lacks; None where it lacks nothing."""
         for name in JUDGED:
             vars(self).pop(name, None)
-        # None until the algorithm fills them, and where it has no use for them.
-        self.observations: TensorDict = None  # type: ignore[assignment]
-        self.actions: torch.Tensor = None  # type: ignore[assignment]
-        self.rewards: torch.Tensor = None  # type: ignore[assignment]
-        self.dones: torch.Tensor = None  # type: ignore[assignment]
-        self.time_outs: torch.Tensor | None = None
-        self.distribution_params: tuple[torch.Tensor, ...] = None  # type: ignore[assignment]
-        self.hidden_states: tuple[HiddenState, HiddenState] = (None, None)
+        self.observations = self.actions = self.rewards = self.dones = self.distribution_params = None  # type: ignore[assignment]
+        self.judge, self.time_outs, self.hidden_states = None, None, (None, None)
 
     def complete(self) -> None:
         """Have filled in what is lacking; what was set in the meantime stays as it is."""

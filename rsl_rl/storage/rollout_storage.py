@@ -125,10 +125,7 @@ class RolloutStorage:
     def record_observations(self, obs: TensorDict | Mapping[str, torch.Tensor]) -> TensorDict:
         """Copy the observation groups of the current step, each [N, ...], into the rollout, and return the copy.
 
-        Called when the action is chosen: the environment may overwrite its buffers while it steps.
-
-        Raises:
-            OverflowError: The rollout is full.
+        When the action is chosen: the environment may overwrite its buffers while it steps. OverflowError without room.
         """
         if self.step >= self.num_transitions_per_env:
             raise self._overflow()
@@ -320,15 +317,15 @@ class RolloutStorage:
 
     def _save_hidden_states(self, hidden_states: tuple[HiddenState, HiddenState]) -> None:
         """Copy the hidden states before the current step; None, before the first step of all, stands for zeros."""
-        saved = []
-        for buffers, state in zip((self.saved_hidden_state_a, self.saved_hidden_state_c), hidden_states, strict=True):
+        targets, values = [], []
+        for name, state in zip(("saved_hidden_state_a", "saved_hidden_state_c"), hidden_states, strict=True):
             parts = state if isinstance(state, tuple) or state is None else (state,)
-            if buffers is None and parts is not None:
-                buffers = self._allocate_like(parts)
-            for index, target in enumerate(buffers or ()):
-                target[self.step] = 0.0 if parts is None else parts[index]
-            saved.append(buffers)
-        self.saved_hidden_state_a, self.saved_hidden_state_c = saved
+            if getattr(self, name) is None and parts is not None:
+                setattr(self, name, self._allocate_like(parts))
+            slots = [buffer[self.step] for buffer in getattr(self, name) or ()]
+            targets += slots
+            values += parts or [torch.zeros_like(slot) for slot in slots]
+        torch._foreach_copy_(targets, values)  # type: ignore[attr-defined]
 
     def _overflow(self) -> OverflowError:
         return OverflowError(

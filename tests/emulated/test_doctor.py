@@ -35,7 +35,7 @@ def test_every_step_is_rehearsed(tmp_path: Path) -> None:
     }
     assert list(document["speed"]) == ["eager", "graph"]
     assert all(float(row["learn ms"]) > 0 for row in document["speed"].values())
-    assert "11 of 11 checks passed." in result.stdout
+    assert "12 of 12 checks passed." in result.stdout
     assert "| eager " in result.stdout
 
 
@@ -60,7 +60,7 @@ def test_what_is_wrong_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "processes", lambda number, device: "left out")
     found = {check.name: check for check in checks.checks(device)}
     failed = [name for name, check in found.items() if check.status == "failed"]
-    assert failed == ["gaussian", "waits, gaussian", "CUDA graphs"]
+    assert failed == ["gaussian", "waits, gaussian", "waits, environment on the host", "CUDA graphs"]
     assert "actions differ from those of the CPU by" in found["gaussian"].text
     assert "the host waits" in found["waits, gaussian"].text
     assert "The replay gives other numbers" in found["CUDA graphs"].text

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_leaves, tree_map
 
 WAITING = ("_local_scalar_dense", "nonzero", "masked_select", "_unique2", "is_nonzero", "equal")
 """Operations that make the host wait for the device."""
@@ -45,14 +45,14 @@ class Recording(TorchDispatchMode):
 class Graphs:
     """Makes graphs that are called like tensordict's ``CudaGraphModule``."""
 
-    def __init__(self, change: Callable[[torch.Tensor], Any] = lambda row: None) -> None:
+    def __init__(self, change: Callable[[torch.Tensor], Any] = lambda first: None) -> None:
         self.captures = self.replays = 0
         self._change = change
 
-    def __call__(self, function: Callable[..., torch.Tensor], warmup: int) -> Callable[..., torch.Tensor]:
+    def __call__(self, function: Callable[..., Any], warmup: int) -> Callable[..., Any]:
         state: dict[str, Any] = {"calls": 0}
 
-        def call(**tensors: torch.Tensor) -> torch.Tensor:
+        def call(**tensors: torch.Tensor) -> Any:
             state["calls"] += 1
             if state["calls"] < warmup:
                 return function(**{name: tensor.clone() for name, tensor in tensors.items()})
@@ -60,13 +60,13 @@ class Graphs:
                 self.captures += 1
                 state["inputs"] = {name: tensor.clone() for name, tensor in tensors.items()}
                 with Recording() as state["recording"]:
-                    state["row"] = function(**state["inputs"])
-                return state["row"].clone()
+                    state["results"] = function(**state["inputs"])
+                return tree_map(torch.clone, state["results"])
             self.replays += 1
             for name, tensor in tensors.items():
                 state["inputs"][name].copy_(tensor)
             state["recording"].replay()
-            self._change(state["row"])
-            return state["row"].clone()
+            self._change(tree_leaves(state["results"])[0])
+            return tree_map(torch.clone, state["results"])
 
         return call

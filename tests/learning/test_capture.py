@@ -145,6 +145,6 @@ def test_the_faster_way_is_kept_and_said(
     # 32 mini-batches: 2 eager, 1 captured and replayed once, 8 of each kind in turns, and 13 in the way that was kept.
     assert graphs.captures == 1
     assert graphs.replays == 1 + 8 + (13 if is_kept else 0)
-    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Mini-batches")]
-    way = "are replayed as a CUDA graph" if is_kept else "stay eager"
-    assert said == [f"Mini-batches {way}: {1e3 * seconds_of_replay:.2f} ms as a graph, 1000.00 ms without."]
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("The mini-batch step")]
+    way = "is replayed as a CUDA graph" if is_kept else "stays eager"
+    assert said == [f"The mini-batch step {way}: {1e3 * seconds_of_replay:.2f} ms as a graph, 1000.00 ms without."]

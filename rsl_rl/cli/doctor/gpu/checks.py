@@ -24,6 +24,7 @@ from rsl_rl.cli.doctor.gpu.kinds import KINDS, OPTIMIZERS, made
 from rsl_rl.cli.doctor.system import Check
 from rsl_rl.cli.own_process import own_environment
 from rsl_rl.distributed.start import LAUNCHER
+from rsl_rl.learning.acting import Acting
 from rsl_rl.modules import changed_state
 from rsl_rl.storage.memory import readable
 from rsl_rl.telemetry.console import SilentConsole
@@ -65,6 +66,7 @@ def checks(device: Device) -> Iterator[Check]:
     for kind in device.kinds:
         if kind in KINDS and kind != "recover":  # It has to look for what is not finite.
             yield _tried(f"waits, {kind}", lambda kind=kind: waits(kind, device))
+    yield _tried("waits, environment on the host", lambda: waits("gaussian", device, "cpu"))
     for name, check in (("CUDA graphs", graphs), ("checkpoints", checkpoints), ("memory", memory)):
         yield _tried(name, lambda check=check: check(device))
     for number in device.numbers_of_processes:
@@ -140,9 +142,9 @@ def _moved(batch: Any, device: str) -> Any:
     return replace(batch.map(lambda tensor: tensor.to(device)), hidden_states=states)
 
 
-def waits(kind: str, device: Device) -> str:
-    """Let steps and mini-batches fail where the host waits for the device."""
-    runner = made(kind, device.name)
+def waits(kind: str, device: Device, env_device: str | None = None) -> str:
+    """Let steps and mini-batches fail where the host waits for the device; it may wait for actions that it needs."""
+    runner = made(kind, device.name, env_device=env_device)
     runner.learn(2)  # The first mini-batches allocate.
     alg, log, step = runner.alg, runner.logger, runner.alg.gradient_step
 
@@ -155,6 +157,7 @@ def waits(kind: str, device: Device) -> str:
 
     alg.act, alg.process_env_step = watched(alg.act), watched(alg.process_env_step)
     log.process_env_step = watched(log.process_env_step)
+    runner._contract.check = watched(runner._contract.check)
     begin = step.begin
     step.begin = lambda *args, **kwargs: watched(begin(*args, **kwargs))
     runner.learn(1)
@@ -162,24 +165,27 @@ def waits(kind: str, device: Device) -> str:
 
 
 def graphs(device: Device) -> str:
-    """Learn with steps that are replayed as CUDA graphs, and without."""
-    runners = [made("gaussian", device.name), made("gaussian", device.name)]
-    runners[0].alg.gradient_step.capture(device.graph)
-    runners[1].alg.choose_engine("off", None)
-    runners[1].alg.gradient_step._captured = None
-    with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("always")
-        for runner in runners:
-            torch.manual_seed(0)
-            runner.learn(5)
-    refused = [str(warning.message) for warning in said if "captured" in str(warning.message)]
-    if refused:
-        raise ValueError(refused[0])
-    replayed, eager = ([value.cpu() for value in runner.alg.actor.state_dict().values()] for runner in runners)
-    error = _error([each.float() for each in replayed], [each.float() for each in eager])
-    if not error <= 1e-2:
-        raise ValueError(f"parameters differ by {error:.1e} of the largest from those of eager steps")
-    return f"replayed steps learn what eager ones learn, but for {error:.0e} of the largest"
+    """Act and learn with steps that are replayed as CUDA graphs, and without."""
+    errors = []
+    for kind in ("gaussian", "gru"):
+        runners = [made(kind, device.name), made(kind, device.name, fast_path="off")]
+        alg = runners[0].alg
+        alg.gradient_step.capture(device.graph)
+        for model in alg.asked_every_step():
+            Acting(model, alg.storage).capture(device.graph)
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            for runner in runners:
+                torch.manual_seed(0)
+                runner.learn(5)
+        refused = [str(warning.message) for warning in said if "captured" in str(warning.message)]
+        if refused:
+            raise ValueError(refused[0])
+        replayed, eager = ([value.cpu() for value in runner.alg.actor.state_dict().values()] for runner in runners)
+        errors.append(_error([each.float() for each in replayed], [each.float() for each in eager]))
+        if not errors[-1] <= 1e-2:
+            raise ValueError(f"parameters differ by {errors[-1]:.1e} of the largest from those of eager steps ({kind})")
+    return f"replayed steps act and learn as eager ones do, but for {max(errors):.0e} of the largest"
 
 
 def checkpoints(device: Device) -> str:

@@ -145,12 +145,17 @@ OPTIMIZERS: dict[str, Callable[[], dict[str, Any]]] = {
 """Kinds that differ from the first in nothing but the optimizer."""
 
 
-def made(kind: str, device: str, num_envs: int = 8, log_dir: str | None = None) -> Any:
-    """Return a quiet runner for a kind, with :class:`Spot`; a distillation with a teacher that knows nothing."""
+def made(
+    kind: str, device: str, num_envs: int = 8, log_dir: str | None = None, env_device: str | None = None, **top: Any
+) -> Any:
+    """Return a quiet runner for a kind, with :class:`Spot`; a distillation with a teacher that knows nothing.
+
+    The environment lives on the same device unless another is given; ``top`` are keys of the configuration.
+    """
     torch.manual_seed(0)
-    cfg = (KINDS | OPTIMIZERS)[kind]()
+    cfg = (KINDS | OPTIMIZERS)[kind]() | top
     runner_class = DistillationRunner if "student" in cfg else OnPolicyRunner
-    runner: Any = runner_class(Spot(num_envs, device), cfg, log_dir=log_dir, device=device)
+    runner: Any = runner_class(Spot(num_envs, env_device or device), cfg, log_dir=log_dir, device=device)
     runner.logger.console = SilentConsole()
     if "student" in cfg:
         runner.alg.teacher_loaded = True

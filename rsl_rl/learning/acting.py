@@ -1,0 +1,126 @@
+# Copyright (c) 2026, The RSL-RL Independent Authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""What makes a model fast that is asked at every environment step: CUDA graphs, and bfloat16 where the user asks."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Callable, Hashable, Iterator
+from typing import Any
+
+import torch
+from tensordict.nn import CudaGraphModule
+
+from rsl_rl.learning.capture import WARM_UP, Trial
+from rsl_rl.learning.engines import layers_of
+from rsl_rl.models.mlp_model import MLPModel, Observations, is_of_this_library
+from rsl_rl.modules import HiddenState, as_hidden_state
+from rsl_rl.storage import RolloutStorage
+from rsl_rl.utils.samples import MIXING_SAMPLES
+
+
+class Acting:
+    """Takes the place of a model's ``head_output`` while the model acts in training; learning asks the model itself.
+
+    What the model computes at a step is a function of observations and hidden state. Its first replay is compared with
+    that function, as in :class:`rsl_rl.learning.capture.CapturedStep`.
+    """
+
+    def __init__(self, model: MLPModel, storage: RolloutStorage, dtype: torch.dtype | None = None) -> None:
+        """Set up, without graphs.
+
+        Args:
+            model: The model; it acts for all N environments of the storage at once.
+            storage: The rollout. Between two of them the model is looked at anew.
+            dtype: Type in which layers compute that torch's autocast knows; None for that of the parameters.
+        """
+        self._model, self._storage, self._dtype = model, storage, dtype
+        vars(model).pop("head_output", None)  # another of these
+        self._head_output = model.head_output
+        self._make: Callable[..., Any] | None = None
+        self._trial = Trial("step of the policy")
+        self._held: Hashable = None
+        self._last_step = 0
+        self._replays: dict[Hashable, tuple[Any, Iterator[int]]] = {}
+        """Graphs by the shapes of their inputs, each with the number of its next call."""
+        model.head_output = self  # type: ignore[method-assign, assignment]
+
+    def capture(self, graph: Callable[..., Any] = CudaGraphModule, clock: Callable[[], float] | None = None) -> None:
+        """Replay steps as CUDA graphs, with a clock only if that is faster. Models of a program act as they are."""
+        mixes_samples = any(isinstance(module, MIXING_SAMPLES) for module in self._model.modules())
+        if is_of_this_library(self._model) and not mixes_samples:
+            self._make, self._trial = graph, Trial("step of the policy", clock)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies of the model act as they are."""
+        return getattr, (self._model, "head_output")
+
+    def __call__(
+        self, obs: Observations, masks: torch.Tensor | None = None, hidden_state: HiddenState = None
+    ) -> torch.Tensor:
+        """Return what :meth:`MLPModel.head_output` does."""
+        if masks is not None or torch.is_grad_enabled() or not self._model.training:
+            return self._head_output(obs, masks, hidden_state)
+        tensors = {f"group {name}": obs[name] for name in self._model.obs_group_specs}
+        first = next(iter(tensors.values()))
+        if len(first) != self._storage.num_envs or torch.is_autocast_enabled(first.device.type):
+            return self._head_output(obs, masks, hidden_state)
+        state = self._model.get_hidden_state()
+        parts = state if isinstance(state, tuple) else [state]
+        tensors |= {f"state {index}": part for index, part in enumerate(parts) if part is not None}
+        output, *parts = self._in_either_way(tensors)
+        self._model.reset(None, as_hidden_state(parts))
+        return output
+
+    def _step(self, **tensors: torch.Tensor) -> list[torch.Tensor]:
+        """Return the output for observations and hidden state, and the next hidden state."""
+        named = {kind: {} for kind in ("group", "state")}
+        for name, value in tensors.items():
+            kind, _, rest = name.partition(" ")
+            named[kind][rest] = value
+        self._model.reset(None, as_hidden_state(list(named["state"].values())))
+        with contextlib.nullcontext() if self._dtype is None else self._autocast(*named["group"].values()):
+            output = self._head_output(named["group"], None, None)
+        state = self._model.get_hidden_state()
+        parts = state if isinstance(state, tuple) else [state]
+        kind = next(self._model.parameters()).dtype
+        return [output.to(kind), *(part for part in parts if part is not None)]
+
+    def _autocast(self, first: torch.Tensor, *others: torch.Tensor) -> torch.autocast:
+        return torch.autocast(first.device.type, dtype=self._dtype)
+
+    def _in_either_way(self, tensors: dict[str, torch.Tensor]) -> list[torch.Tensor]:
+        if self._make is None or not self._trial.is_replayed:
+            return self._step(**tensors)
+        if self._storage.step <= self._last_step:
+            # Once a rollout: programs replace parts of a model, and hook themselves in.
+            held = (layers_of([self._model]), [each.data_ptr() for each in self._model.state_dict().values()])
+            if held != self._held:
+                self._held, self._replays = held, {}
+        self._last_step = self._storage.step
+        form = tuple((name, value.shape, value.dtype) for name, value in tensors.items())
+        shapes = (torch.is_inference_mode_enabled(), *form)
+        if shapes not in self._replays:
+            self._replays[shapes] = self._make(self._step, warmup=WARM_UP), itertools.count(1)
+        replay, calls = self._replays[shapes]
+        call = next(calls)
+        if call < WARM_UP:
+            return replay(**tensors)
+        if call == WARM_UP:
+            return self._prove(replay, tensors)
+        return self._trial(lambda: replay(**tensors), lambda: self._step(**tensors))
+
+    def _prove(self, replay: Any, tensors: dict[str, torch.Tensor]) -> list[torch.Tensor]:
+        """Capture, and compare the first replay with the step itself; return what the latter gives."""
+        expected = self._step(**tensors)
+        try:
+            replay(**tensors)  # captures
+            found = replay(**tensors)
+            pairs = zip(found, expected, strict=True)
+            if not all(torch.allclose(a, b, rtol=1e-2, atol=1e-5, equal_nan=True) for a, b in pairs):
+                raise ValueError("The replay gives other numbers than the step itself.")
+        except Exception as error:  # whatever it is, the model can act without
+            self._trial.failed(error)
+        return expected
