@@ -38,6 +38,8 @@ def changed_state(
 class RNN(nn.Module):
     """An LSTM or GRU, step by step over a batch of environments or over whole padded trajectories."""
 
+    _zero: torch.Tensor
+
     @takes_plain_options
     def __init__(self, input_size: int, hidden_dim: int = 256, num_layers: int = 1, type: str = "lstm") -> None:
         """Build the layers, an ``lstm`` or a ``gru``; the hidden state starts empty.

@@ -208,3 +208,48 @@ def fill(alg: Any, env: PointEnv) -> None:
             obs, rewards, dones, extras = env.step(alg.act(obs))
             alg.process_env_step(obs, rewards, dones, extras)
         alg.compute_returns(obs)
+
+
+def asked(teacher: dict[str, Any], read: bool = False, **algorithm: Any) -> tuple[Any, list[int]]:
+    """Collect 8 steps of 8 environments; return the algorithm and how many samples the teacher was asked for."""
+    torch.manual_seed(0)
+    cfg = distillation_config(**algorithm)
+    cfg["teacher"] |= teacher
+    runner = DistillationRunner(PointEnv(8), cfg | {"num_steps_per_env": 8})
+    alg, obs, sizes = runner.alg, runner.env.get_observations(), list[int]()
+    alg.teacher.register_forward_hook(lambda module, args, output: sizes.append(len(output)))
+    with torch.inference_mode():
+        for _ in range(8):
+            actions = alg.act(obs)
+            if read:
+                assert alg.transition.privileged_actions.shape == (8, 1)
+            obs, rewards, dones, extras = runner.env.step(actions)
+            alg.process_env_step(obs, rewards, dones, extras)
+    return alg, sizes
+
+
+def test_the_teacher_is_asked_for_as_many_steps_as_are_learned_from_at_once() -> None:
+    alg, sizes = asked({}, gradient_length=3)
+    assert sizes == []
+    assert alg.storage.privileged_actions.shape == (8, 8, 1)
+    assert sizes == [24, 24, 16]
+    at_each_step, sizes = asked({}, read=True, gradient_length=3)
+    assert sizes == [8] * 8
+    torch.testing.assert_close(at_each_step.storage.privileged_actions, alg.storage.privileged_actions)
+    with torch.no_grad():
+        expected = alg.teacher(alg.storage.observations.flatten(0, 1)).view(8, 8, 1)
+    torch.testing.assert_close(alg.storage.privileged_actions, expected)
+
+
+def test_a_teacher_that_remembers_is_asked_at_every_step() -> None:
+    assert asked({"class_name": "RNNModel", "rnn_hidden_dim": 4})[1] == [8] * 8
+
+
+def test_a_subclass_that_acts_in_its_own_way_has_the_teachers_actions_at_every_step() -> None:
+    class Mixing(Distillation):
+        def act(self, obs: Any) -> torch.Tensor:
+            super().act(obs)
+            self.transition.actions = 0.5 * (self.transition.actions + self.transition.privileged_actions)
+            return self.transition.actions
+
+    assert asked({}, class_name=Mixing)[1] == [8] * 8

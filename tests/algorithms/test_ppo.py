@@ -356,9 +356,10 @@ class OwnTimeOuts(PPO):
         return extras["time_outs"] * 100.0
 
 
-def rollout_of(algorithm: type[PPO], distribution: str, num_steps: int = 5) -> RolloutStorage:
+def rollout_of(algorithm: type[PPO], distribution: str, num_steps: int = 5, **models: Any) -> RolloutStorage:
     torch.manual_seed(0)
     cfg = point_config() | {"num_steps_per_env": num_steps}
+    cfg |= {name: cfg[name] | models for name in ("actor", "critic")}
     cfg["actor"]["distribution_cfg"] = {"class_name": distribution}
     cfg["algorithm"] |= {"class_name": algorithm, "num_mini_batches": 2}
     # All time out in the third step.
@@ -385,6 +386,24 @@ def test_what_is_computed_for_many_steps_at_once_is_what_each_step_would_give(di
             getattr(found, name), getattr(expected, name), msg=lambda m, name=name: f"{name}: {m}"
         )
     assert (found.rewards != rollout_of(OwnTimeOuts, distribution).rewards).any()
+
+
+@pytest.mark.parametrize("rnn_type", ["lstm", "gru"])
+def test_of_recurrent_models_the_critic_is_asked_at_every_step_and_the_rest_is_computed_for_many(
+    rnn_type: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes, judge = list[int](), PPO.judge
+    monkeypatch.setattr(PPO, "judge", lambda self, steps: sizes.append(len(steps.actions)) or judge(self, steps))
+    models = {"class_name": "RNNModel", "rnn_type": rnn_type, "rnn_hidden_dim": 4}
+    found = rollout_of(PPO, "GaussianDistribution", **models)
+    assert sizes == [12, 8]
+    expected = rollout_of(AskedAtEachStep, "GaussianDistribution", **models)
+    assert found.calls == expected.calls == [4] * 6  # type: ignore[attr-defined]
+    for name in ("values", "actions_log_prob", "rewards", "returns", "advantages"):
+        torch.testing.assert_close(
+            getattr(found, name), getattr(expected, name), msg=lambda m, name=name: f"{name}: {m}"
+        )
+    assert (found.rewards != rollout_of(OwnTimeOuts, "GaussianDistribution", **models).rewards).any()
 
 
 def test_a_second_action_forgets_what_was_read_of_the_first() -> None:

@@ -61,17 +61,23 @@ def test_buffers_keep_their_addresses() -> None:
     assert {name: buffer.data_ptr() for name, buffer in normalizer.named_buffers()} == before
 
 
+# All samples alike have no variance, however large they are.
+@pytest.mark.parametrize("rows", [3, slice(None)], ids=["one", "all"])
+@pytest.mark.parametrize("num_before", [50, 0])
 @pytest.mark.parametrize("bad", [torch.nan, torch.inf, -torch.inf, 1e30])
-def test_samples_that_are_not_finite_or_too_large_to_square_weigh_nothing(bad: float) -> None:
+def test_samples_that_are_not_finite_or_too_large_to_square_weigh_nothing(
+    bad: float, num_before: int, rows: int | slice
+) -> None:
     normalizer = EmpiricalNormalization(2)
-    normalizer.update(torch.randn(50, 2))
+    if num_before:
+        normalizer.update(torch.randn(num_before, 2))
     before = {name: value.clone() for name, value in normalizer.state_dict().items()}
     samples = torch.randn(20, 2)
-    samples[3, 1] = bad
+    samples[rows, 1] = bad
     normalizer.update(samples)
     assert all(torch.equal(value, before[name]) for name, value in normalizer.state_dict().items())
     normalizer.update(torch.randn(10, 2))
-    assert int(normalizer.count) == 60
+    assert int(normalizer.count) == num_before + 10
 
 
 def test_a_discounted_sum_does_not_stay_infinite() -> None:
