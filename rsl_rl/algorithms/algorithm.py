@@ -27,7 +27,6 @@ from rsl_rl.distributed import SOLO, World, current, on_host, reduce_gradients_i
 from rsl_rl.env import VecEnv
 from rsl_rl.extensions import Extension
 from rsl_rl.learning import GradientStep, Optimizer
-from rsl_rl.learning.acting import Acting
 from rsl_rl.learning.capture import device_clock
 from rsl_rl.models import MLPModel
 from rsl_rl.modules import changed_state
@@ -194,15 +193,6 @@ class Algorithm(RawModels, ABC):
                 self.gradient_step.capture(clock=device_clock(self.device) if fast_path == "auto" else None)
         if compile_mode is not None:
             self.compile(compile_mode)
-
-    def choose_acting(self, fast_path: str, dtype: torch.dtype | None) -> None:
-        """Choose what computes the models that act, as in :class:`rsl_rl.config.RunnerConfig`, and in which type."""
-        is_captured = fast_path != "off" and self.device.startswith("cuda")
-        for model in self.asked_every_step():
-            if self.storage is not None and isinstance(model, MLPModel) and (is_captured or dtype is not None):
-                acting = Acting(model, self.storage, dtype)
-                if is_captured:
-                    acting.capture(clock=device_clock(self.device) if fast_path == "auto" else None)
 
     def asked_every_step(self) -> list[nn.Module]:
         """Return the models in training that compute something at every environment step."""

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from tensordict import TensorDict
 
+from rsl_rl.algorithms.acting import choose_acting
 from rsl_rl.algorithms.algorithm import Algorithm
 from rsl_rl.checkpoint import read_checkpoint
 from rsl_rl.compat.checkpoints import modernize
@@ -46,7 +47,7 @@ def construct_algorithm(obs: TensorDict, env: VecEnv, cfg: dict[str, Any], devic
         alg.__class__ = type(type(alg).__name__, (type(alg), Algorithm), own)
         alg._initial_numbers = alg._numbers()
     alg.choose_engine(cfg.get("fast_path", "auto"), cfg.get("torch_compile_mode"))
-    alg.choose_acting(cfg.get("fast_path", "auto"), _type_of(cfg.get("acting_dtype")))
+    choose_acting(alg, cfg.get("fast_path", "auto"), _type_of(cfg.get("acting_dtype")))
     return alg
 
 

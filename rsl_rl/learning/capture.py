@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import statistics
 import time
@@ -14,6 +15,7 @@ from typing import Any, TypeVar
 
 import torch
 from tensordict import TensorDict
+from tensordict.nn import CudaGraphModule
 
 from rsl_rl.learning.engines import Batch, Options
 
@@ -138,6 +140,11 @@ class CapturedStep:
             self._trial.failed(error)
         _put(state, after)
         return row
+
+
+def cuda_graphs(device: str) -> Callable[..., Any]:
+    """Return what makes a captured function on a GPU, which need not be the current one."""
+    return functools.partial(CudaGraphModule, device=torch.device(device))
 
 
 def device_clock(device: str) -> Callable[[], float]:

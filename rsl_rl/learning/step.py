@@ -14,11 +14,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
-from tensordict.nn import CudaGraphModule
 from torch import nn
 
 from rsl_rl.distributed import World
-from rsl_rl.learning.capture import CapturedStep
+from rsl_rl.learning.capture import CapturedStep, cuda_graphs
 from rsl_rl.learning.engines import Batch, Gradients, Law, Options, program_of
 from rsl_rl.learning.optimizer import Optimizer
 from rsl_rl.learning.undo import LastGoodState
@@ -91,10 +90,11 @@ class GradientStep:
         self.went_back = False
         """Whether the last update was undone."""
 
-    def capture(self, graph: Callable[..., Any] = CudaGraphModule, clock: Callable[[], float] | None = None) -> None:
+    def capture(self, graph: Callable[..., Any] | None = None, clock: Callable[[], float] | None = None) -> None:
         """Make the steps of feed-forward models CUDA graphs, in a single process; with a clock, if that is faster."""
         is_recurrent = any(getattr(model, "is_recurrent", False) for model in self._law.models().values())
         if not is_recurrent and self._world.size == 1:
+            graph = graph or cuda_graphs(self._law.device)
             self._captured = CapturedStep(self.__call__, self.tensors, self._options, graph, clock)
 
     def replace_optimizer(self, optimizer: Optimizer) -> None:

@@ -68,14 +68,15 @@ def test_images_of_floating_point_numbers_are_kept_in_half_the_memory(given: tor
     assert storage.observations["policy"].dtype == torch.float32
 
 
-def test_storage_dtype_trains_with_images() -> None:
+@pytest.mark.parametrize("storage_dtype", ["float16", "bfloat16"])
+def test_storage_dtype_trains_with_images(storage_dtype: str) -> None:
     env = CameraEnv(image_type=torch.float32)
     cnn = {"class_name": "CNNModel", "cnn_cfg": {"output_channels": [2], "kernel_size": 3}}
-    config = point_config() | {"storage_dtype": "float16"}
+    config = point_config() | {"storage_dtype": storage_dtype}
     config["obs_groups"] = {"actor": ["policy", "camera"], "critic": ["policy", "camera"]}
     config["actor"], config["critic"] = config["actor"] | cnn, config["critic"] | cnn
     alg = PPO.construct_algorithm(env.get_observations(), env, config, "cpu")
-    assert alg.storage.observations["camera"].dtype == torch.float16
+    assert alg.storage.observations["camera"].dtype == getattr(torch, storage_dtype)
     rollout(alg, env)
     assert all(torch.isfinite(torch.tensor(loss)) for loss in alg.update().values())
 

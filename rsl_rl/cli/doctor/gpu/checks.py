@@ -19,12 +19,12 @@ from typing import Any
 import torch
 from tensordict.nn import CudaGraphModule
 
+from rsl_rl.algorithms.acting import choose_acting
 from rsl_rl.cli.bench.timed_training import Session
 from rsl_rl.cli.doctor.gpu.kinds import KINDS, OPTIMIZERS, made
 from rsl_rl.cli.doctor.system import Check
 from rsl_rl.cli.own_process import own_environment
 from rsl_rl.distributed.start import LAUNCHER
-from rsl_rl.learning.acting import Acting
 from rsl_rl.modules import changed_state
 from rsl_rl.storage.memory import readable
 from rsl_rl.telemetry.console import SilentConsole
@@ -171,8 +171,7 @@ def graphs(device: Device) -> str:
         runners = [made(kind, device.name), made(kind, device.name, fast_path="off")]
         alg = runners[0].alg
         alg.gradient_step.capture(device.graph)
-        for model in alg.asked_every_step():
-            Acting(model, alg.storage).capture(device.graph)
+        choose_acting(alg, "graph", graph=device.graph)
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
             for runner in runners:

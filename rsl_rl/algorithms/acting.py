@@ -5,15 +5,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
 import torch
-from tensordict.nn import CudaGraphModule
 
-from rsl_rl.learning.capture import WARM_UP, Trial
+from rsl_rl.learning.capture import WARM_UP, Trial, cuda_graphs, device_clock
 from rsl_rl.learning.engines import layers_of
 from rsl_rl.models.mlp_model import MLPModel, Observations, is_of_this_library
 from rsl_rl.modules import HiddenState, as_hidden_state
@@ -39,7 +37,7 @@ class Acting:
         self._model, self._storage, self._dtype = model, storage, dtype
         vars(model).pop("head_output", None)  # another of these
         self._head_output = model.head_output
-        self._make: Callable[..., Any] | None = None
+        self._make: Any = None
         self._trial = Trial("step of the policy")
         self._held: Hashable = None
         self._last_step = 0
@@ -47,8 +45,11 @@ class Acting:
         """Graphs by the shapes of their inputs, each with the number of its next call."""
         model.head_output = self  # type: ignore[method-assign, assignment]
 
-    def capture(self, graph: Callable[..., Any] = CudaGraphModule, clock: Callable[[], float] | None = None) -> None:
-        """Replay steps as CUDA graphs, with a clock only if that is faster. Models of a program act as they are."""
+    def capture(self, graph: Callable[..., Any], clock: Callable[[], float] | None = None) -> None:
+        """Replay steps as graphs that ``graph`` makes, with a clock only if that is faster.
+
+        Models of a program act as they are: Python between their layers would not be replayed.
+        """
         mixes_samples = any(isinstance(module, MIXING_SAMPLES) for module in self._model.modules())
         if is_of_this_library(self._model) and not mixes_samples:
             self._make, self._trial = graph, Trial("step of the policy", clock)
@@ -63,37 +64,42 @@ class Acting:
         """Return what :meth:`MLPModel.head_output` does."""
         if masks is not None or torch.is_grad_enabled() or not self._model.training:
             return self._head_output(obs, masks, hidden_state)
-        tensors = {f"group {name}": obs[name] for name in self._model.obs_group_specs}
-        first = next(iter(tensors.values()))
+        groups = {name: obs[name] for name in self._model.obs_group_specs}
+        first = next(iter(groups.values()))
         if len(first) != self._storage.num_envs or torch.is_autocast_enabled(first.device.type):
             return self._head_output(obs, masks, hidden_state)
+        if self._make is None or not self._trial.is_replayed:
+            return self._rounded(obs, first.device.type)
+        tensors = {f"group {name}": value for name, value in groups.items()}
+        tensors |= {f"state {index}": part for index, part in enumerate(self._state())}
+        output, *state = self._in_either_way(tensors)
+        self._model.reset(None, as_hidden_state(state))
+        return output
+
+    def _rounded(self, obs: Observations, device_type: str) -> torch.Tensor:
+        """Ask the model in the type that was asked for."""
+        if self._dtype is None:
+            return self._head_output(obs, None, None)
+        with torch.autocast(device_type, dtype=self._dtype):
+            output = self._head_output(obs, None, None)
+        return output.to(next(self._model.parameters()).dtype)
+
+    def _state(self) -> list[torch.Tensor]:
         state = self._model.get_hidden_state()
         parts = state if isinstance(state, tuple) else [state]
-        tensors |= {f"state {index}": part for index, part in enumerate(parts) if part is not None}
-        output, *parts = self._in_either_way(tensors)
-        self._model.reset(None, as_hidden_state(parts))
-        return output
+        return [part for part in parts if part is not None]
 
     def _step(self, **tensors: torch.Tensor) -> list[torch.Tensor]:
         """Return the output for observations and hidden state, and the next hidden state."""
-        named = {kind: {} for kind in ("group", "state")}
+        named: dict[str, dict[str, torch.Tensor]] = {"group": {}, "state": {}}
         for name, value in tensors.items():
             kind, _, rest = name.partition(" ")
             named[kind][rest] = value
         self._model.reset(None, as_hidden_state(list(named["state"].values())))
-        with contextlib.nullcontext() if self._dtype is None else self._autocast(*named["group"].values()):
-            output = self._head_output(named["group"], None, None)
-        state = self._model.get_hidden_state()
-        parts = state if isinstance(state, tuple) else [state]
-        kind = next(self._model.parameters()).dtype
-        return [output.to(kind), *(part for part in parts if part is not None)]
-
-    def _autocast(self, first: torch.Tensor, *others: torch.Tensor) -> torch.autocast:
-        return torch.autocast(first.device.type, dtype=self._dtype)
+        output = self._rounded(named["group"], next(iter(tensors.values())).device.type)
+        return [output, *self._state()]
 
     def _in_either_way(self, tensors: dict[str, torch.Tensor]) -> list[torch.Tensor]:
-        if self._make is None or not self._trial.is_replayed:
-            return self._step(**tensors)
         if self._storage.step <= self._last_step:
             # Once a rollout: programs replace parts of a model, and hook themselves in.
             held = (layers_of([self._model]), [each.data_ptr() for each in self._model.state_dict().values()])
@@ -124,3 +130,23 @@ class Acting:
         except Exception as error:  # whatever it is, the model can act without
             self._trial.failed(error)
         return expected
+
+
+def choose_acting(alg: Any, fast_path: str, dtype: torch.dtype | None = None, graph: Any = None) -> None:
+    """Choose what computes the models that act, as in :class:`rsl_rl.config.RunnerConfig`.
+
+    Args:
+        alg: The algorithm; its models are changed.
+        fast_path: The option; without graphs where it is ``"off"``, timed where it is ``"auto"``.
+        dtype: Type in which layers compute; None for that of their parameters.
+        graph: Makes captured functions; None for CUDA graphs, on a GPU only.
+    """
+    if graph is None and alg.device.startswith("cuda"):
+        graph = cuda_graphs(alg.device)
+    if fast_path == "off":
+        graph = None
+    for model in alg.asked_every_step() if graph is not None or dtype is not None else ():
+        if alg.storage is not None and isinstance(model, MLPModel):
+            acting = Acting(model, alg.storage, dtype)
+            if graph is not None:
+                acting.capture(graph, device_clock(alg.device) if fast_path == "auto" else None)

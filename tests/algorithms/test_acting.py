@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,18 +15,23 @@ from typing import Any
 import pytest
 import torch
 
-from rsl_rl.learning.acting import Acting
+from rsl_rl.algorithms.acting import Acting, choose_acting
+from rsl_rl.models import MLPModel
 from rsl_rl.runners import DistillationRunner, OnPolicyRunner
 from tests.algorithms.test_combinations import distillation_config
 from tests.envs import PointEnv
 from tests.learning.graphs import Graphs
-from tests.learning.test_engines import CASES, assert_same, hook, learned_by, runner_of, trained
+from tests.learning.test_engines import CASES, assert_same, hook, learned_by, runner_of, trained, without_compiler
+
+__all__ = ["without_compiler"]  # a fixture
 
 
 def captured(graphs: Graphs, clock: Callable[[], float] | None = None) -> Callable[[OnPolicyRunner], None]:
     def change(runner: OnPolicyRunner) -> None:
+        choose_acting(runner.alg, "graph", graph=graphs)
         for model in runner.alg.asked_every_step():
-            Acting(model, runner.alg.storage).capture(graphs, clock)  # type: ignore[arg-type]
+            if clock is not None:
+                model.head_output.capture(graphs, clock)  # type: ignore[operator, union-attr]
 
     return change
 
@@ -195,6 +201,40 @@ def test_acting_in_bfloat16_is_as_coarse_as_that_and_learning_is_not(name: str) 
         exact = type(alg.actor).head_output(alg.actor, obs)
     alg.actor.reset()
     torch.testing.assert_close(alg.actor.head_output(obs), exact, rtol=0, atol=0)
+
+
+@pytest.mark.usefixtures("without_compiler")
+def test_a_compiled_loss_is_that_of_the_model_itself() -> None:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "The mini-batch cannot be compiled")
+        found = trained("mlp", steps=2, torch_compile_mode="default", acting_dtype="bfloat16")
+    assert_same(found, trained("mlp", steps=2, fast_path="off", acting_dtype="bfloat16"))
+
+
+def test_what_a_program_remembers_in_a_model_is_left_to_it() -> None:
+    class Remembering(MLPModel):
+        """Adds up what it has seen since it was last reset."""
+
+        total = 0.0
+
+        def get_latent(self, *args: Any) -> torch.Tensor:
+            latent = super().get_latent(*args)
+            if not torch.is_grad_enabled():
+                self.total = self.total + latent
+            return latent
+
+        def reset(self, dones: Any = None, hidden_state: Any = None) -> None:
+            if dones is None:
+                self.total = 0.0
+
+    runner = runner_of("mlp", acting_dtype="bfloat16")
+    runner.alg.actor.__class__ = Remembering
+    obs = runner.env.get_observations()
+    with torch.no_grad():
+        for _ in range(3):
+            runner.alg.act(obs)
+            runner.alg.storage.clear()
+    torch.testing.assert_close(runner.alg.actor.total, 3 * runner.alg.actor.obs_normalizer(obs["policy"]))
 
 
 def test_a_distillation_acts_in_bfloat16() -> None:
