@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from tensordict import TensorDict
 
+from rsl_rl.algorithms.acting import choose_acting
 from rsl_rl.env import VecEnv
 from rsl_rl.modules import BetaDistribution, GaussianDistribution
 from rsl_rl.runners import OnPolicyRunner
@@ -115,11 +116,12 @@ def trained(model: str, engine: str = "eager", envs: list[int] | None = None, se
     if engine == "traced":
         torch.compile = functools.partial(torch.compile, backend="aot_eager")
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-        warnings.filterwarnings("error", "The mini-batch")  # An engine that gives up would prove nothing.
+        warnings.filterwarnings("error", "The (mini-batch|step of the policy)")  # One that gives up would prove nothing.
         runner = OnPolicyRunner(ScriptedEnv(list(range(NUM_ENVS)) if envs is None else envs), config(model, engine))
         graphs = Graphs()
         if engine == "capture":
             runner.alg.gradient_step.capture(graphs)
+            choose_acting(runner.alg, "graph", graph=Graphs())
         runner.learn(ITERATIONS)
     torch.compile = compile_as_set
     if engine == "capture" and model not in ("lstm", "gru"):
