@@ -98,6 +98,27 @@ def test_a_policy_of_another_shape_is_captured_for_itself() -> None:
     assert graphs.captures == 2
 
 
+def test_only_a_step_of_all_environments_in_training_is_one_of_acting() -> None:
+    graphs, runner = Graphs(), runner_of("mlp", acting_dtype="bfloat16")
+    choose_acting(runner.alg, "graph", torch.bfloat16, graphs)
+    actor, obs = runner.alg.actor, runner.env.get_observations()
+    with torch.no_grad():
+        for _ in range(5):
+            some = obs[:3]
+            torch.testing.assert_close(actor.head_output(some), type(actor).head_output(actor, some), rtol=0, atol=0)
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                assert actor.head_output(obs).dtype == torch.bfloat16
+    assert graphs.captures == 0
+
+
+def test_a_second_choice_replaces_the_first() -> None:
+    first, second, runner = Graphs(), Graphs(), runner_of("gru and mlp")
+    captured(first)(runner)
+    captured(second)(runner)
+    runner.learn(1)
+    assert (first.captures, second.captures) == (0, 1)
+
+
 def spoil(output: torch.Tensor) -> None:
     output += 1.0
 

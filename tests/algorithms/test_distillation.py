@@ -241,6 +241,18 @@ def test_the_teacher_is_asked_for_as_many_steps_as_are_learned_from_at_once() ->
     torch.testing.assert_close(alg.storage.privileged_actions, expected)
 
 
+def test_a_second_action_forgets_what_the_teacher_said_of_the_first() -> None:
+    alg, _ = asked({})
+    obs, other = PointEnv(8).get_observations(), PointEnv(8, seed=3).get_observations()
+    alg.storage.clear()
+    with torch.inference_mode():
+        alg.act(obs)
+        assert alg.transition.privileged_actions.equal(alg.teacher(obs))
+        alg.act(other)
+        alg.process_env_step(other, torch.zeros(8), torch.zeros(8), {})
+    torch.testing.assert_close(alg.storage.privileged_actions[0], alg.teacher(other))
+
+
 def test_a_teacher_that_remembers_is_asked_at_every_step() -> None:
     assert asked({"class_name": "RNNModel", "rnn_hidden_dim": 4})[1] == [8] * 8
 

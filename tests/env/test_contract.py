@@ -267,6 +267,25 @@ def test_other_forms_of_last_observations_end_no_training(extras: Change) -> Non
     assert learned(Ending(N)).completed_iterations == 1
 
 
+@pytest.mark.parametrize("name", ["final_obs", "terminal"])
+def test_all_that_a_step_gives_is_where_it_is_learned_from(name: str) -> None:
+    env = PointEnv(N)
+    contract = Contract(env, "meta")  # a device without numbers
+    assert contract.check(env.get_observations(), "get_observations").obs["policy"].device.type == "meta"
+    obs, rewards, dones, extras = env.step(torch.zeros(N, 1))
+    ends = {
+        "final_obs": dict(obs),
+        "terminal": {"env_ids": torch.arange(2), "observations": {"policy": obs["policy"][:2]}},
+    }
+    given = extras | {name: ends[name]}
+    found = contract.check((obs, rewards.double(), dones, given))
+    last = found.extras[name] if name == "final_obs" else found.extras[name]["observations"]
+    placed = [found.obs["policy"], found.rewards, found.dones, found.extras["time_outs"], last["policy"]]
+    assert {each.device.type for each in placed} == {"meta"}
+    assert found.rewards.dtype == torch.float32
+    assert given["time_outs"].device.type == "cpu", "the environment's own dictionary is not changed"
+
+
 # -- attributes --------------------------------------------------------------------------------------------------------
 
 

@@ -80,6 +80,15 @@ def test_samples_that_are_not_finite_or_too_large_to_square_weigh_nothing(
     assert int(normalizer.count) == num_before + 10
 
 
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
+def test_samples_of_any_type_are_merged_in_the_type_of_the_statistics(kind: torch.dtype) -> None:
+    normalizer = EmpiricalNormalization(2)
+    samples = (100 + torch.randn(5000, 2)).to(kind)
+    normalizer.update(samples)
+    torch.testing.assert_close(normalizer.mean, samples.double().mean(dim=0).float())
+    torch.testing.assert_close(normalizer.std, samples.double().std(dim=0, unbiased=False).float(), rtol=1e-4, atol=0)
+
+
 def test_a_discounted_sum_does_not_stay_infinite() -> None:
     normalizer = EmpiricalDiscountedVariationNormalization([])
     for rewards in ([1.0, 2.0], [torch.inf, torch.nan], [1.0, 2.0], [3.0, 1.0]):

@@ -116,7 +116,9 @@ def trained(model: str, engine: str = "eager", envs: list[int] | None = None, se
     if engine == "traced":
         torch.compile = functools.partial(torch.compile, backend="aot_eager")
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-        warnings.filterwarnings("error", "The (mini-batch|step of the policy)")  # One that gives up would prove nothing.
+        warnings.filterwarnings(
+            "error", "The (mini-batch|step of the policy)"
+        )  # One that gives up would prove nothing.
         runner = OnPolicyRunner(ScriptedEnv(list(range(NUM_ENVS)) if envs is None else envs), config(model, engine))
         graphs = Graphs()
         if engine == "capture":

@@ -268,3 +268,30 @@ def test_what_transitions_lack_is_filled_in_for_many_steps_at_once_as_soon_as_it
     storage.clear()
     assert storage.values is storage._buffers["values"]
     assert sizes == [N, N, 3 * N, N]
+
+
+def test_a_rollout_whose_steps_lack_less_is_filled_in_as_late_as_one_before_that_lacked_more() -> None:
+    storage = RolloutStorage("rl", N, T, observations(), [A])
+    asked: list[list[str]] = []
+
+    def judge(steps: RolloutStorage.Transition) -> None:
+        asked.append([name for name in ("values", "actions_log_prob") if name not in vars(steps)])
+        if "values" not in vars(steps):
+            steps.values = steps.actions[:, :1]
+        steps.actions_log_prob = steps.values[:, 0] * 3
+
+    for lacking in (("values", "actions_log_prob"), ("actions_log_prob",), ("values", "actions_log_prob")):
+        for ends_by_reading in (True, False):
+            asked.clear()
+            for step in range(T):
+                added = transition(float(step))
+                for name in lacking:
+                    delattr(added, name)
+                added.judge = judge
+                storage.add_transition(added)
+            assert asked == []
+            if ends_by_reading:
+                assert storage.actions_log_prob.shape == (T, N, 1)
+                assert asked == [list(lacking)]
+                torch.testing.assert_close(storage.actions_log_prob, storage.values * 3)
+            storage.clear()
