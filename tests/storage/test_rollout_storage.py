@@ -280,8 +280,8 @@ def test_a_rollout_whose_steps_lack_less_is_filled_in_as_late_as_one_before_that
             steps.values = steps.actions[:, :1]
         steps.actions_log_prob = steps.values[:, 0] * 3
 
-    for lacking in (("values", "actions_log_prob"), ("actions_log_prob",), ("values", "actions_log_prob")):
-        for ends_by_reading in (True, False):
+    for ends_by_reading in (True, False):
+        for lacking in (("values", "actions_log_prob"), ("actions_log_prob",), ("values", "actions_log_prob")):
             asked.clear()
             for step in range(T):
                 added = transition(float(step))
