@@ -189,7 +189,7 @@ class Algorithm(RawModels, ABC):
         """Choose what computes the gradient step, as in :class:`rsl_rl.config.RunnerConfig`; its result is the same."""
         if self.gradient_step is not None:
             self.gradient_step.gradients.divides = fast_path != "off"
-            if fast_path != "off" and self.device.startswith("cuda"):
+            if fast_path != "off" and torch.device(self.device).type == "cuda":
                 self.gradient_step.capture(clock=device_clock(self.device) if fast_path == "auto" else None)
         if compile_mode is not None:
             self.compile(compile_mode)

@@ -231,7 +231,7 @@ class PPO(Algorithm):
             if intrinsic_rewards is not None:
                 self.intrinsic_rewards, rewards = intrinsic_rewards, rewards + intrinsic_rewards
         if "time_outs" in extras:
-            if vars(self.transition).get("judge") and FINAL.isdisjoint(extras.keys()):  # to be computed later
+            if "values" not in vars(self.transition) and FINAL.isdisjoint(extras.keys()):  # to be computed later
                 self.transition.time_outs = torch.as_tensor(extras["time_outs"], device=self.device)
             else:
                 rewards = self.bootstrapped(rewards, extras)

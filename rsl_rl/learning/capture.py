@@ -31,9 +31,9 @@ _put = torch._foreach_copy_  # type: ignore[attr-defined]
 class Trial:
     """Chooses between a function and its replay: the latter stays if it is possible, gives the same and is faster."""
 
-    def __init__(self, what: str, clock: Callable[[], float] | None = None) -> None:
+    def __init__(self, what: str, clock: Callable[[], float] | None = None, is_said: bool = True) -> None:
         """Begin with the replay; ``clock`` waits for the device and gives the time in seconds, None to time nothing."""
-        self._what, self._clock = what, clock
+        self._what, self._clock, self._is_said = what, clock, is_said
         self._seconds: dict[bool, list[float]] = {True: [], False: []}
         """What the calls took that were timed, by whether they were replayed."""
         self.is_replayed = True
@@ -51,7 +51,8 @@ class Trial:
             replayed, plain = (1e3 * statistics.median(self._seconds[kind]) for kind in (True, False))
             self.is_replayed, self._clock = replayed < plain, None
             way = "is replayed as a CUDA graph" if self.is_replayed else "stays eager"
-            print(f"The {self._what} {way}: {replayed:.2f} ms as a graph, {plain:.2f} ms without.", flush=True)
+            if self._is_said:
+                print(f"The {self._what} {way}: {replayed:.2f} ms as a graph, {plain:.2f} ms without.", flush=True)
         return result
 
     def failed(self, error: Exception) -> None:

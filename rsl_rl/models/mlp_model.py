@@ -36,6 +36,10 @@ _ANSWERS = {
 """What is asked of a distribution, and by what name of a model after a stochastic output."""
 
 
+class Substitute:
+    """What takes the place of a method of one model; copies of the model do without it."""
+
+
 class MLPModel(nn.Module):
     """A multi-layer perceptron over the concatenated 1D observation groups of one observation set.
 
@@ -100,6 +104,10 @@ class MLPModel(nn.Module):
         self.distribution = distribution = distribution_class(output_dim, **options)
         self.mlp = MLP(self._get_latent_dim(), distribution.input_dim, hidden_dims, activation)
         distribution.init_mlp_weights(self.mlp)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy has; it acts by itself."""
+        return {name: value for name, value in vars(self).items() if not isinstance(value, Substitute)}
 
     def forward(
         self,

@@ -66,9 +66,11 @@ class EmpiricalNormalization(nn.Module):
         """Merge samples [..., *shape] into the statistics; does nothing outside the training mode."""
         if not self.training:
             return
-        x = x.reshape(-1, *x.shape[x.ndim - self._mean.ndim + 1 :]).to(self._mean.dtype)
+        kind = self._mean.dtype
+        x = x.reshape(-1, *x.shape[x.ndim - self._mean.ndim + 1 :]).to(torch.promote_types(x.dtype, kind))
         batch_var, batch_mean = torch.var_mean(x, dim=0, unbiased=False, keepdim=True)
         batch_mean, batch_var, batch_count = current().pooled_moments(batch_mean, batch_var, x.shape[0])
+        batch_mean, batch_var = batch_mean.to(kind), batch_var.to(kind)
         rate = batch_count / (self.count + batch_count)
         delta = batch_mean - self._mean
         mean = torch.addcmul(self._mean, rate, delta)
@@ -117,6 +119,7 @@ class EmpiricalDiscountedVariationNormalization(nn.Module):
     def forward(self, rew: torch.Tensor) -> torch.Tensor:
         """Return the rewards [N, *shape] divided by the standard deviation; in training mode they are learned from."""
         if self.training:
+            rew = rew if rew.is_floating_point() else rew.float()
             if self.discounted_sum is None or self.discounted_sum.shape != rew.shape:
                 self.discounted_sum = torch.zeros_like(rew)
             # A sum that was infinite once would stay so.

@@ -4,7 +4,7 @@
 """Recurrent layers that keep the hidden state of every environment."""
 
 from collections.abc import Callable, Sequence
-from typing import Optional, TypeAlias, Union
+from typing import Any, Optional, TypeAlias, Union
 
 import torch
 from torch import nn
@@ -37,8 +37,6 @@ def changed_state(
 
 class RNN(nn.Module):
     """An LSTM or GRU, step by step over a batch of environments or over whole padded trajectories."""
-
-    _zero: torch.Tensor
 
     @takes_plain_options
     def __init__(self, input_size: int, hidden_dim: int = 256, num_layers: int = 1, type: str = "lstm") -> None:
@@ -96,8 +94,9 @@ class RNN(nn.Module):
         if dones.device.type == "cpu" and not dones.any():
             return
         keep = (dones == 0).view(1, -1, 1)
+        zero: Any = self._buffers.get("_zero", 0.0)  # Layers that an earlier build pickled have none.
         # Not a product: the state to forget may be NaN.
-        self.hidden_state = changed_state(self.hidden_state, lambda state: torch.where(keep, state, self._zero))
+        self.hidden_state = changed_state(self.hidden_state, lambda state: torch.where(keep, state, zero))
 
     def detach_hidden_state(self, dones: torch.Tensor | None = None) -> None:
         """Cut the gradient history of the hidden state where ``dones`` [N] is non-zero, or everywhere."""

@@ -125,13 +125,15 @@ class RolloutStorage:
     def record_observations(self, obs: TensorDict | Mapping[str, torch.Tensor]) -> TensorDict:
         """Copy the observation groups of the current step, each [N, ...], into the rollout, and return the copy.
 
-        When the action is chosen: the environment may overwrite its buffers while it steps. OverflowError without room.
+        Called when the action is chosen: the environment may overwrite its buffers while it steps. Raises OverflowError
+        if the rollout is full.
         """
         if self.step >= self.num_transitions_per_env:
             raise self._overflow()
         slot = self._observation_slots[self.step]
         groups = [obs[key] for key in slot.keys()]  # noqa: SIM118 (a TensorDict)
-        torch._foreach_copy_(list(slot.values()), groups, non_blocking=True)  # type: ignore[attr-defined]
+        if groups:
+            torch._foreach_copy_(list(slot.values()), groups, non_blocking=True)  # type: ignore[attr-defined]
         return slot
 
     def add_transition(self, transition: Transition) -> None:
@@ -325,7 +327,8 @@ class RolloutStorage:
             slots = [buffer[self.step] for buffer in getattr(self, name) or ()]
             targets += slots
             values += parts or [torch.zeros_like(slot) for slot in slots]
-        torch._foreach_copy_(targets, values)  # type: ignore[attr-defined]
+        if targets:
+            torch._foreach_copy_(targets, values)  # type: ignore[attr-defined]
 
     def _overflow(self) -> OverflowError:
         return OverflowError(

@@ -16,12 +16,14 @@ import pytest
 import torch
 
 from rsl_rl.algorithms.acting import Acting, choose_acting
+from rsl_rl.learning.capture import Trial
 from rsl_rl.models import MLPModel
+from rsl_rl.modules import EmpiricalNormalization
 from rsl_rl.runners import DistillationRunner, OnPolicyRunner
 from tests.algorithms.test_combinations import distillation_config
 from tests.envs import PointEnv
 from tests.learning.graphs import Graphs
-from tests.learning.test_engines import CASES, assert_same, hook, learned_by, runner_of, trained, without_compiler
+from tests.learning.test_engines import CASES, assert_same, learned_by, runner_of, trained, without_compiler
 
 __all__ = ["without_compiler"]  # a fixture
 
@@ -31,7 +33,7 @@ def captured(graphs: Graphs, clock: Callable[[], float] | None = None) -> Callab
         choose_acting(runner.alg, "graph", graph=graphs)
         for model in runner.alg.asked_every_step():
             if clock is not None:
-                model.head_output.capture(graphs, clock)  # type: ignore[operator, union-attr]
+                model.head_output.capture(graphs, Trial("step of the policy", clock))  # type: ignore[operator, union-attr]
 
     return change
 
@@ -58,6 +60,10 @@ def test_replayed_policies_act_the_same(name: str) -> None:
     assert graphs.captures == len(models.get(name, ["mlp"]))
 
 
+def rounded(runner: OnPolicyRunner) -> None:
+    runner.alg.actor.obs_normalizer.eps = 10.0
+
+
 def freshly_made(runner: OnPolicyRunner) -> None:
     old = runner.alg.actor.mlp[0]
     runner.alg.actor.mlp[0] = torch.nn.Linear(old.in_features, old.out_features)
@@ -76,7 +82,9 @@ def loaded(runner: OnPolicyRunner) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "captures"), [(hook, 2), (freshly_made, 2), (evaluated, 1), (loaded, 1)], ids=lambda each: str(each)[:20]
+    ("change", "captures"),
+    [(rounded, 2), (freshly_made, 2), (evaluated, 1), (loaded, 1)],
+    ids=lambda each: str(each)[:20],
 )
 def test_a_graph_of_what_has_changed_is_captured_anew(change: Any, captures: int) -> None:
     graphs = Graphs()
@@ -111,6 +119,21 @@ def test_only_a_step_of_all_environments_in_training_is_one_of_acting() -> None:
     assert graphs.captures == 0
 
 
+def test_algorithms_may_have_devices_storages_and_methods_of_their_own() -> None:
+    runner = runner_of("mlp")
+    alg, actor = runner.alg, runner.alg.actor
+    alg.device = torch.device("cpu")  # type: ignore[assignment]
+    choose_acting(alg, "auto")
+    alg.choose_engine("auto", None)
+    storage, alg.storage = alg.storage, []  # type: ignore[assignment]
+    choose_acting(alg, "auto", torch.bfloat16)
+    assert "head_output" not in vars(actor)
+    alg.storage = storage
+    actor.head_output = own = lambda *args: torch.zeros(4, 1)  # type: ignore[method-assign]
+    choose_acting(alg, "auto", torch.bfloat16)
+    assert actor.head_output is own
+
+
 def test_a_second_choice_replaces_the_first() -> None:
     first, second, runner = Graphs(), Graphs(), runner_of("gru and mlp")
     captured(first)(runner)
@@ -130,15 +153,65 @@ def test_what_gives_other_numbers_is_not_replayed() -> None:
     assert_same(found, trained("mlp", nothing, nothing, steps=0))
 
 
-def test_what_waits_for_the_device_is_not_captured() -> None:
+def test_what_waits_for_the_device_is_not_captured(monkeypatch: pytest.MonkeyPatch) -> None:
+    forward = EmpiricalNormalization.forward
+    monkeypatch.setattr(EmpiricalNormalization, "forward", lambda self, x: forward(self, x) * float(x.sum() < 1e9))
     runner = runner_of("mlp")
     captured(Graphs())(runner)
-    runner.alg.actor.mlp[1].register_forward_hook(lambda module, inputs, output: output * float(output.sum() < 1e9))
     obs = runner.env.get_observations()
     # Not in inference mode, where the stand-in does not see that a number is read.
     with torch.no_grad(), pytest.warns(UserWarning, match="step of the policy cannot be captured.*not permitted"):
         outputs = [runner.alg.actor.head_output(obs) for _ in range(5)]
     assert all(torch.equal(output, outputs[0]) for output in outputs)
+
+
+class Own(torch.nn.ELU):
+    pass
+
+
+def patched(actor: Any) -> None:
+    latent = actor.get_latent
+    actor.get_latent = lambda *args: 0.5 * latent(*args)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda actor: actor.mlp[1].register_forward_hook(lambda module, inputs, output: 0.5 * output),
+        lambda actor: actor.mlp[1].register_forward_pre_hook(lambda module, inputs: None),
+        lambda actor: setattr(actor.mlp[1], "forward", torch.zeros_like),
+        lambda actor: actor.mlp.insert(1, Own()),
+        patched,
+    ],
+    ids=["hook", "hook before", "forward", "layer", "method"],
+)
+def test_what_a_program_puts_into_a_model_is_run_at_every_step(change: Callable[[Any], Any]) -> None:
+    """Also where it comes after a graph was captured."""
+    graphs, runner = Graphs(), runner_of("mlp")
+    captured(graphs)(runner)
+    runner.learn(1)
+    assert graphs.captures == 1
+    change(runner.alg.actor)
+    replays, obs = graphs.replays, runner.env.get_observations()
+    with torch.inference_mode():
+        runner.alg.storage.clear()
+        for _ in range(5):
+            expected = type(runner.alg.actor).head_output(runner.alg.actor, obs)
+            torch.testing.assert_close(runner.alg.actor.head_output(obs), expected)
+    assert graphs.replays == replays
+
+
+def test_tensors_with_gradients_are_taken() -> None:
+    graphs, runner = Graphs(), runner_of("gru and mlp")
+    captured(graphs)(runner)
+    actor, obs = runner.alg.actor, runner.env.get_observations()
+    obs["policy"].requires_grad_()
+    actor(obs)  # leaves a hidden state with a gradient
+    with torch.no_grad():
+        for _ in range(5):
+            actor(obs)
+    assert graphs.captures == 1
+    assert not actor.get_hidden_state().requires_grad
 
 
 @pytest.mark.parametrize(("seconds_of_replay", "is_kept"), [(0.5, True), (2.0, False)])
@@ -165,12 +238,12 @@ def test_the_faster_way_is_kept_and_said(
 
 
 def test_models_of_a_program_and_those_that_mix_samples_act_as_they_are() -> None:
-    class Own(type(runner_of("mlp").alg.actor)):  # type: ignore[misc]
+    class OwnModel(type(runner_of("mlp").alg.actor)):  # type: ignore[misc]
         pass
 
     graphs = Graphs()
     for change in (
-        lambda actor: setattr(actor, "__class__", Own),
+        lambda actor: setattr(actor, "__class__", OwnModel),
         lambda actor: actor.mlp.insert(1, torch.nn.BatchNorm1d(actor.mlp[0].out_features)),
     ):
         runner = runner_of("mlp")
@@ -222,6 +295,17 @@ def test_acting_in_bfloat16_is_as_coarse_as_that_and_learning_is_not(name: str) 
         exact = type(alg.actor).head_output(alg.actor, obs)
     alg.actor.reset()
     torch.testing.assert_close(alg.actor.head_output(obs), exact, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("name", ["mlp", "gru and lstm"])
+def test_values_are_not_rounded(name: str) -> None:
+    runner = runner_of(name, acting_dtype="bfloat16")
+    with torch.no_grad():
+        runner.alg.critic.mlp[-1].bias.fill_(100.3)
+    runner.learn(1)
+    assert "head_output" not in vars(runner.alg.critic)
+    fractions = runner.alg.storage.values * 8  # bfloat16 has halves there
+    assert (fractions != fractions.round()).all()
 
 
 @pytest.mark.usefixtures("without_compiler")

@@ -89,6 +89,19 @@ def test_samples_of_any_type_are_merged_in_the_type_of_the_statistics(kind: torc
     torch.testing.assert_close(normalizer.std, samples.double().std(dim=0, unbiased=False).float(), rtol=1e-4, atol=0)
 
 
+def test_samples_in_double_precision_are_merged_in_it() -> None:
+    normalizer = EmpiricalNormalization(1)
+    samples = 1e6 + 1e-3 * torch.randn(1000, 1, dtype=torch.float64)
+    normalizer.update(samples)
+    torch.testing.assert_close(normalizer.std, samples.std(dim=0, unbiased=False).float(), rtol=5e-2, atol=0)
+
+
+def test_rewards_may_be_whole_numbers() -> None:
+    found = EmpiricalDiscountedVariationNormalization([])(torch.tensor([1, 2, 3]))
+    expected = EmpiricalDiscountedVariationNormalization([])(torch.tensor([1.0, 2.0, 3.0]))
+    torch.testing.assert_close(found, expected)
+
+
 def test_a_discounted_sum_does_not_stay_infinite() -> None:
     normalizer = EmpiricalDiscountedVariationNormalization([])
     for rewards in ([1.0, 2.0], [torch.inf, torch.nan], [1.0, 2.0], [3.0, 1.0]):
