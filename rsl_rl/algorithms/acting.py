@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from rsl_rl.learning.capture import WARM_UP, Trial, cuda_graphs, device_clock
-from rsl_rl.models.mlp_model import MLPModel, Observations, Substitute
+from rsl_rl.models.mlp_model import MLPModel, Observations, Substitute, is_of_this_library
 from rsl_rl.modules import HiddenState, as_hidden_state
 from rsl_rl.storage import RolloutStorage
 from rsl_rl.utils.samples import MIXING_SAMPLES
@@ -137,7 +137,7 @@ def _constants(model: MLPModel) -> Hashable:
     modules = [module for module in model.modules() if module not in of_distribution]
     attributes = [(name, value) for module in modules for name, value in vars(module).items()]
     is_foreign = (
-        any(not type(module).__module__.startswith(("rsl_rl.", "torch.nn.")) for module in modules)
+        any(not (is_of_this_library(each) or type(each).__module__.startswith("torch.nn.")) for each in modules)
         or any(isinstance(module, MIXING_SAMPLES) for module in modules)
         or any(module._forward_hooks or module._forward_pre_hooks for module in modules)
         or any(callable(value) and not isinstance(value, (nn.Module, Substitute)) for _, value in attributes)
@@ -165,9 +165,8 @@ def choose_acting(alg: Any, fast_path: str, dtype: torch.dtype | None = None, gr
     for model in alg.asked_every_step() if graph is not None or dtype is not None else ():
         # What a critic says is learned from: only the policy is rounded.
         own_dtype = dtype if model is alg.get_policy() else None
-        is_known = isinstance(model, MLPModel) and isinstance(alg.storage, RolloutStorage)
-        is_own = is_known and (hasattr(model, "obs_group_specs") and not _is_patched(model))
-        if is_own and (graph is not None or own_dtype is not None):
+        is_known = isinstance(model, MLPModel) and hasattr(model, "obs_group_specs") and not _is_patched(model)
+        if is_known and isinstance(alg.storage, RolloutStorage) and (graph is not None or own_dtype is not None):
             acting = Acting(model, lambda: alg.storage, own_dtype)
             if graph is not None:
                 clock = device_clock(str(alg.device)) if fast_path == "auto" else None

@@ -145,8 +145,8 @@ class RunnerConfig:
     """Precision of products of float32 matrices in the whole process, see torch.set_float32_matmul_precision: with high
     a GPU rounds their factors to TF32. None leaves torch's own, the highest."""
     acting_dtype: Literal["bfloat16"] | None = None
-    """Type in which layers compute while the policy acts in training; None for that of their parameters. What it does
-    then, not what it learns from, is coarser."""
+    """Type in which layers compute while the policy acts in training; None for that of their parameters. Its actions
+    are coarser then; what is learned from them is computed as always."""
     storage_dtype: Literal["float16", "bfloat16"] | None = None
     """Type in which the rollout keeps images of floating-point numbers; None for their own. Others keep theirs."""
     anneal: dict[str, float] = field(default_factory=dict)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -89,17 +89,12 @@ class Options:
 
 def program_of(law: Law) -> Hashable:
     """Return what a compiled or captured loss does beside its numbers: replaced methods, layers, and their hooks."""
-    methods = [id(value) for value in vars(law).values() if callable(value) and not isinstance(value, nn.Module)]
-    return (*methods, *layers_of(law.models().values()))
-
-
-def layers_of(models: Iterable[nn.Module]) -> tuple[int, ...]:
-    """Return what stands for the layers of models and their hooks."""
     # torch looks for most of that when a compiled function is called, but not for hooks.
-    modules = [module for model in models for module in model.modules()]
+    methods = [id(value) for value in vars(law).values() if callable(value) and not isinstance(value, nn.Module)]
+    modules = [module for model in law.models().values() for module in model.modules()]
     kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
     hooks = [number for module in modules for kind in kinds for number in getattr(module, kind)]
-    return (*map(id, modules), *hooks)
+    return (*methods, *map(id, modules), *hooks)
 
 
 class Gradients:
