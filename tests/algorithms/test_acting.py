@@ -22,7 +22,7 @@ from rsl_rl.modules import EmpiricalNormalization
 from rsl_rl.runners import DistillationRunner, OnPolicyRunner
 from tests.algorithms.test_combinations import distillation_config
 from tests.envs import PointEnv
-from tests.learning.graphs import Graphs
+from tests.learning.graphs import Clock, Graphs
 from tests.learning.test_engines import CASES, assert_same, learned_by, runner_of, trained, without_compiler
 
 __all__ = ["without_compiler"]  # a fixture
@@ -219,15 +219,7 @@ def test_the_faster_way_is_kept_and_said(
     seconds_of_replay: float, is_kept: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     graphs = Graphs()
-    now = [0.0]
-
-    def clock() -> float:
-        was_replayed = graphs.replays > clock.replays  # type: ignore[attr-defined]
-        clock.replays = graphs.replays  # type: ignore[attr-defined]
-        now[0] += seconds_of_replay if was_replayed else 1.0
-        return now[0]
-
-    clock.replays = 0  # type: ignore[attr-defined]
+    clock = Clock(graphs, seconds_of_replay)
     found = trained("mlp", captured(graphs, clock), nothing, nothing, steps=0)
     assert_same(found, trained("mlp", nothing, nothing, nothing, steps=0))
     # 24 steps: 2 eager, 1 captured and replayed once, 8 of each kind in turns, and 5 in the way that was kept.

@@ -70,3 +70,17 @@ class Graphs:
             return tree_map(torch.clone, state["results"])
 
         return call
+
+
+class Clock:
+    """Gives a second for everything that is timed, and other ones for what was replayed."""
+
+    def __init__(self, graphs: Graphs, seconds_of_replay: float) -> None:
+        self._graphs, self._seconds_of_replay = graphs, seconds_of_replay
+        self._now, self._replays = 0.0, 0
+
+    def __call__(self) -> float:
+        was_replayed = self._graphs.replays > self._replays
+        self._replays = self._graphs.replays
+        self._now += self._seconds_of_replay if was_replayed else 1.0
+        return self._now

@@ -14,7 +14,7 @@ import torch
 from rsl_rl.runners import OnPolicyRunner
 from tests.algorithms.test_combinations import build, distillation_config, rollout
 from tests.envs import PointEnv
-from tests.learning.graphs import Graphs
+from tests.learning.graphs import Clock, Graphs
 from tests.learning.test_engines import (
     FADING,
     assert_same,
@@ -127,16 +127,7 @@ def test_the_faster_way_is_kept_and_said(
     seconds_of_replay: float, is_kept: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     graphs, runners = Graphs(), [runner_of("mlp"), runner_of("mlp")]
-    now = [0.0]
-
-    def clock() -> float:
-        # A step takes 1 s, unless it was replayed.
-        was_replayed = graphs.replays > clock.replays  # type: ignore[attr-defined]
-        clock.replays = graphs.replays  # type: ignore[attr-defined]
-        now[0] += seconds_of_replay if was_replayed else 1.0
-        return now[0]
-
-    clock.replays = 0  # type: ignore[attr-defined]
+    clock = Clock(graphs, seconds_of_replay)
     runners[0].alg.gradient_step.capture(graphs, clock)
     for runner in runners:
         torch.manual_seed(0)
